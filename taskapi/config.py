@@ -1,0 +1,292 @@
+"""Typed settings: the only module that reads the environment.
+
+A setting comes from the environment, else from ``NAME_FILE`` (secrets), else from
+``.env`` in the working directory, else from its default. Anything that cannot be
+understood stops the start with one clear line (``ConfigError``).
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from dotenv import dotenv_values
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+MIN_SECRET_LENGTH = 32
+SAMPLE_SECRETS = frozenset({"change-me", "changeme", "secret", "dev", "your-secret-key"})
+# A Unix socket's path must fit into sockaddr_un (104 bytes on macOS, 108 on Linux).
+MAX_SOCKET_PATH = 100
+
+
+class ConfigError(ValueError):
+    """A setting is missing or wrong; the message is one line for the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailSettings:
+    """How e-mail leaves: SMTP when ``server`` is set, SendGrid's relay first when a key is set."""
+
+    server: str | None = None
+    port: int = 25
+    username: str | None = None
+    password: str | None = None
+    use_tls: bool = False
+    default_sender: str = "taskapi@localhost"
+    sendgrid_api_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be configured; see ``.env.example`` for each name."""
+
+    environment: str
+    secret_key: str
+    data_dir: Path
+    database_url: str
+    redis_url: str
+    redis_is_embedded: bool
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    app_name: str = "taskapi"
+    web_concurrency: int = 2
+    db_pool_size: int = 5
+    db_max_overflow: int = 10
+    db_connect_timeout: int = 30
+    access_token_minutes: int = 15
+    refresh_token_days: int = 30
+    password_min_length: int = 10
+    registration: bool = True
+    max_content_length: int = 1_048_576
+    mail: MailSettings = MailSettings()
+    log_level: str = "INFO"
+    log_format: str = "console"
+    log_file: Path | None = None
+    log_sql: bool = False
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def uses_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+
+class Environment:
+    """Reads one kind of value at a time and names the setting in every complaint."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str | None:
+        """The value without surrounding blanks; an empty value counts as unset."""
+        value = self._values.get(name, "").strip()
+        return value or None
+
+    def first(self, *names: str) -> str | None:
+        return next((value for name in names if (value := self.text(name))), None)
+
+    def secret(self, name: str) -> str | None:
+        """The value of NAME, or the content of the file that NAME_FILE points to."""
+        path = self.text(f"{name}_FILE")
+        if path is None:
+            return self.text(name)
+        if self.text(name):
+            raise ConfigError(f"{name} and {name}_FILE are both set: keep one")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{name}_FILE: cannot read {path}: {error}") from error
+
+    def boolean(self, name: str, default: bool) -> bool:
+        value = self.text(name)
+        if value is None:
+            return default
+        if value.lower() in TRUE_WORDS:
+            return True
+        if value.lower() in FALSE_WORDS:
+            return False
+        raise ConfigError(f"{name} must be true or false, not {value!r}")
+
+    def integer(self, name: str, default: int, *, minimum: int = 0, maximum: int = 2**31) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        try:
+            number = int(value)
+        except ValueError:
+            raise ConfigError(f"{name} must be a whole number, not {value!r}") from None
+        if not minimum <= number <= maximum:
+            raise ConfigError(f"{name} must be between {minimum} and {maximum}, not {number}")
+        return number
+
+    def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
+        value = self.text(name) or default
+        for option in options:
+            if value.lower() == option.lower():
+                return option
+        raise ConfigError(f"{name} must be one of {', '.join(options)}, not {value!r}")
+
+    def url(self, name: str, schemes: tuple[str, ...]) -> str | None:
+        value = self.secret(name)
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in schemes and (parts.port is None or parts.port > 0)
+        except ValueError:
+            valid = False
+        if not valid:
+            raise ConfigError(f"{name} is not a URL that starts with {' or '.join(f'{s}:' for s in schemes)}")
+        return value
+
+
+def load_settings(values: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from ``values``, else from the process environment and ``.env``.
+
+    Raises:
+        ConfigError: a setting is missing, malformed or too weak for production.
+    """
+    if values is None:
+        from_file = {key: value or "" for key, value in dotenv_values(".env").items()}
+        values = {**from_file, **os.environ}
+    env = Environment(values)
+    environment = env.choice("TASKAPI_ENV", "development", ("development", "production"))
+    production = environment == "production"
+    data_dir = Path(env.text("DATA_DIR") or "var").absolute()
+    host = env.text("HOST") or ("0.0.0.0" if env.text("DYNO") else "127.0.0.1")  # noqa: S104 - Heroku routes to it
+    port = env.integer("PORT", 8000, minimum=1, maximum=65535)
+    redis_url = _redis_url(env)
+    log_file = env.text("LOG_FILE")
+    return Settings(
+        environment=environment,
+        secret_key=_secret_key(env, data_dir, production=production),
+        data_dir=data_dir,
+        database_url=_database_url(env, data_dir),
+        redis_url=redis_url or embedded_redis_url(data_dir),
+        redis_is_embedded=redis_url is None,
+        host=host,
+        port=port,
+        public_url=(env.url("PUBLIC_URL", ("http", "https")) or f"http://127.0.0.1:{port}").rstrip("/"),
+        app_name=_single_line("APP_NAME", env.text("APP_NAME") or "taskapi"),
+        web_concurrency=env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=256),
+        db_pool_size=env.integer("DB_POOL_SIZE", 5, minimum=1, maximum=1000),
+        db_max_overflow=env.integer("DB_MAX_OVERFLOW", 10, maximum=1000),
+        db_connect_timeout=env.integer("DB_CONNECT_TIMEOUT", 30, maximum=3600),
+        access_token_minutes=env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", 15, minimum=1, maximum=1440),
+        refresh_token_days=env.integer("REFRESH_TOKEN_EXPIRE_DAYS", 30, minimum=1, maximum=3650),
+        password_min_length=env.integer("PASSWORD_MIN_LENGTH", 10, minimum=8, maximum=128),
+        registration=env.boolean("REGISTRATION", True),
+        mail=_mail(env),
+        log_level=env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        log_format=env.choice("LOG_FORMAT", "json" if production else "console", ("json", "console")),
+        log_file=Path(log_file).absolute() if log_file else None,
+        log_sql=env.boolean("LOG_SQL", False),
+    )
+
+
+def embedded_redis_url(data_dir: Path) -> str:
+    """The address of the embedded server that belongs to this data directory."""
+    socket = data_dir / "redis" / "valkey.sock"
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
+        digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+        socket = Path(tempfile.gettempdir()) / f"taskapi-{os.getuid()}-{digest}" / "valkey.sock"
+    return f"unix://{quote(str(socket))}"
+
+
+def _secret_key(env: Environment, data_dir: Path, *, production: bool) -> str:
+    key = env.secret("SECRET_KEY")
+    if key is None:
+        if production:
+            raise ConfigError("SECRET_KEY is missing: production needs a random one of 32 characters or more")
+        return _development_secret(data_dir)
+    if production and (len(key) < MIN_SECRET_LENGTH or key.lower() in SAMPLE_SECRETS or len(set(key)) < 8):
+        raise ConfigError("SECRET_KEY is too weak: production needs a random one of 32 characters or more")
+    return key
+
+
+def _development_secret(data_dir: Path) -> str:
+    """Make a secret once and keep it, so that sign-ins survive a restart."""
+    path = data_dir / "secret_key"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # Several processes start at once: link() lets exactly one of them set the secret,
+        # and no reader ever sees a half-written file.
+        draft = data_dir / f".secret_key.{os.getpid()}.{secrets.token_hex(4)}"
+        if not path.exists():
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(48), encoding="utf-8")
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"DATA_DIR {data_dir} cannot be written: {error.strerror}") from error
+
+
+POSTGRES_PREFIXES = ("postgres://", "postgresql://", "postgresql+asyncpg://", "postgresql+psycopg://")
+
+
+def _database_url(env: Environment, data_dir: Path) -> str:
+    url = env.url(
+        "DATABASE_URL", ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "sqlite")
+    )
+    if url is None:
+        return _database_url_from_parts(env) or f"sqlite:///{data_dir / 'taskapi.db'}"
+    for prefix in POSTGRES_PREFIXES:
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+def _database_url_from_parts(env: Environment) -> str | None:
+    host = env.text("DB_HOST")
+    if host is None:
+        return None
+    port = env.integer("DB_PORT", 5432, minimum=1, maximum=65535)
+    user = quote(env.text("DB_USER") or "taskapi", safe="")
+    password = env.secret("DB_PASSWORD")
+    login = f"{user}:{quote(password, safe='')}" if password else user
+    return f"postgresql+psycopg://{login}@{host}:{port}/{quote(env.text('DB_NAME') or 'taskapi', safe='')}"
+
+
+def _redis_url(env: Environment) -> str | None:
+    url = env.url("REDIS_URL", ("redis", "rediss", "unix"))
+    host = env.text("REDIS_HOST")
+    if url or host is None:
+        return url
+    port = env.integer("REDIS_PORT", 6379, minimum=1, maximum=65535)
+    password = env.secret("REDIS_PASSWORD")
+    user = quote(env.text("REDIS_USER") or "", safe="")
+    login = f"{user}:{quote(password, safe='')}@" if password else ""
+    return f"redis://{login}{host}:{port}/{env.integer('REDIS_DB', 0, maximum=1_000_000)}"
+
+
+def _mail(env: Environment) -> MailSettings:
+    return MailSettings(
+        server=env.first("MAIL_SERVER", "SMTP_HOST"),
+        port=env.integer("MAIL_PORT", env.integer("SMTP_PORT", 25, minimum=1), minimum=1, maximum=65535),
+        username=env.first("MAIL_USERNAME", "SMTP_USER"),
+        password=env.secret("MAIL_PASSWORD") or env.secret("SMTP_PASSWORD"),
+        use_tls=env.boolean("MAIL_USE_TLS", False),
+        default_sender=_single_line(
+            "MAIL_DEFAULT_SENDER", env.first("MAIL_DEFAULT_SENDER", "EMAIL_FROM") or "taskapi@localhost"
+        ),
+        sendgrid_api_key=env.secret("SENDGRID_API_KEY"),
+    )
+
+
+def _single_line(name: str, value: str) -> str:
+    if any(not character.isprintable() for character in value):
+        raise ConfigError(f"{name} must be one line of printable text")
+    return value
