@@ -1,0 +1,111 @@
+"""Who is calling and what an endpoint asks of them.
+
+Every endpoint declares its access with ``public`` or ``requires``; one that declares nothing
+is refused to everybody. The accounts room tells this module how a bearer token becomes an
+``Actor``; services take the actor as an argument and never look here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from flask import current_app, g, request
+
+from taskapi.core.errors import Forbidden, Unauthorized
+
+Scope = Literal["read", "write", "admin"]
+ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "admin"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """The authenticated caller, as far as rules need to know them."""
+
+    user_id: UUID
+    role: str
+    username: str
+    timezone: str = "UTC"
+    session_id: UUID | None = None
+    scopes: frozenset[Scope] = ALL_SCOPES
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "admin" and "admin" in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an endpoint asks: an authenticated caller, and mostly a scope of their token."""
+
+    scope: Scope | None
+    public: bool = False
+
+
+PUBLIC = Access(None, public=True)
+
+
+class AdminOnly(Forbidden):
+    """Only an administrator may do this."""
+
+    code = "admin_only"
+    title = "Administrators only"
+
+
+class MissingScope(Forbidden):
+    """The token is valid but was not given the scope that this call needs."""
+
+    code = "missing_scope"
+    title = "Missing scope"
+
+
+Authenticator = Callable[[str], Actor]
+
+
+def set_authenticator(authenticate: Authenticator) -> None:
+    """Say how a bearer token becomes an actor; it raises ``Unauthorized`` for any other token."""
+    current_app.extensions["taskapi_authenticator"] = authenticate
+
+
+def current_actor() -> Actor:
+    """The caller of an endpoint that is not public."""
+    actor: Actor = g.actor
+    return actor
+
+
+def bearer_token() -> str:
+    """The token in ``Authorization``; the scheme is read in any case (RFC 9110, 11.1).
+
+    Raises:
+        Unauthorized: there is none.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("Send an access token as 'Authorization: Bearer …'.")
+    return token.strip()
+
+
+def check_access() -> None:
+    """Before each request: authenticate the caller and compare with what the endpoint asks."""
+    if request.endpoint is None or request.method == "OPTIONS" or request.routing_exception is not None:
+        return
+    access = access_of(request.endpoint)
+    if access == PUBLIC:
+        return
+    authenticate: Authenticator = current_app.extensions["taskapi_authenticator"]
+    actor = g.actor = authenticate(bearer_token())
+    if access is None:
+        raise Forbidden("This endpoint has no access rule.")
+    if access.scope == "admin" and actor.role != "admin":
+        raise AdminOnly
+    if access.scope is not None and access.scope not in actor.scopes:
+        raise MissingScope(f"This call needs the scope '{access.scope}'.")
+
+
+def access_of(endpoint: str) -> Access | None:
+    """What the endpoint declares, or None when it forgot to."""
+    view = current_app.view_functions[endpoint]
+    if endpoint in current_app.extensions["taskapi_public_endpoints"]:
+        return PUBLIC
+    access: Access | None = getattr(view, "_apidoc", {}).get("access")
+    return access

@@ -1,0 +1,55 @@
+"""What the commands share: tables for people, JSON for scripts, one clear line for errors."""
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec
+
+import click
+from flask import current_app
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import OperationalError
+
+from taskapi.core.errors import DomainError
+
+P = ParamSpec("P")
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def print_rows(rows: Sequence[Any], columns: Sequence[str], *, as_json: bool) -> None:
+    """Print the attributes of each row as a table, or as a JSON list."""
+    if as_json:
+        click.echo(current_app.json.dumps([{name: getattr(row, name) for name in columns} for row in rows]))
+        return
+    # Not on a terminal there is no width to fit into, and nothing may be cut off.
+    console = Console(width=None if sys.stdout.isatty() else 500)
+    table = Table(*columns, box=None if not sys.stdout.isatty() else Table().box)
+    for row in rows:
+        table.add_row(*(_as_text(getattr(row, name)) for name in columns))
+    console.print(table)
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value.strftime("%Y-%m-%d %H:%M:%SZ") if isinstance(value, datetime) else str(value)
+
+
+def fail_with_one_line(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn an expected error into one line on standard error and exit code 1."""
+
+    @wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except DomainError as error:
+            raise click.ClickException(error.detail) from error
+        except OperationalError as error:
+            raise click.ClickException(
+                f"the database does not answer: {error.orig}".splitlines()[0]
+            ) from error
+
+    return wrapper

@@ -1,0 +1,53 @@
+"""Column types and mixins that every model is built from."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.core import clock
+from taskapi.core.ids import new_id
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware time in UTC on both databases; SQLite keeps it as text, which sorts alike."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without an offset cannot be stored")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# JSON that PostgreSQL keeps parsed, so that it can be indexed later.
+Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+
+PrimaryKey = Annotated[UUID, mapped_column(sa.Uuid, primary_key=True, default=new_id)]
+ShortText = Annotated[str, mapped_column(sa.String(200))]
+JsonObject = Annotated[dict[str, Any], mapped_column(Json)]
+
+
+class HasId:
+    """A UUIDv7 key made by the application, so that it is known before the insert."""
+
+    id: Mapped[PrimaryKey]
+
+
+class HasTimestamps:
+    """When the row was made and last changed, by the application's clock."""
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now, onupdate=clock.now)

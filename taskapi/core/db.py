@@ -1,0 +1,245 @@
+"""The database session, and the one way to change data: ``transaction()`` at the edge.
+
+A view, a job or a command opens ``transaction()``; services work inside it and never commit.
+Whatever must follow a success (enqueue, wake somebody) goes through ``on_commit``.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ColumnElement, FunctionElement
+
+from taskapi.config import Settings
+from taskapi.core import clock
+from taskapi.core.columns import UtcDateTime
+from taskapi.core.engine import engine_options, prepare_engine
+from taskapi.core.errors import DomainError, OutcomeUnknown
+from taskapi.core.ids import new_id
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
+
+
+class Base(DeclarativeBase):
+    """The base of all models; constraint names are spelled out so that migrations can drop them."""
+
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+
+class TransactionState:
+    """What one open transaction still has to do once it has committed."""
+
+    def __init__(self) -> None:
+        self.hooks: list[Callable[[], object]] = []
+
+
+_current: ContextVar[TransactionState | None] = ContextVar("taskapi_transaction", default=None)
+
+
+def init_database(app: Flask, settings: Settings) -> None:
+    """Bind the session to the configured database; nothing is connected yet."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    if settings.uses_sqlite:
+        database = sa.make_url(settings.database_url).database
+        if database and database != ":memory:":
+            settings.data_dir.joinpath(database).parent.mkdir(parents=True, exist_ok=True)
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+
+
+def session() -> Session:
+    """The session of the current request, job or command."""
+    return db.session()
+
+
+def dispose_engines() -> None:
+    """Forget pooled connections without closing them: call in the child after a fork.
+
+    A connection shared by two processes mixes up their answers (a parent's is left open for it).
+    """
+    for engine in db.engines.values():
+        engine.dispose(close=False)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Commit what happens in the block, or roll all of it back when it raises.
+
+    Nested blocks join the outer one. Hooks given to ``on_commit`` run after the commit. An
+    error marked ``keep_changes`` commits before it goes on.
+
+    Raises:
+        OutcomeUnknown: the connection broke while committing, so nobody knows yet.
+    """
+    if _current.get() is not None:
+        yield db.session()
+        return
+    active = db.session()
+    _begin_write(active)
+    state = TransactionState()
+    token = _current.set(state)
+    kept: DomainError | None = None
+    try:
+        try:
+            yield active
+        except DomainError as error:
+            if not error.keep_changes:
+                raise
+            kept = error
+        _commit(active)
+    except BaseException:
+        active.rollback()
+        raise
+    finally:
+        _current.reset(token)
+    _run_hooks(state)
+    if kept is not None:
+        raise kept
+
+
+def _begin_write(active: Session) -> None:
+    if active.new or active.dirty or active.deleted:
+        raise RuntimeError("objects were changed outside of transaction()")
+    # A read may have begun a transaction already; SQLite must take its write lock at the
+    # start, and PostgreSQL should see the newest rows.
+    active.rollback()
+    active.connection(execution_options={"taskapi_writes": True})
+
+
+def _commit(active: Session) -> None:
+    active.flush()
+    try:
+        active.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise OutcomeUnknown from error
+        raise
+
+
+def _run_hooks(state: TransactionState) -> None:
+    # Each hook runs even if an earlier one raised: they belong to data that is committed.
+    with ExitStack() as stack:
+        for hook in reversed(state.hooks):
+            stack.callback(hook)
+
+
+def on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call ``function`` once the surrounding transaction has committed, never if it rolls back.
+
+    Raises:
+        RuntimeError: there is no transaction.
+        TypeError: an ORM object was passed; it may be stale by then, so pass its id.
+    """
+    state = _current.get()
+    if state is None:
+        raise RuntimeError("on_commit() needs a transaction()")
+    enclosed = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    for value in (*args, *kwargs.values(), *enclosed):
+        if isinstance(value, Base):
+            raise TypeError(f"pass the id of {type(value).__name__}, not the object")
+    state.hooks.append(lambda: function(*args, **kwargs))
+
+
+def insert_if_new(model: type[Base], **values: Any) -> UUID | None:
+    """Insert a row unless a unique key of it exists already; its id, or None if it does.
+
+    Unlike catching the error afterwards, this does not spoil the transaction.
+    """
+    dialect = session().get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    table = model.__table__
+    statement = insert(model).values(id=new_id(), **values).on_conflict_do_nothing().returning(table.c.id)
+    inserted: UUID | None = session().execute(statement).scalar_one_or_none()
+    return inserted
+
+
+def in_transaction() -> bool:
+    return _current.get() is not None
+
+
+def is_transient(error: DBAPIError) -> bool:
+    """Whether the same work may succeed at once: serialization failure, deadlock, dropped connection."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or sqlstate in (SERIALIZATION_FAILURE, DEADLOCK)
+
+
+def repeatable(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark work whose only effects are in the database: a transient failure repeats it once.
+
+    A commit whose outcome is unknown is never repeated.
+    """
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except DBAPIError as error:
+            if in_transaction() or not is_transient(error):
+                raise
+        db.session.remove()
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class DatabaseNow(FunctionElement[datetime]):
+    """SQL for the database's clock plus some seconds, one expression per database."""
+
+    inherit_cache = True
+    type = UtcDateTime()
+
+
+@compiles(DatabaseNow, "postgresql")
+def _now_on_postgresql(element: DatabaseNow, compiler: SQLCompiler, **options: Any) -> str:
+    # now(), the start of the transaction, is stable: a volatile clock could not use an index.
+    return f"(now() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
+
+
+@compiles(DatabaseNow, "sqlite")
+def _now_on_sqlite(element: DatabaseNow, compiler: SQLCompiler, **options: Any) -> str:
+    # Milliseconds, cut and not rounded, so that nothing counts as due early.
+    seconds = compiler.process(element.clauses, **options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {seconds}))"
+
+
+def database_now(plus: float = 0.0) -> ColumnElement[datetime]:
+    """The database's clock plus some seconds: leases and due times are judged by it alone.
+
+    Under a virtual clock the value comes from ``clock.now()``.
+    """
+    if clock.is_virtual():
+        return sa.literal(clock.now() + timedelta(seconds=plus), UtcDateTime())
+    return DatabaseNow(sa.literal(float(plus), sa.Double()))
+
+
+def read_database_clock() -> datetime:
+    """The time by the database's clock."""
+    return session().execute(sa.select(database_now())).scalar_one()

@@ -1,0 +1,87 @@
+"""How the engine is built for each database, and how a process waits until it answers."""
+
+import random
+import sqlite3
+import time
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import event
+
+from taskapi.config import Settings
+
+log = structlog.get_logger(__name__)
+
+SQLITE_BUSY_SECONDS = 15
+# A statement that runs longer is a bug or an attack; migrations lift the limit for themselves.
+STATEMENT_TIMEOUT_MS = 30_000
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 3.0
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Arguments of ``create_engine`` for the database that the settings name."""
+    if settings.uses_sqlite:
+        return {"connect_args": {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}}
+    return {
+        "pool_pre_ping": True,
+        "pool_size": settings.db_pool_size,
+        "max_overflow": settings.db_max_overflow,
+        "connect_args": {"connect_timeout": 5, "application_name": settings.app_name},
+    }
+
+
+def prepare_engine(engine: sa.Engine) -> None:
+    """Make every new connection of the engine behave as the application expects."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver must not begin transactions by itself: it would take the write lock too
+    # late, and a reader that turns into a writer fails at once instead of waiting.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("taskapi_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    before = connection.autocommit
+    connection.autocommit = True
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.autocommit = before
+
+
+def wait_for_database(engine: sa.Engine, *, timeout: float) -> None:
+    """Return once the database answers; tried with growing pauses for ``timeout`` seconds.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: it did not answer in time.
+    """
+    deadline = time.monotonic() + timeout
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execute(sa.text("SELECT 1"))
+            return
+        except sa.exc.OperationalError as error:
+            if time.monotonic() + pause > deadline:
+                raise
+            log.warning(
+                "database.waiting", error=str(error.orig).strip().splitlines()[0], pause=round(pause, 2)
+            )
+        # Jitter keeps the processes of one start from knocking at the same instant.
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,123 @@
+"""The event log's floor: a change and its event are written in one transaction.
+
+Whoever wants to know of events subscribes; the relay of the events room calls the
+subscribers after the commit, in one order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.core import clock
+from taskapi.core.access import Actor
+from taskapi.core.columns import HasId, Json, UtcDateTime
+from taskapi.core.db import Base, in_transaction, on_commit, session
+
+log = structlog.get_logger(__name__)
+
+
+class Event(HasId, Base):
+    """Something that happened. ``position`` is given by the relay and orders all events."""
+
+    __tablename__ = "events"
+
+    position: Mapped[int | None] = mapped_column(sa.BigInteger, unique=True)
+    type: Mapped[str] = mapped_column(sa.String(80))
+    actor_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
+    owner_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
+    subject_type: Mapped[str] = mapped_column(sa.String(40))
+    subject_id: Mapped[UUID] = mapped_column(sa.Uuid)
+    before: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    after: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    request_id: Mapped[str | None] = mapped_column(sa.String(128))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+    __table_args__ = (
+        sa.Index(
+            "ix_events_unplaced", "id", postgresql_where=position.is_(None), sqlite_where=position.is_(None)
+        ),
+        sa.Index("ix_events_subject", "subject_type", "subject_id", "position"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A function that is called once for each event whose type matches ``pattern``."""
+
+    name: str
+    pattern: str
+    handle: Callable[[Event], None]
+
+    def wants(self, event_type: str) -> bool:
+        return fnmatchcase(event_type, self.pattern)
+
+
+_subscribers: dict[str, Subscriber] = {}
+_wake_relay: Callable[[], object] = lambda: None  # noqa: E731 - replaced by set_relay_waker
+
+
+def subscribe(name: str, pattern: str, handle: Callable[[Event], None]) -> None:
+    """Call ``handle(event)`` for events like ``run.*``, in the relay's transaction.
+
+    Args:
+        name: unique; a failed delivery is kept under it and tried again.
+    """
+    _subscribers[name] = Subscriber(name, pattern, handle)
+
+
+def subscribers() -> list[Subscriber]:
+    return list(_subscribers.values())
+
+
+def set_relay_waker(wake: Callable[[], object]) -> None:
+    """Say how the relay learns, after a commit, that there are new events."""
+    global _wake_relay
+    _wake_relay = wake
+
+
+def record_event(
+    event_type: str,
+    *,
+    subject: tuple[str, UUID],
+    actor: Actor | UUID | None = None,
+    owner_id: UUID | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> Event:
+    """Write an event beside the change it tells of.
+
+    Args:
+        event_type: subject and past participle, such as ``schedule.created``.
+        subject: kind and id of what changed.
+        actor: who did it; None for the system.
+        owner_id: whose it is, for deciding who may see the event.
+        before, after: the state on both sides, as JSON values.
+    """
+    if not in_transaction():
+        raise RuntimeError("an event belongs into the transaction of its change")
+    context = structlog.contextvars.get_contextvars()
+    event = Event(
+        type=event_type,
+        subject_type=subject[0],
+        subject_id=subject[1],
+        actor_id=actor.user_id if isinstance(actor, Actor) else actor,
+        owner_id=owner_id,
+        before=before,
+        after=after,
+        request_id=context.get("request_id") or context.get("run_id"),
+    )
+    session().add(event)
+    on_commit(_announce, event_type, str(subject[1]), str(event.actor_id) if event.actor_id else None)
+    return event
+
+
+def _announce(event_type: str, subject_id: str, user: str | None) -> None:
+    log.info("event", type=event_type, subject=subject_id, user=user)
+    _wake_relay()

@@ -1,0 +1,273 @@
+"""The HTTP floor: the ``Api`` and ``Blueprint`` that carry the conventions of every endpoint.
+
+A view stays a few lines because the rest is here: strict parsing, access declarations,
+pages with ``Link``, ``Location``, ``ETag``, request ids, security headers and one log line
+per request.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
+from uuid import UUID
+
+import marshmallow as ma
+import structlog
+from flask import Flask, Request, Response, g, request
+from flask_smorest import Api as SmorestApi
+from flask_smorest import Blueprint as SmorestBlueprint
+from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
+from werkzeug.http import quote_etag
+
+from taskapi.core.access import PUBLIC, Access, Scope, check_access
+from taskapi.core.db import repeatable
+from taskapi.core.errors import MalformedJson, UnsupportedMediaType, ValidationFailed
+from taskapi.core.ids import new_id
+from taskapi.core.json import OrjsonProvider, check_text, load_strict
+from taskapi.core.paging import Page, PageQuery, query_lists
+from taskapi.core.problems import ProblemSchema, register_error_handlers
+from taskapi.core.schemas import flatten_messages, unknown_field_message
+
+log = structlog.get_logger(__name__)
+View = TypeVar("View", bound=Callable[..., Any])
+
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+
+
+class Parser(FlaskParser):
+    """Reads bodies and queries strictly and reports every fault in one shape."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE, "form": ma.RAISE}
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        if (
+            req.mimetype != "application/json"
+            or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8"
+        ):
+            raise UnsupportedMediaType("Send the body as application/json.")
+        if req.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnsupportedMediaType("Send the body without a content coding.")
+        return load_strict(req.get_data())
+
+    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
+        values = query_lists() if isinstance(schema, PageQuery) else dict(req.args.lists())
+        for name, texts in values.items():
+            _check_query_value(
+                name, texts, repeatable_name=isinstance(schema.fields.get(name), ma.fields.List)
+            )
+        return MultiDictProxy(MultiDict(values), schema)
+
+    def handle_error(self, error: ma.ValidationError, req: Request, schema: ma.Schema, **kwargs: Any) -> Any:
+        by_location: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+        flat: dict[str, list[str]] = {}
+        for messages in by_location.values():
+            flat |= flatten_messages(messages)
+        raise ValidationFailed(flat) from error
+
+
+def _check_query_value(name: str, texts: list[str], *, repeatable_name: bool) -> None:
+    if len(texts) > 1 and not repeatable_name:
+        raise ValidationFailed({name: ["Send it once."]})
+    try:
+        for text in (name, *texts):
+            check_text(text)
+    except MalformedJson as error:
+        raise ValidationFailed({name: [error.detail]}) from error
+
+
+class Blueprint(SmorestBlueprint):
+    """A room's endpoints. Each declares its access and gets the conventions for free."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(self._prepare_access_doc)
+
+    def route(
+        self, rule: str, *, parameters: Any = None, tags: Any = None, **options: Any
+    ) -> Callable[[View], View]:
+        """As in Flask; the view is repeated once when the database asks for it."""
+        register = super().route(rule, parameters=parameters, tags=tags, **options)
+
+        def decorator(view: View) -> View:
+            register(repeatable(_without_undeclared_query(view)))
+            return view
+
+        return decorator
+
+    def arguments(self, schema: type[ma.Schema], **kwargs: Any) -> Callable[[View], View]:
+        """As in flask-smorest: the view gets what ``schema`` read from the body or the query."""
+        return cast("Callable[[View], View]", super().arguments(schema, **kwargs))
+
+    @staticmethod
+    def doc(**kwargs: Any) -> Callable[[View], View]:
+        """As in flask-smorest: words for the OpenAPI document."""
+        return cast("Callable[[View], View]", SmorestBlueprint.doc(**kwargs))
+
+    def public(self, view: View) -> View:
+        """Anyone may call this endpoint."""
+        return _declare(view, PUBLIC)
+
+    def requires(self, scope: Scope | None) -> Callable[[View], View]:
+        """An authenticated caller may call this; the token needs ``scope``, any token will do for None."""
+        return lambda view: _declare(view, Access(scope))
+
+    def response(
+        self, status_code: int, schema: Any = None, *, location: str | None = None, **kwargs: Any
+    ) -> Callable[[View], View]:
+        """As in flask-smorest, with ``Location`` for 201, ``Link`` for pages, ``ETag`` and 304.
+
+        Args:
+            location: the path of what was created, when it is not the collection's path and the id.
+        """
+        decorate = super().response(status_code, schema, **kwargs)
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kw: Any) -> Any:
+                result = view(*args, **kw)
+                if status_code == 204:
+                    return Response(status=204)
+                if isinstance(result, Response):
+                    return result
+                headers = _headers_for(result, status_code, location)
+                if request.method in ("GET", "HEAD") and _is_unchanged(headers.get("ETag")):
+                    return Response(status=304, headers=headers)
+                return result, headers
+
+            return cast(View, decorate(wrapper))
+
+        return decorator
+
+    @staticmethod
+    def _prepare_access_doc(doc: Any, doc_info: Any, **_kwargs: Any) -> Any:
+        access: Access | None = doc_info.get("access")
+        responses = doc.setdefault("responses", {})
+        problem = {"content": {"application/problem+json": {"schema": ProblemSchema}}}
+        responses["default"] = {"description": "Any other error", **problem}
+        if 422 in responses:
+            responses[422] = {"description": "Validation failed", **problem}
+        if access is not None and access != PUBLIC:
+            responses[401] = {"description": "No, bad, expired or revoked token", **problem}
+            doc["security"] = [{"bearer": []}]
+        else:
+            doc["security"] = []
+        return doc
+
+
+def _declare(view: View, access: Access) -> View:
+    view._apidoc = {**getattr(view, "_apidoc", {}), "access": access}  # type: ignore[attr-defined]
+    return view
+
+
+def _without_undeclared_query(view: View) -> View:
+    """Refuse query parameters where the endpoint declares none; others check their own."""
+    parameters = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
+    if any(parameter["in"] == "query" for parameter in parameters):
+        return view
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if request.args:
+            raise ValidationFailed({name: [unknown_field_message(name, [])] for name in request.args})
+        return view(*args, **kwargs)
+
+    return cast(View, wrapper)
+
+
+def _headers_for(result: Any, status_code: int, location: str | None) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if isinstance(result, Page):
+        links = _links(result)
+        if links:
+            headers["Link"] = links
+    elif (tag := _entity_tag(result)) is not None:
+        headers["ETag"] = quote_etag(tag)
+    if status_code == 201:
+        identifier: UUID | None = getattr(result, "id", None)
+        headers["Location"] = location or f"{request.path.rstrip('/')}/{identifier}"
+    return headers
+
+
+def _entity_tag(result: Any) -> str | None:
+    """A resource may say its tag itself; else it is made of its version."""
+    version: int | None = getattr(result, "version", None)
+    own: str | None = getattr(result, "entity_tag", None)
+    return own or (f"v{version}" if version is not None else None)
+
+
+def _links(page: Page[Any]) -> str:
+    links = []
+    if page.page is not None:
+        wanted = {"next": page.page + 1 if page.next_cursor else None, "prev": page.page - 1 or None}
+        links = [_link(rel, {"page": str(number)}) for rel, number in wanted.items() if number]
+    elif page.next_cursor:
+        links = [_link("next", {"cursor": page.next_cursor})]
+    return ", ".join(links)
+
+
+def _link(rel: str, changes: dict[str, str]) -> str:
+    query = urlencode({**dict(request.args.lists()), **changes}, doseq=True)
+    return f'<{request.path}?{query}>; rel="{rel}"'
+
+
+def _is_unchanged(etag: str | None) -> bool:
+    return etag is not None and request.if_none_match.contains_weak(etag.strip('"'))
+
+
+class Api(SmorestApi):
+    """OpenAPI 3.1 and error handling for the whole application."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        register_error_handlers(self._app)
+
+
+def install_http(app: Flask) -> None:
+    """Put the request life cycle on the application: id, access, headers, log line."""
+    app.json = OrjsonProvider(app)
+    app.url_map.strict_slashes = False
+    app.extensions.setdefault("taskapi_public_endpoints", {"static"})
+    app.before_request(_begin_request)
+    app.before_request(check_access)
+    app.after_request(_finish_response)
+    app.teardown_request(lambda _error: structlog.contextvars.clear_contextvars())
+
+
+def _begin_request() -> None:
+    g.started = time.perf_counter()
+    offered = request.headers.get("X-Request-ID", "")
+    g.request_id = offered if SANE_REQUEST_ID.fullmatch(offered) else str(new_id())
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _finish_response(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    actor = g.get("actor")
+    log.info(
+        "request",
+        method=request.method,
+        route=str(request.url_rule) if request.url_rule else None,
+        status=response.status_code,
+        ms=round((time.perf_counter() - g.started) * 1000, 1),
+        user=str(actor.user_id) if actor else None,
+    )
+    return response

@@ -1,0 +1,182 @@
+"""Lists in pages: by number as people expect, and by cursor at constant cost at any depth.
+
+A cursor is signed and carries the position, the sort and the filters, and belongs to one
+list and one caller.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import marshmallow as ma
+import sqlalchemy as sa
+from flask import current_app, g, request
+from itsdangerous import BadSignature, URLSafeSerializer
+from marshmallow import fields, validate
+from sqlalchemy.orm import Session
+
+from taskapi.core.errors import InvalidCursor, ValidationFailed
+from taskapi.core.schemas import QueryNumber, Schema
+
+T = TypeVar("T")
+MAX_PER_PAGE = 100
+# OFFSET reads and throws away all rows before the page; beyond this use the cursor.
+MAX_PAGE = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """Which page of a list is wanted; ``cursor`` wins over ``page``."""
+
+    page: int = 1
+    per_page: int = 20
+    sort: str | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """One page; ``page`` and ``total`` are unknown when a cursor asked for it."""
+
+    items: Sequence[T]
+    per_page: int
+    page: int | None = None
+    total: int | None = None
+    next_cursor: str | None = None
+
+
+class PageQuery(Schema):
+    """Query parameters of every list; subclasses add filters and say what can be sorted by."""
+
+    page = QueryNumber(minimum=1, maximum=MAX_PAGE, load_default=1)
+    per_page = QueryNumber(minimum=1, maximum=MAX_PER_PAGE, load_default=20)
+    cursor = fields.String(validate=validate.Length(max=4000))
+
+    @ma.post_load
+    def _gather(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        names = ("page", "per_page", "cursor", "sort")
+        return {"page": PageRequest(**{name: data.pop(name) for name in names if name in data}), **data}
+
+
+def sort_field(*names: str) -> fields.String:
+    """The ``sort`` parameter for these fields, each also descending with a leading minus."""
+    return fields.String(validate=validate.OneOf([f"{sign}{name}" for name in names for sign in ("", "-")]))
+
+
+@cache
+def page_schema(item: type[Schema]) -> type[Schema]:
+    """The schema of a page of ``item``."""
+    name = f"{item.__name__.removesuffix('Schema')}Page"
+    return Schema.from_dict(  # type: ignore[return-value]
+        {
+            "items": fields.List(fields.Nested(item), required=True),
+            "page": fields.Integer(required=True, allow_none=True),
+            "per_page": fields.Integer(required=True),
+            "total": fields.Integer(required=True, allow_none=True),
+            "next_cursor": fields.String(required=True, allow_none=True),
+        },
+        name=name,
+    )
+
+
+def fetch_page(
+    session: Session,
+    statement: sa.Select[T],
+    *,
+    request_: PageRequest,
+    sorts: Mapping[str, sa.ColumnElement[Any] | Any],
+    default_sort: str,
+    key: Any,
+) -> Page[T]:
+    """One page of ``statement`` in a total order: the sort column, then ``key``.
+
+    Args:
+        sorts: what each word of ``sort`` stands for; expressions must never be NULL.
+        key: the unique column that breaks ties.
+    """
+    sort = request_.sort or default_sort
+    column = sorts[sort.removeprefix("-")]
+    descending = sort.startswith("-")
+    ordered = statement.order_by(*((column.desc(), key.desc()) if descending else (column.asc(), key.asc())))
+    position = ordered.add_columns(
+        sa.type_coerce(column, column.type).label("sort_value"), key.label("sort_key")
+    )
+    if request_.cursor is not None:
+        after = _read_position(request_.cursor, column)
+        here = sa.tuple_(column, key)
+        position = position.where(here < sa.tuple_(*after) if descending else here > sa.tuple_(*after))
+    else:
+        position = position.offset((request_.page - 1) * request_.per_page)
+    rows = session.execute(position.limit(request_.per_page + 1)).all()
+    next_cursor = None
+    if len(rows) > request_.per_page:
+        last = rows[request_.per_page - 1]
+        next_cursor = _write_cursor(last.sort_value, last.sort_key)
+    items = [row[0] for row in rows[: request_.per_page]]
+    if request_.cursor is not None:
+        return Page(items=items, per_page=request_.per_page, next_cursor=next_cursor)
+    total = session.scalar(sa.select(sa.func.count()).select_from(statement.order_by(None).subquery()))
+    return Page(
+        items=items, per_page=request_.per_page, page=request_.page, total=total, next_cursor=next_cursor
+    )
+
+
+def _serializer() -> URLSafeSerializer:
+    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="taskapi.cursor")
+
+
+def _scope() -> str:
+    actor = g.get("actor")
+    return f"{request.endpoint} {actor.user_id if actor else ''}"
+
+
+def _write_cursor(value: Any, key: UUID) -> str:
+    filters = {
+        name: texts for name, texts in query_lists().items() if name not in ("page", "cursor", "per_page")
+    }
+    text = value.isoformat() if isinstance(value, datetime) else value
+    return str(_serializer().dumps({"l": _scope(), "q": filters, "v": text, "k": str(key)}))
+
+
+def read_cursor(token: str) -> dict[str, Any]:
+    """What a cursor of this list and caller holds.
+
+    Raises:
+        InvalidCursor: it was altered, or is another list's or caller's.
+    """
+    try:
+        content: dict[str, Any] = _serializer().loads(token)
+    except BadSignature as error:
+        raise InvalidCursor("The cursor is not one that this API gave out.") from error
+    if content["l"] != _scope():
+        raise InvalidCursor("The cursor belongs to another list or caller.")
+    return content
+
+
+def _read_position(token: str, column: Any) -> tuple[Any, Any]:
+    content = read_cursor(token)
+    value = content["v"]
+    if isinstance(value, str) and issubclass(column.type.python_type, datetime):
+        value = datetime.fromisoformat(value)
+    return sa.bindparam(None, value, column.type, unique=True), sa.literal(UUID(content["k"]), sa.Uuid())
+
+
+def query_lists() -> dict[str, list[str]]:
+    """The query as name → values; a cursor brings back the sort and filters it was made with.
+
+    Raises:
+        InvalidCursor: the request names a filter that differs from the cursor's.
+    """
+    given = {name: values for name, values in request.args.lists()}  # noqa: C416 - a plain dict
+    if "cursor" not in given:
+        return given
+    if len(given["cursor"]) > 1:
+        raise ValidationFailed({"cursor": ["Send it once."]})
+    stored: dict[str, list[str]] = read_cursor(given["cursor"][0])["q"]
+    for name, values in given.items():
+        if name not in ("cursor", "per_page", "page") and stored.get(name) != values:
+            raise InvalidCursor(f"The cursor was made with another '{name}'.")
+    return {**stored, **given}

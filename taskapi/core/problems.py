@@ -1,0 +1,116 @@
+"""Errors as RFC 9457 problem details: one shape for every error of every origin."""
+
+from typing import Any, cast
+
+import marshmallow as ma
+import structlog
+from flask import Flask, Response, current_app, g, request
+from marshmallow import fields
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from taskapi.core import errors
+from taskapi.core.errors import DomainError, ValidationFailed
+
+log = structlog.get_logger(__name__)
+
+BY_STATUS: dict[int, type[DomainError]] = {
+    401: errors.Unauthorized,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    409: errors.Conflict,
+    412: errors.PreconditionFailed,
+    413: errors.ContentTooLarge,
+    415: errors.UnsupportedMediaType,
+    429: errors.TooManyRequests,
+    500: errors.InternalError,
+    503: errors.Unavailable,
+}
+
+
+class ProblemSchema(ma.Schema):
+    """An error: ``code`` is stable and meant for programs, ``detail`` is meant for people."""
+
+    type = fields.Url(required=True, metadata={"description": "A page that explains this kind of problem"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True)
+    request_id = fields.String(required=True)
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "Only for 422: field path → messages"},
+    )
+
+
+def problem_response(error: DomainError) -> Response:
+    """The answer that tells a client about ``error``."""
+    body: dict[str, Any] = {
+        "type": f"{current_app.config['PUBLIC_URL']}/problems/{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": g.get("request_id", ""),
+    }
+    if isinstance(error, ValidationFailed):
+        body["errors"] = error.errors
+    response = cast(Response, current_app.json.response(body))
+    response.status_code = error.status
+    response.mimetype = "application/problem+json"
+    response.headers.update(error.headers)
+    return response
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Turn every exception that can leave a view into a problem."""
+    app.register_error_handler(DomainError, _from_domain)
+    app.register_error_handler(HTTPException, _from_werkzeug)
+    app.register_error_handler(DBAPIError, _from_database)
+    app.register_error_handler(PoolTimeout, _from_database)
+    app.register_error_handler(Exception, _from_bug)
+
+
+def _from_domain(error: DomainError) -> Response:
+    return problem_response(error)
+
+
+def _from_werkzeug(error: HTTPException) -> Response:
+    if error.response is not None:
+        return error.response  # type: ignore[return-value]  # a redirect carries its own answer
+    status = error.code or 500
+    kind = BY_STATUS.get(status)
+    problem = kind() if kind else DomainError()
+    if kind is None:
+        problem.status, problem.title = status, error.name
+        problem.code = error.name.lower().replace(" ", "_")
+    problem.detail = _explain(error, status)
+    problem.headers |= {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return problem_response(problem)
+
+
+def _explain(error: HTTPException, status: int) -> str:
+    if status == 404:
+        return f"There is nothing at {request.path}."
+    if status == 405:
+        return f"{request.method} is not allowed at {request.path}."
+    return error.description or error.name
+
+
+def _from_database(error: DBAPIError | PoolTimeout) -> Response:
+    if isinstance(error, DBAPIError) and not _is_outage(error):
+        return _from_bug(error)
+    log.error("database.unavailable", error=str(error).splitlines()[0])
+    return problem_response(errors.DatabaseUnavailable("The database does not answer; try again soon."))
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+
+def _from_bug(error: Exception) -> Response:
+    log.error("request.failed", exc_info=error)
+    return problem_response(errors.InternalError("Something went wrong on our side."))
