@@ -1,0 +1,212 @@
+"""Rules of accounts: registering, profiles, roles."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from taskapi.accounts import queries
+from taskapi.accounts.errors import EmailTaken, RegistrationClosed, UsernameTaken, UserNotFound
+from taskapi.accounts.models import User
+from taskapi.accounts.passwords import check_new_password, hash_password
+from taskapi.config import Settings
+from taskapi.core.access import Actor
+from taskapi.core.db import session
+from taskapi.core.errors import ValidationFailed
+from taskapi.core.events import record_event
+
+EMAIL = re.compile(r"[^@\s,;<>()\"\\:]{1,64}@[^@\s,;<>()\"\\:]{1,190}")
+USERNAME = re.compile(r"\w(?:[\w.-]{0,48}\w)?")
+
+
+def register(*, settings: Settings, email: str, password_hash: str, **profile: Any) -> User:
+    """Make an account for somebody who asks for one; the arguments are those of ``create_user``.
+
+    Raises:
+        RegistrationClosed, EmailTaken, UsernameTaken, ValidationFailed
+    """
+    if not settings.registration:
+        raise RegistrationClosed
+    return create_user(email=email, password_hash=password_hash, **profile)
+
+
+def hash_new_password(
+    *, settings: Settings, password: str, email: str, username: str | None = None, **_profile: Any
+) -> str:
+    """The hash of a password that follows the rules; the other arguments say whose it will be.
+
+    Call it outside of a transaction: hashing is slow on purpose, and SQLite has one writer.
+
+    Raises:
+        ValidationFailed: with the reason in words.
+    """
+    about_user = (username or "", email.partition("@")[0], settings.app_name)
+    check_new_password(password, minimum=settings.password_min_length, about_user=about_user)
+    return hash_password(password)
+
+
+def create_user(
+    *,
+    email: str,
+    password_hash: str,
+    username: str | None = None,
+    full_name: str | None = None,
+    timezone: str = "UTC",
+    role: str = "user",
+    actor: Actor | None = None,
+) -> User:
+    """Make an account; a missing username is made from the e-mail address.
+
+    Raises:
+        EmailTaken, UsernameTaken, ValidationFailed
+    """
+    check_email(email)
+    if username is not None and not USERNAME.fullmatch(username):
+        raise ValidationFailed({"username": ["Use 1 to 50 letters, digits, dots, dashes and underscores."]})
+    chosen = username or _free_username(email)
+    user = User(
+        email=email,
+        email_key=queries.fold(email),
+        username=chosen,
+        username_key=queries.fold(chosen),
+        password_hash=password_hash,
+        full_name=full_name,
+        timezone=timezone,
+        role=role,
+    )
+    _insert(user)
+    record_event(
+        "user.created",
+        subject=("user", user.id),
+        actor=actor or user.id,
+        owner_id=user.id,
+        after=public_state(user),
+    )
+    return user
+
+
+def _insert(user: User) -> None:
+    try:
+        with session().begin_nested():
+            session().add(user)
+    except IntegrityError as error:
+        # The unique index decides, not a look before: two people may ask at the same moment.
+        if "email_key" in str(error.orig):
+            raise EmailTaken("An account with this e-mail address exists.") from error
+        raise UsernameTaken("This username is taken.") from error
+
+
+def check_email(email: str) -> None:
+    """Refuse what cannot be an address, or could smuggle a header or a second recipient.
+
+    Raises:
+        ValidationFailed
+    """
+    domain = email.rpartition("@")[2]
+    if len(email) > 254 or not EMAIL.fullmatch(email) or ".." in email or not email.isprintable():
+        raise ValidationFailed({"email": ["Not a valid e-mail address."]})
+    if domain.startswith((".", "-")) or domain.endswith((".", "-")):
+        raise ValidationFailed({"email": ["Not a valid e-mail address."]})
+
+
+def _free_username(email: str) -> str:
+    stem = re.sub(r"[^\w.-]+", "", email.partition("@")[0]).strip(".-")[:40] or "user"
+    candidate, number = stem, 1
+    while queries.username_exists(queries.fold(candidate)):
+        number += 1
+        candidate = f"{stem}{number}"
+    return candidate
+
+
+def get_user(*, user_id: UUID) -> User:
+    user = session().get(User, user_id)
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+def get_user_by_login(*, login: str) -> User:
+    """The user with this e-mail address or username.
+
+    Raises:
+        UserNotFound
+    """
+    user = queries.find_user(login)
+    if user is None:
+        raise UserNotFound(f"There is no user {login!r}.")
+    return user
+
+
+def list_users(*, role: str | None = None) -> list[User]:
+    return queries.list_users(role=role)
+
+
+def update_profile(*, actor: Actor, changes: dict[str, Any]) -> User:
+    """Change the fields of one's own profile that are given."""
+    user = get_user(user_id=actor.user_id)
+    before = public_state(user)
+    for name, value in changes.items():
+        setattr(user, name, value)
+    session().flush()
+    record_event(
+        "user.updated",
+        subject=("user", user.id),
+        actor=actor,
+        owner_id=user.id,
+        before=before,
+        after=public_state(user),
+    )
+    return user
+
+
+def set_role(*, login: str, role: str, actor: Actor | None = None) -> User:
+    """Give a user a role.
+
+    Raises:
+        UserNotFound
+    """
+    user = get_user_by_login(login=login)
+    before, user.role = user.role, role
+    session().flush()
+    record_event(
+        "user.role_changed",
+        subject=("user", user.id),
+        actor=actor,
+        owner_id=user.id,
+        before={"role": before},
+        after={"role": role},
+    )
+    return user
+
+
+def has_admin() -> bool:
+    return session().scalar(sa.select(sa.exists().where(User.role == "admin", User.is_active))) is True
+
+
+def mail_preference(*, user_id: UUID, kind: str) -> tuple[User | None, bool]:
+    """The user, and whether they want e-mail of this kind (wanted unless switched off)."""
+    user = session().get(User, user_id)
+    if user is None or not user.is_active:
+        return user, False
+    return user, bool(user.notification_preferences.get("email", {}).get(kind, True))
+
+
+def switch_mail_off(*, user_id: UUID, kind: str) -> None:
+    """Stop e-mail of this kind to the user; asking twice changes nothing more."""
+    user = session().get(User, user_id)
+    if user is None:
+        return
+    preferences = dict(user.notification_preferences)
+    preferences["email"] = {**preferences.get("email", {}), kind: False}
+    user.notification_preferences = preferences
+    record_event(
+        "user.unsubscribed", subject=("user", user.id), owner_id=user.id, after={"email": {kind: False}}
+    )
+
+
+def public_state(user: User) -> dict[str, Any]:
+    """What an event may say of a user: no secret, JSON values."""
+    names = ("email", "username", "full_name", "avatar_url", "role", "is_active", "timezone")
+    return {name: getattr(user, name) for name in names}

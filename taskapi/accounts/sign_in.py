@@ -1,0 +1,158 @@
+"""Rules of signing in: sessions, access tokens and rotating refresh tokens."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from taskapi.accounts import queries, service
+from taskapi.accounts.errors import (
+    InvalidCredentials,
+    InvalidToken,
+    RefreshTokenReused,
+    TokenExpired,
+    TokenRevoked,
+)
+from taskapi.accounts.models import RefreshToken, SignInSession, User
+from taskapi.accounts.passwords import verify_password
+from taskapi.accounts.tokens import (
+    REFRESH_PREFIX,
+    hash_token,
+    new_access_token,
+    new_opaque_token,
+    read_access_token,
+)
+from taskapi.config import Settings
+from taskapi.core import clock
+from taskapi.core.access import Actor
+from taskapi.core.db import session
+from taskapi.core.events import record_event
+
+# Parallel tabs may exchange the same refresh token at nearly the same time.
+REUSE_GRACE = timedelta(seconds=30)
+# Ended sessions are kept so that a late reuse of a token is still recognised.
+KEEP_ENDED = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """What a client gets for signing in: the refresh token is shown this once."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: User
+    token_type: str = "bearer"  # noqa: S105 - a kind, not a secret
+
+
+def check_credentials(*, login: str, password: str) -> UUID:
+    """The id of the user whose name and password these are.
+
+    Call it outside of a transaction: hashing is slow on purpose, and SQLite has one writer.
+
+    Raises:
+        InvalidCredentials: unknown, inactive or wrong password, after the same work and time.
+    """
+    user = queries.find_user(login)
+    fits = verify_password(password, user.password_hash if user else None)
+    if user is None or not fits or not user.is_active:
+        raise InvalidCredentials("The name or the password is wrong.")
+    return user.id
+
+
+def start_session(*, settings: Settings, user_id: UUID) -> TokenPair:
+    """Sign a user in whose credentials were checked."""
+    user = service.get_user(user_id=user_id)
+    now = clock.now()
+    sign_in = SignInSession(user_id=user.id, expires_at=now + timedelta(days=settings.refresh_token_days))
+    session().add(sign_in)
+    session().flush()
+    record_event("user.signed_in", subject=("user", user.id), actor=user.id, owner_id=user.id)
+    return _new_pair(settings, user, sign_in)
+
+
+def refresh(*, settings: Settings, token: str) -> TokenPair:
+    """Exchange a refresh token for a new pair; the old one is spent.
+
+    Raises:
+        InvalidToken: unknown.
+        TokenExpired, TokenRevoked: its session is over.
+        RefreshTokenReused: spent longer ago than the grace time, so somebody copied it: the
+            session ends for both.
+    """
+    found = queries.lock_refresh_token(hash_token(token))
+    if found is None:
+        raise InvalidToken("The refresh token is not known.")
+    spent, sign_in, user = found
+    now = clock.now()
+    if sign_in.revoked_at is not None or not user.is_active:
+        raise TokenRevoked("The session has ended.")
+    if now >= sign_in.expires_at:
+        raise TokenExpired("The session has expired; sign in again.")
+    if spent.spent_at is not None and now - spent.spent_at > REUSE_GRACE:
+        sign_in.revoked_at = now
+        record_event("session.reuse_detected", subject=("session", sign_in.id), owner_id=user.id)
+        raise RefreshTokenReused("This refresh token was used before; the session was ended.")
+    spent.spent_at = spent.spent_at or now
+    sign_in.last_used_at = now
+    sign_in.expires_at = now + timedelta(days=settings.refresh_token_days)
+    return _new_pair(settings, user, sign_in)
+
+
+def log_out(*, actor: Actor) -> None:
+    """End the session that the caller's token belongs to; its tokens stop working at once."""
+    if actor.session_id is not None:
+        _end_sessions(actor, SignInSession.id == actor.session_id)
+
+
+def log_out_everywhere(*, actor: Actor) -> None:
+    """End all sessions of the caller."""
+    _end_sessions(actor, sa.true())
+
+
+def _end_sessions(actor: Actor, which: sa.ColumnElement[bool]) -> None:
+    session().execute(
+        sa.update(SignInSession)
+        .where(SignInSession.user_id == actor.user_id, SignInSession.revoked_at.is_(None), which)
+        .values(revoked_at=clock.now())
+    )
+    record_event("user.signed_out", subject=("user", actor.user_id), actor=actor, owner_id=actor.user_id)
+
+
+def authenticate(token: str) -> Actor:
+    """The caller behind an access token; ended sessions are looked up, not remembered.
+
+    Raises:
+        InvalidToken, TokenExpired, TokenRevoked
+    """
+    user_id, session_id = read_access_token(token)
+    row = queries.active_user_of_session(user_id, session_id)
+    if row is None:
+        raise TokenRevoked("The session of this token has ended.")
+    return Actor(
+        user_id=row.id, role=row.role, username=row.username, timezone=row.timezone, session_id=session_id
+    )
+
+
+def _new_pair(settings: Settings, user: User, sign_in: SignInSession) -> TokenPair:
+    refresh_token = new_opaque_token(REFRESH_PREFIX)
+    session().add(RefreshToken(session_id=sign_in.id, token_hash=hash_token(refresh_token)))
+    session().flush()
+    lifetime = timedelta(minutes=settings.access_token_minutes)
+    return TokenPair(
+        access_token=new_access_token(user_id=user.id, session_id=sign_in.id, lifetime=lifetime),
+        refresh_token=refresh_token,
+        expires_in=int(lifetime.total_seconds()),
+        user=user,
+    )
+
+
+def forget_ended_sessions() -> None:
+    """Remove sessions, and with them their tokens, that ended or expired a while ago."""
+    before = clock.now() - KEEP_ENDED
+    session().execute(
+        sa.delete(SignInSession)
+        .where(sa.or_(SignInSession.revoked_at < before, SignInSession.expires_at < before))
+        .execution_options(synchronize_session=False)
+    )
