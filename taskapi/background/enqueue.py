@@ -1,0 +1,78 @@
+"""Putting work onto Redis and waking the scheduler.
+
+Both are hints: when Redis is away the work stays recorded in the database, and a sweep
+finds it there. So these functions report failure by their result and never raise for it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from redis.exceptions import RedisError
+
+from taskapi.background.connection import redis_client
+from taskapi.background.names import Queue
+from taskapi.background.rq_json import JsonQueue
+
+log = structlog.get_logger(__name__)
+
+WAKE_CHANNEL = "taskapi:wake"
+WAKE_DISPATCH, WAKE_RELAY = "dispatch", "relay"
+# Outcomes are in the database; Redis keeps finished jobs only for a look by an operator.
+RESULT_TTL_SECONDS = 60
+FAILURE_TTL_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCall:
+    """A job to enqueue: its dotted name, its arguments (ids) and its id.
+
+    Attributes:
+        timeout: seconds after which RQ ends the job.
+    """
+
+    name: str
+    args: Sequence[str]
+    job_id: str
+    timeout: int = 60
+
+
+def enqueue(queue: Queue, calls: Iterable[JobCall]) -> bool:
+    """Push all calls in one round trip; whether Redis took them."""
+    data = [
+        JsonQueue.prepare_data(
+            call.name,
+            args=list(call.args),
+            job_id=call.job_id,
+            timeout=call.timeout,
+            result_ttl=RESULT_TTL_SECONDS,
+            failure_ttl=FAILURE_TTL_SECONDS,
+            description=f"{call.name.rpartition('.')[2]} {' '.join(call.args)}",
+        )
+        for call in calls
+    ]
+    if not data:
+        return True
+    try:
+        JsonQueue(queue, connection=redis_client()).enqueue_many(data)
+    except RedisError as error:
+        log.warning("enqueue.failed", queue=queue.value, jobs=len(data), error=str(error))
+        return False
+    return True
+
+
+def wake_scheduler(reason: str) -> None:
+    """Tell every scheduler process to look now; they look by themselves within a second."""
+    try:
+        redis_client().publish(WAKE_CHANNEL, reason)
+    except RedisError as error:
+        log.debug("wake.failed", reason=reason, error=str(error))
+
+
+def queued_job_ids(queue: Queue) -> set[str] | None:
+    """The ids waiting in a queue, or None when Redis is away."""
+    try:
+        return set(JsonQueue(queue, connection=redis_client()).job_ids)
+    except RedisError as error:
+        log.warning("queue.unreadable", queue=queue.value, error=str(error))
+        return None

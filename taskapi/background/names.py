@@ -1,0 +1,22 @@
+"""Names that services use to start work: queues, and jobs by their dotted path.
+
+Services must not import jobs (jobs import services), so a job is a string here; a test
+imports every one.
+"""
+
+from enum import StrEnum
+
+
+class Queue(StrEnum):
+    """Queues in the order in which a worker looks at them."""
+
+    HOUSEKEEPING = "housekeeping"
+    RUNS = "runs"
+    MAIL = "mail"
+
+
+EXECUTE_RUN = "taskapi.schedules.jobs.execute_run"
+RESCUE_RUNS = "taskapi.schedules.jobs.rescue_runs"
+DELIVER_EMAIL = "taskapi.notifications.jobs.deliver_email"
+SWEEP_EMAILS = "taskapi.notifications.jobs.sweep_emails"
+FORGET_OLD_ROWS = "taskapi.ops.jobs.forget_old_rows"

@@ -1,0 +1,225 @@
+"""The scheduler process: rq-scheduler for housekeeping, our own loop for everything that is due.
+
+``rq_scheduler`` serves the periodic housekeeping entries. Users' due times are not entrusted
+to it: the loop asks the database for them, outside of rq-scheduler's lock, and goes on while
+Redis is away.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+
+import structlog
+from flask import Flask
+from redis import Redis
+from redis.client import PubSub
+from redis.exceptions import RedisError
+from rq_scheduler import Scheduler
+
+from taskapi.background.enqueue import WAKE_CHANNEL, WAKE_RELAY
+from taskapi.background.names import Queue
+from taskapi.background.process import process_name
+from taskapi.background.rq_json import JsonJob, JsonQueue
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 1.0
+# rq-scheduler would hold its lock for interval + 10 s after a kill -9.
+LOCK_MILLISECONDS = 5_000
+SHORTEST_SLEEP_SECONDS = 0.001
+RELEASE_OWN_LOCK = """
+if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
+return 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HousekeepingEntry:
+    """A job that is enqueued every ``interval`` seconds; its name is its fixed id."""
+
+    job_name: str
+    interval: int
+
+    @property
+    def id(self) -> str:
+        return f"housekeeping-{self.job_name.rpartition('.')[2]}"
+
+
+class TaskScheduler(Scheduler):
+    """Dispatches due work by ``dispatch`` and relays events by ``relay`` until told to stop.
+
+    Args:
+        dispatch: makes due what is due and returns seconds until the next due time, or None
+            when there is none.
+        relay: places new events; runs in a thread of its own, at least once a second.
+        beat: records that this process is alive.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        connection: Redis,
+        *,
+        dispatch: Callable[[], float | None],
+        relay: Callable[[], object],
+        beat: Callable[[str], object],
+        entries: list[HousekeepingEntry],
+    ) -> None:
+        super().__init__(
+            queue_name=Queue.HOUSEKEEPING,
+            connection=connection,
+            interval=int(TICK_SECONDS),
+            job_class=JsonJob,
+            queue_class=JsonQueue,
+            name=process_name("scheduler"),
+        )
+        self._app = app
+        self._dispatch, self._relay, self._beat = dispatch, relay, beat
+        self._entries = entries
+        self._stopping = threading.Event()
+        self._events_waiting = threading.Event()
+        self._next_chores = 0.0
+        self._subscription: PubSub | None = None
+        self._redis_lost = False
+        self._entries_are_current = False
+
+    def run(self, burst: bool = False) -> None:
+        """Loop until SIGINT or SIGTERM; with ``burst`` once."""
+        self._install_signal_handlers()
+        relaying = threading.Thread(target=self._relay_loop, name="relay", daemon=True)
+        relaying.start()
+        log.info("scheduler.started", name=self.name)
+        while not self._stopping.is_set():
+            next_due = self._dispatch_safely()
+            self._do_chores()
+            if burst:
+                break
+            self._sleep(next_due)
+        self._stopping.set()
+        self._events_waiting.set()
+        relaying.join(timeout=3)
+        self._try_redis(self.register_death)
+        log.info("scheduler.stopped", name=self.name)
+
+    def _install_signal_handlers(self) -> None:
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self._stopping.set()
+
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGTERM, stop)
+
+    def _dispatch_safely(self) -> float | None:
+        try:
+            with self._app.app_context():
+                return self._dispatch()
+        except Exception:
+            # The loop must outlive any failure: the database may be restarting.
+            log.exception("dispatch.failed")
+            self._stopping.wait(TICK_SECONDS / 2)
+            return None
+
+    def _relay_loop(self) -> None:
+        while not self._stopping.is_set():
+            self._events_waiting.clear()
+            try:
+                with self._app.app_context():
+                    self._relay()
+            except Exception:
+                log.exception("relay.failed")
+            # A publish that was lost is made up for by looking once a second.
+            self._events_waiting.wait(TICK_SECONDS)
+
+    def _do_chores(self) -> None:
+        if time.monotonic() < self._next_chores:
+            return
+        self._next_chores = time.monotonic() + TICK_SECONDS
+        try:
+            with self._app.app_context():
+                self._beat(self.name)
+        except Exception:
+            log.exception("heartbeat.failed")
+        self._try_redis(self._serve_housekeeping)
+
+    def _serve_housekeeping(self) -> None:
+        if not self.connection.exists(self.key):
+            self.register_birth()
+        self.heartbeat()
+        if not self.acquire_lock():
+            return
+        try:
+            if not self._entries_are_current:
+                self._drop_entries()
+                self._entries_are_current = True
+            self.register_entries()
+            for _job in self.enqueue_jobs() or ():
+                pass
+        finally:
+            self.remove_lock()
+
+    def register_entries(self) -> None:
+        """Make sure that every housekeeping entry is there: a flushed Redis has lost them."""
+        known = dict(self.connection.zrange(self.scheduled_jobs_key, 0, -1, withscores=True))
+        for entry in self._entries:
+            job_exists = self.connection.exists(JsonJob.key_for(entry.id))
+            if entry.id.encode() in known and job_exists:
+                continue
+            self.schedule(
+                datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=1),
+                entry.job_name,
+                interval=entry.interval,
+                id=entry.id,
+                timeout=300,
+            )
+
+    def _drop_entries(self) -> None:
+        # At each start, so that an entry of an earlier version or interval does not live on.
+        for job_id in self.connection.zrange(self.scheduled_jobs_key, 0, -1):
+            if job_id.startswith(b"housekeeping-"):
+                self.connection.zrem(self.scheduled_jobs_key, job_id)
+
+    def acquire_lock(self) -> bool:
+        self._lock_acquired = bool(
+            self.connection.set(self.scheduler_lock_key, self.name, px=LOCK_MILLISECONDS, nx=True)
+        )
+        return self._lock_acquired
+
+    def remove_lock(self) -> None:
+        # Only one's own: a slow pass may have outlived its lock, which is another's by now.
+        if self._lock_acquired:
+            self.connection.eval(RELEASE_OWN_LOCK, 1, self.scheduler_lock_key, self.name)
+            self._lock_acquired = False
+
+    def _sleep(self, next_due: float | None) -> None:
+        until_chores = max(self._next_chores - time.monotonic(), 0.0)
+        seconds = min(next_due if next_due is not None else TICK_SECONDS, TICK_SECONDS, until_chores)
+        seconds = max(seconds, SHORTEST_SLEEP_SECONDS)
+        if not self._try_redis(lambda: self._wait_for_wake(seconds)):
+            self._subscription = None
+            self._stopping.wait(seconds)
+
+    def _wait_for_wake(self, seconds: float) -> None:
+        if self._subscription is None:
+            self._subscription = self.connection.pubsub(ignore_subscribe_messages=True)
+            self._subscription.subscribe(WAKE_CHANNEL)
+        message = self._subscription.get_message(timeout=seconds)
+        while message is not None:
+            if message["data"] == WAKE_RELAY.encode():
+                self._events_waiting.set()
+            message = self._subscription.get_message(timeout=0)
+
+    def _try_redis(self, action: Callable[[], object]) -> bool:
+        try:
+            action()
+        except (RedisError, OSError, ValueError) as error:
+            if not self._redis_lost:
+                log.warning("scheduler.lost_redis", error=str(error))
+            self._redis_lost = True
+            return False
+        if self._redis_lost:
+            log.info("scheduler.found_redis")
+            self._redis_lost = False
+        return True

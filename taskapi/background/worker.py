@@ -1,0 +1,110 @@
+"""The worker process: an RQ worker that runs each job inside the application.
+
+The application is imported once, before the fork, so a work-horse starts in milliseconds.
+"""
+
+import os
+import signal
+import threading
+from typing import Any
+
+import structlog
+from flask import Flask
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import Worker, get_current_job
+from rq import worker_registration as registration
+from rq.job import Job
+from rq.queue import Queue as RqQueue
+from rq.serializers import JSONSerializer
+
+from taskapi.background.connection import open_redis
+from taskapi.background.names import Queue
+from taskapi.background.process import die_with_parent, process_name
+from taskapi.background.rq_json import JsonJob, JsonQueue
+from taskapi.config import Settings
+from taskapi.core.db import dispose_engines
+
+log = structlog.get_logger(__name__)
+
+# A dead worker drops out of the count within this time and 60 s.
+WORKER_TTL_SECONDS = 60
+LONGEST_PAUSE_SECONDS = 10.0
+
+
+class TaskWorker(Worker):
+    """An RQ worker with JSON payloads whose jobs find the application and its logging ready."""
+
+    job_class = JsonJob
+    queue_class: Any = JsonQueue
+
+    def __init__(self, app: Flask, **options: Any) -> None:
+        self._app = app
+        super().__init__(
+            [JsonQueue(queue, connection=options["connection"]) for queue in Queue],
+            name=process_name("worker"),
+            worker_ttl=WORKER_TTL_SECONDS,
+            serializer=JSONSerializer,
+            **options,
+        )
+        self.log_result_lifespan = False
+
+    @property
+    def stop_requested(self) -> bool:
+        return bool(self._stop_requested)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        super().heartbeat(timeout, pipeline)
+        # A flushed Redis has forgotten who works for it.
+        registration.register(self, pipeline)
+
+    def main_work_horse(self, job: Job, queue: RqQueue) -> None:
+        die_with_parent(os.getppid())
+        # The horse must not share the parent's database connections.
+        with self._app.app_context():
+            dispose_engines()
+        super().main_work_horse(job, queue)
+
+    def perform_job(self, job: Job, queue: RqQueue) -> bool:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(job_id=job.id)
+        with self._app.app_context():
+            return super().perform_job(job, queue)
+
+
+def run_worker(app: Flask, settings: Settings, *, burst: bool = False) -> None:
+    """Work until told to stop; when Redis goes away, wait for it and go on."""
+    stopping = threading.Event()
+    pause = 0.5
+    while not stopping.is_set():
+        worker = _work(app, settings, burst=burst)
+        if burst or (worker is not None and worker.stop_requested):
+            return
+        pause = 0.5 if worker is not None else min(pause * 2, LONGEST_PAUSE_SECONDS)
+        _stop_on_signal(stopping)
+        log.warning("worker.waiting_for_redis", pause=pause)
+        stopping.wait(pause)
+
+
+def _work(app: Flask, settings: Settings, *, burst: bool) -> TaskWorker | None:
+    """One life of an RQ worker; None if it could not even begin or end in order."""
+    try:
+        worker = TaskWorker(app, connection=open_redis(settings))
+        log.info("worker.started", name=worker.name)
+        worker.work(burst=burst, logging_level="WARNING")
+    except RedisError as error:
+        log.warning("worker.lost_redis", error=str(error))
+        return None
+    return worker
+
+
+def _stop_on_signal(stopping: threading.Event) -> None:
+    # RQ handles signals only while it works; between two lives they must stop the wait.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _signal, _frame: stopping.set())
+
+
+def current_worker_name() -> str:
+    """The worker that runs the current job, for the record."""
+    job = get_current_job()
+    return (job.worker_name if job else None) or f"direct-{os.getpid()}"
