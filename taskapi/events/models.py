@@ -1,0 +1,24 @@
+"""Deliveries of events to subscribers that failed and will be tried again."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.core.columns import HasId, UtcDateTime
+from taskapi.core.db import Base
+
+
+class FailedDelivery(HasId, Base):
+    """A subscriber raised for an event: others went on, this one is tried again until it succeeds."""
+
+    __tablename__ = "failed_deliveries"
+
+    event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id", ondelete="CASCADE"))
+    subscriber: Mapped[str] = mapped_column(sa.String(80))
+    attempts: Mapped[int] = mapped_column(default=1)
+    retry_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    error: Mapped[str] = mapped_column(sa.Text)
+
+    __table_args__ = (sa.UniqueConstraint("event_id", "subscriber"),)

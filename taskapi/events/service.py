@@ -1,0 +1,106 @@
+"""The relay: gives committed events their position, in one order, and tells the subscribers.
+
+It runs after commits, woken by a publish and at least once a second, so an event whose
+process died right after its commit is relayed all the same. One relay works at a time.
+"""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from taskapi.core.db import read_database_clock, session, transaction
+from taskapi.core.events import Event, Subscriber, subscribers
+from taskapi.events.models import FailedDelivery
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+# Any number will do, as long as nothing else in the database uses it.
+RELAY_LOCK = 7_270_001
+FIRST_PAUSE_SECONDS = 5
+LONGEST_PAUSE_SECONDS = 3600
+
+
+def relay_events() -> int:
+    """Relay everything that waits; how many events there were."""
+    total = 0
+    while _something_waits():
+        with transaction():
+            if not _is_only_relay():
+                break
+            relayed = _relay_batch() + _retry_batch()
+        total += relayed
+        if relayed == 0:
+            break
+    return total
+
+
+def _something_waits() -> bool:
+    unplaced = sa.exists().where(Event.position.is_(None))
+    failed = sa.exists().where(FailedDelivery.retry_at <= read_database_clock())
+    found = session().scalar(sa.select(sa.or_(unplaced, failed)))
+    session().rollback()
+    return found is True
+
+
+def _is_only_relay() -> bool:
+    """Whether this transaction may relay: two at once would mix up the order."""
+    if session().get_bind().dialect.name == "sqlite":
+        return True
+    return session().scalar(sa.select(sa.func.pg_try_advisory_xact_lock(RELAY_LOCK))) is True
+
+
+def _relay_batch() -> int:
+    waiting = sa.select(Event).where(Event.position.is_(None)).order_by(Event.id).limit(BATCH)
+    events = session().scalars(waiting).all()
+    position = session().scalar(sa.select(sa.func.max(Event.position))) or 0
+    for number, event in enumerate(events, start=position + 1):
+        event.position = number
+    session().flush()
+    for event in events:
+        for subscriber in subscribers():
+            if subscriber.wants(event.type):
+                _deliver(event, subscriber)
+    return len(events)
+
+
+def _deliver(event: Event, subscriber: Subscriber) -> bool:
+    try:
+        with session().begin_nested():
+            subscriber.handle(event)
+    except Exception as error:
+        # One subscriber that fails for one event must stop neither the others nor the relay.
+        log.exception("event.delivery_failed", event_id=str(event.id), subscriber=subscriber.name)
+        _remember_failure(event, subscriber, error)
+        return False
+    return True
+
+
+def _remember_failure(event: Event, subscriber: Subscriber, error: Exception) -> None:
+    statement = sa.select(FailedDelivery).where(
+        FailedDelivery.event_id == event.id, FailedDelivery.subscriber == subscriber.name
+    )
+    failure = session().scalar(statement)
+    attempts = failure.attempts + 1 if failure else 1
+    pause = min(FIRST_PAUSE_SECONDS * 2 ** min(attempts, 20), LONGEST_PAUSE_SECONDS)
+    if failure is None:
+        failure = FailedDelivery(event_id=event.id, subscriber=subscriber.name)
+        session().add(failure)
+    failure.attempts = attempts
+    failure.retry_at = read_database_clock() + timedelta(seconds=pause)
+    failure.error = f"{type(error).__name__}: {error}"[:2000]
+    session().flush()
+
+
+def _retry_batch() -> int:
+    known = {subscriber.name: subscriber for subscriber in subscribers()}
+    due = sa.select(FailedDelivery, Event).join(Event, Event.id == FailedDelivery.event_id)
+    due = due.where(FailedDelivery.retry_at <= read_database_clock()).order_by(FailedDelivery.retry_at)
+    rows = session().execute(due.limit(BATCH)).all()
+    for failure, event in rows:
+        subscriber = known.get(failure.subscriber)
+        if subscriber is None or _deliver(event, subscriber):
+            session().delete(failure)
+    session().flush()
+    return len(rows)
