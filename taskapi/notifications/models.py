@@ -1,0 +1,82 @@
+"""In-app notifications, the outbox of e-mails, and addresses that want none."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.core import clock
+from taskapi.core.columns import HasId, UtcDateTime
+from taskapi.core.db import Base
+
+
+class Notification(HasId, Base):
+    """Something a user should know, once per ``key``."""
+
+    __tablename__ = "notifications"
+
+    key: Mapped[str] = mapped_column(sa.String(200), unique=True)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(sa.String(40))
+    title: Mapped[str] = mapped_column(sa.String(300))
+    message: Mapped[str] = mapped_column(sa.Text)
+    task_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
+    is_read: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+    __table_args__ = (
+        sa.Index("ix_notifications_user", "user_id", "created_at", "id"),
+        sa.Index(
+            "ix_notifications_unread",
+            "user_id",
+            postgresql_where=sa.text("NOT is_read"),
+            sqlite_where=sa.text("NOT is_read"),
+        ),
+    )
+
+
+class Email(HasId, Base):
+    """A message to send. Its key makes it unique: work that is done twice mails once."""
+
+    __tablename__ = "emails"
+
+    key: Mapped[str] = mapped_column(sa.String(300), unique=True)
+    user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(sa.String(40))
+    recipient: Mapped[str] = mapped_column(sa.String(254))
+    subject: Mapped[str] = mapped_column(sa.String(300))
+    text: Mapped[str] = mapped_column(sa.Text)
+    html: Mapped[str] = mapped_column(sa.Text)
+    unsubscribe_url: Mapped[str | None] = mapped_column(sa.Text)
+    status: Mapped[str] = mapped_column(sa.String(10), default="pending")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None] = mapped_column(sa.Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+    __table_args__ = (
+        sa.CheckConstraint("status IN ('pending', 'sending', 'sent', 'failed')", name="status"),
+        sa.Index(
+            "ix_emails_open",
+            "next_attempt_at",
+            postgresql_where=sa.text("status IN ('pending', 'sending')"),
+            sqlite_where=sa.text("status IN ('pending', 'sending')"),
+        ),
+    )
+
+    @property
+    def job_id(self) -> str:
+        """The id of the RQ job that will make the next attempt."""
+        return f"email-{self.id}-{self.attempts + 1}"
+
+
+class MailSuppression(HasId, Base):
+    """An address, not a user's, that asked for no more e-mail."""
+
+    __tablename__ = "mail_suppressions"
+
+    address_key: Mapped[str] = mapped_column(sa.String(254), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)

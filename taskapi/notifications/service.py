@@ -1,0 +1,173 @@
+"""Rules of notifications: who is told what, in the application and by e-mail."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from taskapi.accounts import service as accounts
+from taskapi.core import clock
+from taskapi.core.access import Actor
+from taskapi.core.db import insert_if_new, session
+from taskapi.core.errors import NotFound
+from taskapi.core.events import Event, record_event
+from taskapi.core.paging import Page, PageRequest, fetch_page
+from taskapi.notifications import outbox
+from taskapi.notifications.models import MailSuppression, Notification
+
+
+class NotificationNotFound(NotFound):
+    """There is no such notification, or it is somebody else's."""
+
+    code = "notification_not_found"
+    title = "Notification not found"
+
+
+def notify(*, key: str, user_id: UUID, kind: str, title: str, message: str) -> bool:
+    """Put a notification before a user, unless one with this key was; whether it is new."""
+    notification_id = insert_if_new(
+        Notification,
+        key=key,
+        user_id=user_id,
+        type=kind,
+        title=title[:300],
+        message=message,
+        is_read=False,
+        created_at=clock.now(),
+    )
+    if notification_id is None:
+        return False
+    record_event("notification.created", subject=("notification", notification_id), owner_id=user_id)
+    return True
+
+
+def remind(*, user_id: UUID, title: str, message: str, to: str | None, key: str) -> list[str]:
+    """Remind a user in the application, and them or somebody else by e-mail; the addresses mailed.
+
+    Args:
+        key: makes it happen once, however often it is asked for.
+    """
+    notify(key=f"{key}:reminder", user_id=user_id, kind="reminder", title=title, message=message)
+    user, wants_mail = accounts.mail_preference(user_id=user_id, kind="reminder")
+    address = to or (user.email if user is not None and wants_mail else None)
+    if address is None:
+        return []
+    outbox.queue_email(
+        key=f"{key}:reminder:{address.casefold()}",
+        kind="reminder",
+        recipient=address,
+        user_id=None if to else user_id,
+        subject=f"Reminder: {title}",
+        context={"title": title, "message": message},
+    )
+    return [address]
+
+
+SUBJECTS = {
+    "schedule_created": "Scheduled: {name}",
+    "run_completed": "Completed: {name}",
+    "run_failed": "Failed: {name}",
+}
+
+
+def on_schedule_created(event: Event) -> None:
+    """Tell the owner of a new schedule, if it is to be told."""
+    state = event.after or {}
+    if event.owner_id is None or "created" not in state["notify"]:
+        return
+    _mail_owner(event, "schedule_created", {**state, "when": _describe_trigger(state)})
+
+
+def on_run_ended(event: Event) -> None:
+    """Tell the owner how a run ended, if the schedule says so."""
+    state = event.after or {}
+    outcome = event.type.removeprefix("run.")
+    if event.owner_id is None or outcome not in state.get("notify", ()):
+        return
+    kind = f"run_{outcome}"
+    notify(
+        key=f"event:{event.id}",
+        user_id=event.owner_id,
+        kind=kind,
+        title=SUBJECTS[kind].format(name=state["schedule_name"]),
+        message=(state["error"] or {}).get("message", "") if outcome == "failed" else "",
+    )
+    _mail_owner(event, kind, {**state, "name": state["schedule_name"]})
+
+
+def _mail_owner(event: Event, kind: str, context: dict[str, Any]) -> None:
+    assert event.owner_id is not None
+    user, wants_mail = accounts.mail_preference(user_id=event.owner_id, kind=kind)
+    if user is None or not wants_mail:
+        return
+    outbox.queue_email(
+        key=f"event:{event.id}",
+        kind=kind,
+        recipient=user.email,
+        user_id=user.id,
+        subject=SUBJECTS[kind].format(name=context["name"]),
+        context={"timezone": user.timezone, **context, "next_run_at": context.get("next_run_at")},
+    )
+
+
+def _describe_trigger(state: dict[str, Any]) -> str:
+    if state["run_at"]:
+        return "once"
+    if state["cron"]:
+        return f"by the cron line {state['cron']} ({state['timezone']})"
+    return f"every {state['every']:g} seconds"
+
+
+def list_notifications(*, actor: Actor, page: PageRequest, unread: bool | None = None) -> Page[Notification]:
+    """One's notifications, newest first."""
+    statement = sa.select(Notification).where(Notification.user_id == actor.user_id)
+    if unread is not None:
+        statement = statement.where(Notification.is_read.is_(not unread))
+    return fetch_page(
+        session(),
+        statement,
+        request_=page,
+        sorts={"created_at": Notification.created_at},
+        default_sort="-created_at",
+        key=Notification.id,
+    )
+
+
+def count_unread(*, actor: Actor) -> dict[str, int]:
+    """How many notifications one has not read."""
+    unread = (Notification.user_id == actor.user_id, ~Notification.is_read)
+    statement = sa.select(sa.func.count()).select_from(Notification).where(*unread)
+    return {"unread_count": session().execute(statement).scalar_one()}
+
+
+def mark_read(*, actor: Actor, notification_id: UUID) -> Notification:
+    """
+    Raises:
+        NotificationNotFound
+    """
+    mine = (Notification.id == notification_id, Notification.user_id == actor.user_id)
+    notification = session().scalar(sa.select(Notification).where(*mine))
+    if notification is None:
+        raise NotificationNotFound
+    notification.is_read = True
+    session().flush()
+    return notification
+
+
+def mark_all_read(*, actor: Actor) -> dict[str, int]:
+    """Mark all of one's notifications as read."""
+    session().execute(
+        sa.update(Notification)
+        .where(Notification.user_id == actor.user_id, ~Notification.is_read)
+        .values(is_read=True)
+        .execution_options(synchronize_session=False)
+    )
+    return count_unread(actor=actor)
+
+
+def unsubscribe(*, user_id: UUID | None, address: str | None, kind: str) -> None:
+    """Send no more e-mail of this kind to the user, or none at all to a stranger's address."""
+    if user_id is not None:
+        accounts.switch_mail_off(user_id=user_id, kind=kind)
+    elif address is not None:
+        insert_if_new(MailSuppression, address_key=address.casefold(), created_at=clock.now())

@@ -1,0 +1,42 @@
+"""The link that stops e-mail of one kind, with one click and without signing in (RFC 8058)."""
+
+from uuid import UUID
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from taskapi.core.errors import NotFound
+from taskapi.core.runtime import runtime_settings
+
+SALT = "taskapi.unsubscribe"
+
+
+class UnknownUnsubscribeLink(NotFound):
+    """The link to unsubscribe was altered or belongs to another installation."""
+
+    code = "unknown_unsubscribe_link"
+    title = "Unknown link"
+
+
+def unsubscribe_url(*, user_id: UUID | None, address: str, kind: str) -> str:
+    """The address that a mail program posts to; it does not expire, as the mail does not."""
+    whose = {"u": str(user_id)} if user_id else {"a": address}
+    token = _serializer().dumps({**whose, "k": kind})
+    return f"{runtime_settings().public_url}/api/notifications/unsubscribe/{token!s}"
+
+
+def read_unsubscribe_token(token: str) -> tuple[UUID | None, str | None, str]:
+    """User id or address, and the kind of e-mail.
+
+    Raises:
+        UnknownUnsubscribeLink
+    """
+    try:
+        content = _serializer().loads(token)
+    except BadSignature as error:
+        raise UnknownUnsubscribeLink from error
+    user_id = UUID(content["u"]) if "u" in content else None
+    return user_id, content.get("a"), content["k"]
+
+
+def _serializer() -> URLSafeSerializer:
+    return URLSafeSerializer(runtime_settings().secret_key, salt=SALT)

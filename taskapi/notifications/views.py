@@ -1,0 +1,87 @@
+"""Endpoints of notifications, and the link that stops e-mail."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, render_template_string
+
+from taskapi.core.access import current_actor
+from taskapi.core.db import transaction
+from taskapi.core.http import Blueprint
+from taskapi.core.paging import Page, page_schema
+from taskapi.notifications import service
+from taskapi.notifications.models import Notification
+from taskapi.notifications.schemas import NotificationQuery, NotificationSchema, UnreadCountSchema
+from taskapi.notifications.unsubscribe import read_unsubscribe_token
+
+blp = Blueprint("notifications", __name__, url_prefix="/api/notifications", description="Notifications")
+
+UNSUBSCRIBE_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>E-mail settings</title></head>
+<body>
+<h1>{{ heading }}</h1>
+{% if ask %}<form method="post"><button>Stop these e-mails</button></form>{% endif %}
+</body></html>
+"""
+PAGE_POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
+
+
+@blp.route("", methods=["GET"])
+@blp.requires("read")
+@blp.arguments(NotificationQuery, location="query")
+@blp.response(200, page_schema(NotificationSchema))
+def list_notifications(query: dict[str, Any]) -> Page[Notification]:
+    """One's notifications, newest first"""
+    return service.list_notifications(actor=current_actor(), **query)
+
+
+@blp.route("/unread-count", methods=["GET"])
+@blp.requires("read")
+@blp.response(200, UnreadCountSchema)
+def count_unread() -> dict[str, int]:
+    """How many are unread"""
+    return service.count_unread(actor=current_actor())
+
+
+@blp.route("/read-all", methods=["PUT"])
+@blp.requires("write")
+@blp.response(200, UnreadCountSchema)
+def mark_all_read() -> dict[str, int]:
+    """Mark all as read"""
+    with transaction():
+        return service.mark_all_read(actor=current_actor())
+
+
+@blp.route("/<uuid:notification_id>/read", methods=["PUT"])
+@blp.requires("write")
+@blp.response(200, NotificationSchema)
+def mark_read(notification_id: UUID) -> Notification:
+    """Mark one as read"""
+    with transaction():
+        return service.mark_read(actor=current_actor(), notification_id=notification_id)
+
+
+@blp.route("/unsubscribe/<token>", methods=["GET"])
+@blp.public
+@blp.response(200, content_type="text/html")
+def ask_to_unsubscribe(token: str) -> Response:
+    """A page that asks before it stops e-mail (link scanners follow links, people press buttons)"""
+    read_unsubscribe_token(token)
+    return _page("Stop e-mails of this kind?", ask=True)
+
+
+@blp.route("/unsubscribe/<token>", methods=["POST"])
+@blp.public
+@blp.response(200, content_type="text/html")
+def unsubscribe(token: str) -> Response:
+    """Stop e-mail of this kind with one click (RFC 8058)"""
+    user_id, address, kind = read_unsubscribe_token(token)
+    with transaction():
+        service.unsubscribe(user_id=user_id, address=address, kind=kind)
+    return _page("You will get no more e-mails of this kind.", ask=False)
+
+
+def _page(heading: str, *, ask: bool) -> Response:
+    response = Response(render_template_string(UNSUBSCRIBE_PAGE, heading=heading, ask=ask))
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    return response
