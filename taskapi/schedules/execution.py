@@ -1,0 +1,160 @@
+"""One attempt at a run: claim it, do the action under a lease and a time limit, record the outcome."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from taskapi.background.deadline import DeadlineExceeded, deadline
+from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
+from taskapi.core.db import database_now, db, on_commit, session, transaction
+from taskapi.schedules import outcomes, queries
+from taskapi.schedules.actions import registry
+from taskapi.schedules.actions.base import ActionFailed, RunContext, UnknownAction
+from taskapi.schedules.models import Run, Schedule
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 20.0
+HEARTBEAT_SECONDS = 5.0
+# While the database restarts an outcome is held; later the lease has run out anyway.
+SETTLE_PATIENCE_SECONDS = 30.0
+MAX_RESULT_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed; a permanent one is not tried again."""
+
+    code: str
+    message: str
+    permanent: bool = False
+
+
+def execute_run(*, run_id: UUID, worker: str) -> None:
+    """Attempt a run if it is pending; otherwise somebody else has it and nothing happens."""
+    with transaction():
+        run = queries.claim_run(run_id, worker=worker, lease_seconds=LEASE_SECONDS)
+        context = _context(run) if run is not None else None
+    if run is None or context is None:
+        log.info("run.not_pending", run_id=str(run_id))
+        return
+    structlog.contextvars.bind_contextvars(run_id=str(run.id), user=str(run.owner_id))
+    log.info("run.started", action=run.action, attempt=run.attempt, lag_ms=run.lag_ms)
+    with _lease(run):
+        result, failure = _perform(run, context)
+    _settle(run, context, result, failure)
+
+
+def _context(run: Run) -> RunContext:
+    name = session().scalar(sa.select(Schedule.name).where(Schedule.id == run.schedule_id))
+    return RunContext(
+        run_id=run.id,
+        schedule_id=run.schedule_id,
+        schedule_name=name or run.action,
+        owner_id=run.owner_id,
+        scheduled_for=run.scheduled_for,
+        attempt=run.attempt,
+    )
+
+
+def _perform(run: Run, context: RunContext) -> tuple[Any, Failure | None]:
+    try:
+        action = registry.find(run.action)
+        params = action.params().load(run.params)
+        with deadline(run.timeout):
+            result = action.run(context, params)
+        return _bounded(result, context), None
+    except DeadlineExceeded:
+        return None, Failure("timeout", f"The action took longer than {run.timeout:g} s.")
+    except ActionFailed as error:
+        return None, Failure(error.code, str(error), error.permanent)
+    except UnknownAction as error:
+        return None, Failure(error.code, str(error), permanent=True)
+    except Exception as error:
+        # Whatever an action raises is the outcome of its run, never the end of the worker.
+        log.exception("run.raised")
+        return None, Failure("exception", f"{type(error).__name__}: {error}")
+
+
+def _bounded(result: Any, context: RunContext) -> Any:
+    try:
+        size = len(orjson.dumps(result))
+    except TypeError:
+        context.log("The result is not JSON and was not kept.", level="warning")
+        return None
+    if size > MAX_RESULT_BYTES:
+        context.log(f"The result of {size} bytes is too large and was not kept.", level="warning")
+        return None
+    return result
+
+
+@contextmanager
+def _lease(run: Run) -> Iterator[None]:
+    """Renew the lease from a thread while the action runs in this one."""
+    done = threading.Event()
+    engine = db.engine.execution_options(taskapi_writes=True)
+    beating = threading.Thread(
+        target=_beat, args=(engine, run.id, run.attempt, done), name="lease", daemon=True
+    )
+    beating.start()
+    try:
+        yield
+    finally:
+        done.set()
+        beating.join()
+
+
+def _beat(engine: sa.Engine, run_id: UUID, attempt: int, done: threading.Event) -> None:
+    statement = queries.lease_extension(run_id, attempt, database_now(LEASE_SECONDS))
+    while not done.wait(HEARTBEAT_SECONDS):
+        try:
+            with engine.begin() as connection:
+                extended = connection.execute(statement).rowcount
+        except DBAPIError as error:
+            # The lease outlives a few missed beats, and with them a restart of the database.
+            log.warning("lease.beat_failed", error=str(error.orig))
+            continue
+        if not extended:
+            log.warning("lease.lost")
+            return
+
+
+def _settle(run: Run, context: RunContext, result: Any, failure: Failure | None) -> None:
+    give_up_at = time.monotonic() + SETTLE_PATIENCE_SECONDS
+    while True:
+        try:
+            with transaction():
+                settled = _record(run, context, result, failure)
+            break
+        except OperationalError as error:
+            if time.monotonic() > give_up_at:
+                raise
+            log.warning("run.settle_waits", error=str(error.orig))
+            db.session.remove()
+            time.sleep(1.0)
+    if not settled:
+        log.warning("run.fenced", attempt=run.attempt)
+
+
+def _record(run: Run, context: RunContext, result: Any, failure: Failure | None) -> bool:
+    if failure is None:
+        settled = outcomes.complete(run, result=result)
+    else:
+        error = {"code": failure.code, "message": failure.message[:4000]}
+        settled = outcomes.fail(run, error=error, permanent=failure.permanent)
+    if settled is None:
+        return False
+    outcomes.keep_log(run, context.lines)
+    if settled.status == "pending":
+        on_commit(wake_scheduler, WAKE_DISPATCH)
+    log.info("run.ended", status=settled.status, error=failure.code if failure else None)
+    return True

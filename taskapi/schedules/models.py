@@ -1,0 +1,220 @@
+"""Schedules, their runs and what each run logged."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.core import clock
+from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime
+from taskapi.core.db import Base
+from taskapi.schedules.triggers import Trigger
+
+OPEN_STATUSES = ("pending", "running")
+
+
+class Schedule(HasId, HasTimestamps, Base):
+    """What is to be done, when, and by which policies.
+
+    ``next_run_at`` is also the high-water mark: every due time before it has its run.
+    """
+
+    __tablename__ = "schedules"
+
+    owner_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(sa.String(200))
+    action: Mapped[str] = mapped_column(sa.String(80))
+    params: Mapped[dict[str, Any]] = mapped_column(Json)
+
+    run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cron: Mapped[str | None] = mapped_column(sa.String(200))
+    every: Mapped[float | None] = mapped_column(sa.Double)
+    timezone: Mapped[str] = mapped_column(sa.String(64))
+    dst: Mapped[dict[str, Any]] = mapped_column(Json)
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    starts_at_given: Mapped[bool]
+    ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    max_runs: Mapped[int | None]
+
+    catch_up: Mapped[str] = mapped_column(sa.String(10))
+    catch_up_window: Mapped[float] = mapped_column(sa.Double)
+    catch_up_limit: Mapped[int]
+    overlap: Mapped[str] = mapped_column(sa.String(10))
+    timeout: Mapped[float] = mapped_column(sa.Double)
+    retry: Mapped[dict[str, Any]] = mapped_column(Json)
+    notify: Mapped[list[str]] = mapped_column(Json)
+
+    status: Mapped[str] = mapped_column(sa.String(10), default="active")
+    next_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The last pause: due times in it are judged at resume.
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    resumed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    run_count: Mapped[int] = mapped_column(default=0)
+    # Set when the dispatcher could not plan this schedule: it is left alone until then.
+    fault: Mapped[str | None] = mapped_column(sa.Text)
+    set_aside_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}
+    __table_args__ = (
+        sa.CheckConstraint("status IN ('active', 'paused', 'completed', 'cancelled')", name="status"),
+        sa.CheckConstraint(
+            "(run_at IS NOT NULL AND cron IS NULL AND every IS NULL)"
+            " OR (run_at IS NULL AND cron IS NOT NULL AND every IS NULL)"
+            " OR (run_at IS NULL AND cron IS NULL AND every IS NOT NULL)",
+            name="one_trigger",
+        ),
+        sa.Index("ix_schedules_owner", "owner_id", "created_at", "id"),
+        # What the dispatcher looks at: only schedules that can become due.
+        sa.Index(
+            "ix_schedules_due",
+            "next_run_at",
+            postgresql_where=sa.text("status = 'active'"),
+            sqlite_where=sa.text("status = 'active'"),
+        ),
+    )
+
+    @property
+    def last_pause(self) -> tuple[datetime, datetime] | None:
+        """The beginning and end of the last pause that is over."""
+        if self.paused_at is None or self.resumed_at is None:
+            return None
+        return self.paused_at, self.resumed_at
+
+    @property
+    def last_run(self) -> "Run | None":
+        """The newest run, where ``attach_history`` has looked it up."""
+        return self.__dict__.get("_last_run")
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """How many runs there are of each status, where ``attach_history`` has counted them."""
+        stats: dict[str, int] = self.__dict__.get("_stats", {})
+        return stats
+
+    @property
+    def entity_tag(self) -> str:
+        """Changes with the definition and with what the last run has come to."""
+        run = self.last_run
+        return f"v{self.version}" + (f".{run.id.hex[-12:]}.{run.entity_tag}" if run else "")
+
+    @property
+    def trigger(self) -> Trigger:
+        """When it is due, as the pure rules of ``triggers`` understand it."""
+        return Trigger(
+            run_at=self.run_at,
+            cron=self.cron,
+            every=self.every,
+            timezone=self.timezone,
+            gap=self.dst["gap"],
+            repeat=self.dst["repeat"],
+            starts_at=self.starts_at,
+            starts_inclusive=self.starts_at_given,
+            ends_at=self.ends_at,
+        )
+
+
+class Run(HasId, Base):
+    """One due time (or one request to run now), and what became of it.
+
+    ``attempt`` rises with every claim and is in the condition of every later write, so a
+    worker that lost its lease changes nothing (a fencing token).
+    """
+
+    __tablename__ = "runs"
+
+    schedule_id: Mapped[UUID] = mapped_column(sa.ForeignKey("schedules.id", ondelete="CASCADE"))
+    owner_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    action: Mapped[str] = mapped_column(sa.String(80))
+    params: Mapped[dict[str, Any]] = mapped_column(Json)
+    trigger: Mapped[str] = mapped_column(sa.String(10))
+    scheduled_for: Mapped[datetime] = mapped_column(UtcDateTime)
+    status: Mapped[str] = mapped_column(sa.String(10))
+    reason: Mapped[str | None] = mapped_column(sa.String(40))
+
+    attempt: Mapped[int] = mapped_column(default=0)
+    lost_attempts: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int]
+    timeout: Mapped[float] = mapped_column(sa.Double)
+    retry: Mapped[dict[str, Any]] = mapped_column(Json)
+    notify: Mapped[list[str]] = mapped_column(Json)
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    # When a failed run is due again; NULL for one that is due at once.
+    retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    first_started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    worker: Mapped[str | None] = mapped_column(sa.String(200))
+    result: Mapped[Any | None] = mapped_column(Json)
+    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+
+    __table_args__ = (
+        sa.CheckConstraint(
+            "status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'skipped')", name="status"
+        ),
+        # The ledger's promise: one run per due time, whoever inserts it first.
+        sa.Index(
+            "uq_runs_due_time",
+            "schedule_id",
+            "scheduled_for",
+            unique=True,
+            postgresql_where=sa.text("trigger <> 'manual'"),
+            sqlite_where=sa.text("trigger <> 'manual'"),
+        ),
+        sa.Index("ix_runs_schedule", "schedule_id", "created_at", "id"),
+        sa.Index("ix_runs_owner", "owner_id", "created_at", "id"),
+        sa.Index(
+            "ix_runs_pending",
+            "queued_at",
+            postgresql_where=sa.text("status = 'pending'"),
+            sqlite_where=sa.text("status = 'pending'"),
+        ),
+        sa.Index(
+            "ix_runs_leases",
+            "lease_until",
+            postgresql_where=sa.text("status = 'running'"),
+            sqlite_where=sa.text("status = 'running'"),
+        ),
+    )
+
+    @property
+    def entity_tag(self) -> str:
+        """Changes with each step of the run."""
+        return f"a{self.attempt}.{self.status}"
+
+    @property
+    def lag_ms(self) -> int | None:
+        """How late the action first started, in milliseconds."""
+        return _milliseconds(self.scheduled_for, self.first_started_at)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """How long the last attempt took, in milliseconds."""
+        return _milliseconds(self.started_at, self.finished_at)
+
+    @property
+    def job_id(self) -> str:
+        """The id of the RQ job that will make the next attempt."""
+        return f"run-{self.id}-{self.attempt + 1}"
+
+
+class RunLogLine(HasId, Base):
+    """A line that an action logged while it ran."""
+
+    __tablename__ = "run_log_lines"
+
+    run_id: Mapped[UUID] = mapped_column(sa.ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    attempt: Mapped[int]
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    level: Mapped[str] = mapped_column(sa.String(10))
+    message: Mapped[str] = mapped_column(sa.Text)
+
+
+def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    return None if start is None or end is None else round((end - start).total_seconds() * 1000)

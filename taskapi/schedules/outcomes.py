@@ -1,0 +1,116 @@
+"""How an attempt ends: completed, failed, or to be tried again. Every write is fenced by the attempt."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from taskapi.core.db import database_now, read_database_clock, session
+from taskapi.core.events import record_event
+from taskapi.schedules import queries
+from taskapi.schedules.actions.base import LogLine
+from taskapi.schedules.models import OPEN_STATUSES, Run, RunLogLine, Schedule
+from taskapi.schedules.retry import MAX_LOST_ATTEMPTS, retry_delay
+
+
+def complete(run: Run, *, result: Any) -> Run | None:
+    """The attempt succeeded; None if the run is no longer this attempt's."""
+    values = {"status": "completed", "result": result, "finished_at": database_now()}
+    settled = queries.settle_run(run.id, run.attempt, values)
+    if settled is not None:
+        _after_end(settled)
+    return settled
+
+
+def fail(run: Run, *, error: dict[str, str], permanent: bool) -> Run | None:
+    """The attempt failed: the run waits for its next attempt, or has failed for good."""
+    failures = run.attempt - run.lost_attempts
+    delay = None if permanent else retry_delay(run.retry, failures=failures)
+    if delay is None:
+        values = {"status": "failed", "error": error, "finished_at": database_now()}
+    else:
+        values = {
+            "status": "pending",
+            "error": error,
+            "finished_at": database_now(),
+            "queued_at": None,
+            "retry_at": read_database_clock() + timedelta(seconds=delay),
+        }
+    settled = queries.settle_run(run.id, run.attempt, values)
+    if settled is not None and settled.status == "failed":
+        _after_end(settled)
+    return settled
+
+
+def give_back(run: Run) -> None:
+    """The worker of a running run is gone: queue the run again, or fail it if it kills its workers.
+
+    The run is locked by the caller. A lost attempt does not use up the retries.
+    """
+    run.lost_attempts += 1
+    run.lease_until = None
+    now = read_database_clock()
+    if run.lost_attempts >= MAX_LOST_ATTEMPTS:
+        run.status, run.finished_at = "failed", now
+        run.error = {"code": "worker_lost", "message": f"The worker was lost {run.lost_attempts} times."}
+    else:
+        run.status, run.queued_at, run.retry_at = "pending", None, now
+    session().flush()
+    if run.status == "failed":
+        _after_end(run)
+
+
+def keep_log(run: Run, lines: Sequence[LogLine]) -> None:
+    """Store what the action logged in this attempt."""
+    session().add_all(
+        RunLogLine(run_id=run.id, attempt=run.attempt, at=line.at, level=line.level, message=line.message)
+        for line in lines
+    )
+
+
+def _after_end(run: Run) -> None:
+    schedule = session().get(Schedule, run.schedule_id)
+    record_event(
+        f"run.{run.status}",
+        subject=("run", run.id),
+        owner_id=run.owner_id,
+        after=run_state(run, schedule.name if schedule else run.action),
+    )
+    complete_if_over(run)
+
+
+def complete_if_over(run: Run) -> None:
+    """Close a schedule that has no further due time once its last run has ended."""
+    open_run = sa.exists().where(Run.schedule_id == run.schedule_id, Run.status.in_(OPEN_STATUSES))
+    closed = session().execute(
+        sa.update(Schedule)
+        .where(
+            Schedule.id == run.schedule_id,
+            Schedule.status == "active",
+            Schedule.next_run_at.is_(None),
+            ~open_run,
+        )
+        .values(status="completed", version=Schedule.version + 1)
+        .returning(Schedule.id, Schedule.owner_id)
+        .execution_options(synchronize_session=False)
+    )
+    for schedule_id, owner_id in closed:
+        record_event("schedule.completed", subject=("schedule", schedule_id), owner_id=owner_id)
+
+
+def run_state(run: Run, schedule_name: str) -> dict[str, Any]:
+    """What an event says of a run, as JSON values."""
+    return {
+        "schedule_id": str(run.schedule_id),
+        "schedule_name": schedule_name,
+        "action": run.action,
+        "status": run.status,
+        "trigger": run.trigger,
+        "scheduled_for": run.scheduled_for.isoformat(),
+        "attempt": run.attempt,
+        "lag_ms": run.lag_ms,
+        "duration_ms": run.duration_ms,
+        "error": run.error,
+        "notify": run.notify,
+    }

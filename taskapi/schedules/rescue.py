@@ -1,0 +1,52 @@
+"""Runs that fell between the chairs: their worker died, or Redis forgot them."""
+
+import structlog
+
+from taskapi.background.enqueue import WAKE_DISPATCH, queued_job_ids, wake_scheduler
+from taskapi.background.names import Queue
+from taskapi.core.db import on_commit, read_database_clock, session, transaction
+from taskapi.schedules import outcomes, queries
+from taskapi.schedules.dispatch import queue_after_commit
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+# A job that left the queue is claimed within milliseconds; after this it is lost.
+FORGOTTEN_AFTER_SECONDS = 8.0
+
+
+def rescue_dead_leases() -> int:
+    """Give back running runs whose worker stopped renewing the lease; how many."""
+    with transaction():
+        runs = queries.claim_dead_leases(BATCH)
+        for run in runs:
+            log.warning("run.lease_expired", run_id=str(run.id), attempt=run.attempt, worker=run.worker)
+            outcomes.give_back(run)
+        if runs:
+            on_commit(wake_scheduler, WAKE_DISPATCH)
+        return len(runs)
+
+
+def requeue_forgotten() -> int:
+    """Queue pending runs again that are no longer in Redis; how many.
+
+    A run that was just taken from the queue may be queued twice: the claim lets one through.
+    """
+    waiting = queries.waiting_runs(queued_before=FORGOTTEN_AFTER_SECONDS, limit=BATCH * 20)
+    session().rollback()
+    if not waiting:
+        return 0
+    in_redis = queued_job_ids(Queue.RUNS)
+    if in_redis is None:
+        return 0
+    forgotten = [run.id for run in waiting if run.job_id not in in_redis]
+    with transaction():
+        runs = queries.lock_pending(forgotten)
+        now = read_database_clock()
+        for run in runs:
+            run.queued_at = now
+        session().flush()
+        queue_after_commit(runs)
+        if runs:
+            log.warning("runs.requeued", count=len(runs))
+        return len(runs)

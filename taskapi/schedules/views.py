@@ -1,0 +1,162 @@
+"""Endpoints of actions, schedules and runs."""
+
+from typing import Any
+from uuid import UUID
+
+from taskapi.core.access import current_actor
+from taskapi.core.db import transaction
+from taskapi.core.http import Blueprint
+from taskapi.core.paging import Page, page_schema
+from taskapi.schedules import service
+from taskapi.schedules.actions.base import Action
+from taskapi.schedules.models import Run, RunLogLine, Schedule
+from taskapi.schedules.schemas import (
+    ActionSchema,
+    FireTimeSchema,
+    LogLineSchema,
+    LogQuery,
+    NewScheduleSchema,
+    PreviewQuery,
+    PreviewSchema,
+    RunQuery,
+    RunSchema,
+    RunsOfScheduleQuery,
+    ScheduleQuery,
+    ScheduleSchema,
+)
+from taskapi.schedules.service import FireTime
+
+blp = Blueprint("schedules", __name__, url_prefix="/api", description="Automation: actions, schedules, runs")
+
+
+@blp.route("/actions", methods=["GET"])
+@blp.requires("read")
+@blp.response(200, page_schema(ActionSchema))
+def list_actions() -> Page[Action]:
+    """The actions installed, each with its params as JSON Schema"""
+    return service.list_actions()
+
+
+@blp.route("/schedules", methods=["POST"])
+@blp.requires("write")
+@blp.arguments(NewScheduleSchema)
+@blp.response(201, ScheduleSchema)
+def create_schedule(data: dict[str, Any]) -> Schedule:
+    """Schedule an action, once or repeatedly"""
+    with transaction():
+        return service.create_schedule(actor=current_actor(), **data)
+
+
+@blp.route("/schedules", methods=["GET"])
+@blp.requires("read")
+@blp.arguments(ScheduleQuery, location="query")
+@blp.response(200, page_schema(ScheduleSchema))
+def list_schedules(query: dict[str, Any]) -> Page[Schedule]:
+    """One's schedules; an admin sees all"""
+    return service.list_schedules(actor=current_actor(), **query)
+
+
+@blp.route("/schedules/preview", methods=["POST"])
+@blp.requires("read")
+@blp.arguments(PreviewSchema)
+@blp.response(200, page_schema(FireTimeSchema))
+def preview_trigger(data: dict[str, Any]) -> Page[FireTime]:
+    """The next fire times of a trigger, without saving it"""
+    return service.preview_trigger(actor=current_actor(), **data)
+
+
+@blp.route("/schedules/<uuid:schedule_id>", methods=["GET"])
+@blp.requires("read")
+@blp.response(200, ScheduleSchema)
+def get_schedule(schedule_id: UUID) -> Schedule:
+    """One schedule with its last run"""
+    return service.get_schedule(actor=current_actor(), schedule_id=schedule_id)
+
+
+@blp.route("/schedules/<uuid:schedule_id>", methods=["DELETE"])
+@blp.requires("write")
+@blp.response(204)
+def delete_schedule(schedule_id: UUID) -> None:
+    """Cancel a schedule and take it out of sight; its runs stay in the history"""
+    with transaction():
+        service.delete_schedule(actor=current_actor(), schedule_id=schedule_id)
+
+
+@blp.route("/schedules/<uuid:schedule_id>/preview", methods=["GET"])
+@blp.requires("read")
+@blp.arguments(PreviewQuery, location="query")
+@blp.response(200, page_schema(FireTimeSchema))
+def preview_schedule(query: dict[str, Any], schedule_id: UUID) -> Page[FireTime]:
+    """The next fire times of a schedule"""
+    return service.preview_schedule(actor=current_actor(), schedule_id=schedule_id, **query)
+
+
+@blp.route("/schedules/<uuid:schedule_id>/pause", methods=["POST"])
+@blp.requires("write")
+@blp.response(200, ScheduleSchema)
+def pause_schedule(schedule_id: UUID) -> Schedule:
+    """Hold a schedule; what falls due meanwhile gets its verdict at resume"""
+    with transaction():
+        return service.pause_schedule(actor=current_actor(), schedule_id=schedule_id)
+
+
+@blp.route("/schedules/<uuid:schedule_id>/resume", methods=["POST"])
+@blp.requires("write")
+@blp.response(200, ScheduleSchema)
+def resume_schedule(schedule_id: UUID) -> Schedule:
+    """Let a paused schedule go on; due times of the pause fall under catch_up"""
+    with transaction():
+        return service.resume_schedule(actor=current_actor(), schedule_id=schedule_id)
+
+
+@blp.route("/schedules/<uuid:schedule_id>/cancel", methods=["POST"])
+@blp.requires("write")
+@blp.response(200, ScheduleSchema)
+def cancel_schedule(schedule_id: UUID) -> Schedule:
+    """End a schedule for good"""
+    with transaction():
+        return service.cancel_schedule(actor=current_actor(), schedule_id=schedule_id)
+
+
+@blp.route("/schedules/<uuid:schedule_id>/run", methods=["POST"])
+@blp.requires("write")
+@blp.response(202, RunSchema)
+def run_now(schedule_id: UUID) -> Run:
+    """Run once now, beside the due times"""
+    with transaction():
+        return service.run_now(actor=current_actor(), schedule_id=schedule_id)
+
+
+@blp.route("/schedules/<uuid:schedule_id>/runs", methods=["GET"])
+@blp.requires("read")
+@blp.arguments(RunsOfScheduleQuery, location="query")
+@blp.response(200, page_schema(RunSchema))
+def list_runs_of_schedule(query: dict[str, Any], schedule_id: UUID) -> Page[Run]:
+    """The history of a schedule, newest first"""
+    return service.list_runs_of(actor=current_actor(), schedule_id=schedule_id, **query)
+
+
+@blp.route("/runs", methods=["GET"])
+@blp.requires("read")
+@blp.arguments(RunQuery, location="query")
+@blp.response(200, page_schema(RunSchema))
+def list_runs(query: dict[str, Any]) -> Page[Run]:
+    """The history of all one's schedules, newest first"""
+    return service.list_runs(actor=current_actor(), **query)
+
+
+@blp.route("/runs/<uuid:run_id>", methods=["GET"])
+@blp.requires("read")
+@blp.response(200, RunSchema)
+def get_run(run_id: UUID) -> Run:
+    """One run: when it was due, how late it was, and its outcome"""
+    return service.get_run(actor=current_actor(), run_id=run_id)
+
+
+@blp.route("/runs/<uuid:run_id>/log", methods=["GET"])
+@blp.requires("read")
+@blp.arguments(LogQuery, location="query")
+@blp.response(200, page_schema(LogLineSchema))
+def read_log(query: dict[str, Any], run_id: UUID) -> Page[RunLogLine]:
+    """What the action logged, oldest line first"""
+    return service.read_log(actor=current_actor(), run_id=run_id, **query)
