@@ -6,6 +6,7 @@ The application is imported once, before the fork, so a work-horse starts in mil
 import os
 import signal
 import threading
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -40,6 +41,7 @@ class TaskWorker(Worker):
 
     def __init__(self, app: Flask, **options: Any) -> None:
         self._app = app
+        self.stop_requested = False
         super().__init__(
             [JsonQueue(queue, connection=options["connection"]) for queue in Queue],
             name=process_name("worker"),
@@ -49,9 +51,10 @@ class TaskWorker(Worker):
         )
         self.log_result_lifespan = False
 
-    @property
-    def stop_requested(self) -> bool:
-        return bool(self._stop_requested)
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        # RQ asks Redis for its own state next, and forgets the request when that fails.
+        self.stop_requested = True
+        super().request_stop(signum, frame)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         super().heartbeat(timeout, pipeline)

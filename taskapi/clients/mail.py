@@ -9,10 +9,11 @@ import smtplib
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from email.policy import SMTP
 from email.utils import parseaddr
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from flask import Flask, current_app
@@ -89,7 +90,7 @@ class MailClient:
         if email.unsubscribe_url:
             headers["List-Unsubscribe"] = f"<{email.unsubscribe_url}>"
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        message = Message(
+        message = _Message(
             subject=email.subject,
             recipients=[email.recipient],
             body=email.text,
@@ -102,6 +103,19 @@ class MailClient:
         if message.has_bad_headers() or not email.recipient.isprintable():
             raise MailError("A header contains a line break.", temporary=False)
         return message
+
+
+class _Message(Message):
+    """Flask-Mail's message, with header lines as long as RFC 5322 allows.
+
+    Folded at 78 characters, an address in ``List-Unsubscribe`` would be torn into encoded words,
+    which no mail program follows.
+    """
+
+    def _message(self) -> Any:
+        composed = super()._message()
+        composed.policy = SMTP.clone(max_line_length=998)
+        return composed
 
 
 class _Connection(FlaskMailConnection):

@@ -1,0 +1,94 @@
+"""The application factory: the one place that knows every room."""
+
+from flask import Flask
+from flask_jwt_extended import JWTManager
+from flask_migrate import Migrate
+
+from taskapi.accounts import sign_in
+from taskapi.accounts.views import blp as accounts_blp
+from taskapi.background.connection import init_redis
+from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
+from taskapi.cli import register_commands
+from taskapi.clients.mail import init_mail
+from taskapi.config import Settings, load_settings
+from taskapi.core import events
+from taskapi.core.access import set_authenticator
+from taskapi.core.db import db, init_database
+from taskapi.core.docs import install_docs
+from taskapi.core.http import Api, install_http
+from taskapi.core.logging import configure_logging
+from taskapi.core.migrations import MIGRATIONS_DIR
+from taskapi.models import ALL_MODELS
+from taskapi.notifications import service as notifications
+from taskapi.notifications.views import blp as notifications_blp
+from taskapi.ops.views import blp as health_blp
+from taskapi.schedules.actions.registry import register as register_action
+from taskapi.schedules.actions.reminder import REMINDER
+from taskapi.schedules.views import blp as schedules_blp
+from taskapi.version import VERSION
+
+BLUEPRINTS = (health_blp, accounts_blp, schedules_blp, notifications_blp)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application. Nothing is connected: that happens on first use.
+
+    Args:
+        settings: read from the environment when left out.
+
+    Raises:
+        ConfigError: a setting is missing or wrong.
+    """
+    settings = settings or load_settings()
+    configure_logging(settings, process="web")
+    app = Flask("taskapi", static_folder=None)
+    app.extensions["taskapi_settings"] = settings
+    app.config.from_mapping(_flask_config(settings))
+    init_database(app, settings)
+    Migrate(app, db, directory=str(MIGRATIONS_DIR), compare_type=True, render_as_batch=True)
+    JWTManager(app)
+    init_redis(app, settings)
+    init_mail(app, settings)
+    _register_api(app)
+    _connect_rooms(app)
+    register_commands(app)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, object]:
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "JWT_SECRET_KEY": settings.secret_key,
+        "JWT_ALGORITHM": "HS256",
+        "PUBLIC_URL": settings.public_url,
+        "MAX_CONTENT_LENGTH": settings.max_content_length,
+        "SQLALCHEMY_TRACK_MODIFICATIONS": False,
+        "API_TITLE": settings.app_name,
+        "API_VERSION": VERSION,
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": "/",
+        "OPENAPI_JSON_PATH": "openapi.json",
+    }
+
+
+def _register_api(app: Flask) -> None:
+    install_http(app)
+    api = Api(app)
+    bearer = {"type": "http", "scheme": "bearer"}
+    api.spec.components.security_scheme("bearer", {**bearer, "description": "An access token"})
+    api.spec.components.security_scheme("refresh", {**bearer, "description": "The refresh token"})
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    install_docs(app)
+
+
+def _connect_rooms(app: Flask) -> None:
+    """Tell the floor what it must not know by itself: who signs in, who listens, what can be done."""
+    assert ALL_MODELS
+    with app.app_context():
+        set_authenticator(sign_in.authenticate)
+    events.set_relay_waker(lambda: wake_scheduler(WAKE_RELAY))
+    events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
+    events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
+    events.subscribe("mail.run_failed", "run.failed", notifications.on_run_ended)
+    register_action(REMINDER)

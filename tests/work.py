@@ -1,0 +1,54 @@
+"""Doing in a test what the scheduler and worker processes do."""
+
+import importlib
+from collections.abc import Callable
+
+from flask import Flask
+from redis import Redis
+
+from taskapi.background.connection import redis_client
+from taskapi.background.names import Queue
+from taskapi.background.rq_json import JsonJob, JsonQueue
+from taskapi.events.service import relay_events
+from taskapi.schedules.dispatch import dispatch_due
+
+
+def queued(queue: Queue) -> list[JsonJob]:
+    """The jobs waiting in a queue."""
+    return JsonQueue(queue, connection=redis_client()).jobs  # type: ignore[return-value]
+
+
+def run_jobs(app: Flask) -> int:
+    """Do everything that is queued, in this process, until nothing is left; how many jobs."""
+    done = 0
+    with app.app_context():
+        connection = redis_client()
+    while (job := _pop(connection)) is not None:
+        with app.app_context():
+            _function(job.func_name)(*job.args)
+        done += 1
+    return done
+
+
+def _pop(connection: Redis) -> JsonJob | None:
+    for queue in Queue:
+        job_id = JsonQueue(queue, connection=connection).pop_job_id()
+        if job_id is not None:
+            return JsonJob.fetch(job_id, connection=connection)
+    return None
+
+
+def _function(name: str) -> Callable[..., object]:
+    module, _, attribute = name.rpartition(".")
+    function: Callable[..., object] = getattr(importlib.import_module(module), attribute)
+    return function
+
+
+def tick(app: Flask) -> None:
+    """One round of everything: dispatch what is due, do the jobs, relay the events, do their jobs."""
+    with app.app_context():
+        dispatch_due()
+    run_jobs(app)
+    with app.app_context():
+        relay_events()
+    run_jobs(app)
