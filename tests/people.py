@@ -1,7 +1,7 @@
 """People who use the API in tests: each has an account and a signed-in client."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from flask import Flask
@@ -13,6 +13,14 @@ from taskapi.accounts.passwords import hash_password
 from taskapi.core.access import Actor
 from taskapi.core.db import transaction
 from taskapi.core.runtime import runtime_settings
+
+if TYPE_CHECKING:
+
+    class Answer(TestResponse):
+        """An answer whose body is known to be JSON."""
+
+        json: Any
+
 
 PASSWORD = "correct horse battery"
 PASSWORD_HASH = hash_password(PASSWORD)
@@ -29,23 +37,23 @@ class Person:
     refresh_token: str
     client: FlaskClient
 
-    def call(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
+    def call(self, method: str, path: str, json: Any = None, **options: Any) -> "Answer":
         headers = {"Authorization": f"Bearer {self.access_token}", **options.pop("headers", {})}
-        return self.client.open(path, method=method, json=json, headers=headers, **options)
+        return cast("Answer", self.client.open(path, method=method, json=json, headers=headers, **options))
 
-    def get(self, path: str, **options: Any) -> TestResponse:
+    def get(self, path: str, **options: Any) -> "Answer":
         return self.call("GET", path, **options)
 
-    def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+    def post(self, path: str, json: Any = None, **options: Any) -> "Answer":
         return self.call("POST", path, json, **options)
 
-    def put(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+    def put(self, path: str, json: Any = None, **options: Any) -> "Answer":
         return self.call("PUT", path, json, **options)
 
-    def patch(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+    def patch(self, path: str, json: Any = None, **options: Any) -> "Answer":
         return self.call("PATCH", path, json, **options)
 
-    def delete(self, path: str, **options: Any) -> TestResponse:
+    def delete(self, path: str, **options: Any) -> "Answer":
         return self.call("DELETE", path, **options)
 
 

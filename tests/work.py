@@ -32,9 +32,9 @@ def run_jobs(app: Flask) -> int:
 
 def _pop(connection: Redis) -> JsonJob | None:
     for queue in Queue:
-        job_id = JsonQueue(queue, connection=connection).pop_job_id()
-        if job_id is not None:
-            return JsonJob.fetch(job_id, connection=connection)
+        job_id = connection.lpop(JsonQueue(queue, connection=connection).key)
+        if isinstance(job_id, bytes):
+            return JsonJob.fetch(job_id.decode(), connection=connection)
     return None
 
 

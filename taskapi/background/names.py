@@ -20,3 +20,7 @@ RESCUE_RUNS = "taskapi.schedules.jobs.rescue_runs"
 DELIVER_EMAIL = "taskapi.notifications.jobs.deliver_email"
 SWEEP_EMAILS = "taskapi.notifications.jobs.sweep_emails"
 FORGET_OLD_ROWS = "taskapi.ops.jobs.forget_old_rows"
+
+# Jobs that take the id of a row and do nothing when it is gone: a worker calls them once with
+# an id that nobody has, so that each work-horse finds their code and statements prepared.
+TAKE_AN_ID = (EXECUTE_RUN, DELIVER_EMAIL)

@@ -3,12 +3,16 @@
 The application is imported once, before the fork, so a work-horse starts in milliseconds.
 """
 
+import gc
 import os
 import signal
 import threading
 from types import FrameType
 from typing import Any
+from uuid import UUID
 
+import sqlalchemy as sa
+import sqlalchemy.orm
 import structlog
 from flask import Flask
 from redis.client import Pipeline
@@ -18,19 +22,21 @@ from rq import worker_registration as registration
 from rq.job import Job
 from rq.queue import Queue as RqQueue
 from rq.serializers import JSONSerializer
+from rq.utils import import_attribute
 
 from taskapi.background.connection import open_redis
-from taskapi.background.names import Queue
+from taskapi.background.names import TAKE_AN_ID, Queue
 from taskapi.background.process import die_with_parent, process_name
 from taskapi.background.rq_json import JsonJob, JsonQueue
 from taskapi.config import Settings
-from taskapi.core.db import dispose_engines
+from taskapi.core.db import db, dispose_engines
 
 log = structlog.get_logger(__name__)
 
 # A dead worker drops out of the count within this time and 60 s.
 WORKER_TTL_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 10.0
+NOBODY = UUID(int=0)
 
 
 class TaskWorker(Worker):
@@ -54,7 +60,7 @@ class TaskWorker(Worker):
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         # RQ asks Redis for its own state next, and forgets the request when that fails.
         self.stop_requested = True
-        super().request_stop(signum, frame)
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         super().heartbeat(timeout, pipeline)
@@ -75,8 +81,23 @@ class TaskWorker(Worker):
             return super().perform_job(job, queue)
 
 
+def warm_up(app: Flask) -> None:
+    """Prepare in the parent what each work-horse would otherwise do again: imports, mappers, SQL."""
+    sa.orm.configure_mappers()
+    with app.app_context():
+        for name in TAKE_AN_ID:
+            import_attribute(name)(str(NOBODY))
+        db.session.remove()
+        # The horses must find no connection of their parent's.
+        db.engine.dispose()
+    # What is there now is never garbage: not looking at it keeps its memory shared.
+    gc.collect()
+    gc.freeze()
+
+
 def run_worker(app: Flask, settings: Settings, *, burst: bool = False) -> None:
     """Work until told to stop; when Redis goes away, wait for it and go on."""
+    warm_up(app)
     stopping = threading.Event()
     pause = 0.5
     while not stopping.is_set():

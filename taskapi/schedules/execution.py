@@ -45,7 +45,7 @@ def execute_run(*, run_id: UUID, worker: str) -> None:
         run = queries.claim_run(run_id, worker=worker, lease_seconds=LEASE_SECONDS)
         context = _context(run) if run is not None else None
     if run is None or context is None:
-        log.info("run.not_pending", run_id=str(run_id))
+        log.debug("run.not_pending", run_id=str(run_id))
         return
     structlog.contextvars.bind_contextvars(run_id=str(run.id), user=str(run.owner_id))
     log.info("run.started", action=run.action, attempt=run.attempt, lag_ms=run.lag_ms)

@@ -56,7 +56,12 @@ def page_of_schedules(
     if action:
         statement = statement.where(Schedule.action.in_(action))
     if last_run_status:
-        last = sa.select(Run.status).where(Run.schedule_id == Schedule.id).order_by(Run.created_at.desc(), Run.id.desc()).limit(1)
+        last = (
+            sa.select(Run.status)
+            .where(Run.schedule_id == Schedule.id)
+            .order_by(Run.created_at.desc(), Run.id.desc())
+            .limit(1)
+        )
         statement = statement.where(last.scalar_subquery().in_(last_run_status))
     if q:
         statement = statement.where(Schedule.name.icontains(q, autoescape=True))

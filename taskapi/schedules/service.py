@@ -244,18 +244,19 @@ def preview_trigger(
     after: datetime | None,
     starts_at: datetime | None,
     timezone: str | None,
+    dst: dict[str, str],
     **definition: Any,
 ) -> Page[FireTime]:
-    """The next ``n`` fire times of a trigger that is not saved: after ``after``, else from ``starts_at``, else now.
+    """The next ``n`` fire times of a trigger that is not saved.
+
+    They come after ``after`` if given, else from ``starts_at`` on, else after now.
 
     Raises:
         ValidationFailed
     """
-    now = read_database_clock()
-    dst = definition.pop("dst")
     trigger = Trigger(
         timezone=timezone or actor.timezone,
-        starts_at=starts_at or now,
+        starts_at=starts_at or after or read_database_clock(),
         starts_inclusive=starts_at is not None,
         gap=dst["gap"],
         repeat=dst["repeat"],

@@ -1,0 +1,61 @@
+"""Installations of real processes, on SQLite and on PostgreSQL, each with its own Valkey."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from taskapi.background.embedded import EmbeddedRedis
+from taskapi.config import embedded_redis_url
+from tests.conftest import DATABASES
+from tests.e2e.installation import Installation
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(params=DATABASES)
+def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    """A migrated installation without processes; a test starts those it needs."""
+    server = EmbeddedRedis(tmp_path)
+    server.start()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "SECRET_KEY": "a secret for tests that is long enough",
+        "DATA_DIR": str(tmp_path),
+        "REDIS_URL": embedded_redis_url(tmp_path),
+        "PORT": str(free_port()),
+        "LOG_FORMAT": "json",
+        "FLASK_APP": "wsgi.py",
+    }
+    if request.param == "postgresql":
+        url = sa.make_url(request.getfixturevalue("postgresql_url"))
+        name = f"{url.database}_e2e"
+        environment["DATABASE_URL"] = _create_database(url, name)
+    found = Installation(tmp_path, int(environment["PORT"]), environment)
+    found.run("db", "upgrade")
+    yield found
+    found.stop()
+    server.stop()
+    if request.param == "postgresql":
+        _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _create_database(url: sa.URL, name: str) -> str:
+    _execute(url, f"CREATE DATABASE {name}")
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+def _execute(url: sa.URL, statement: str) -> None:
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()

@@ -1,0 +1,149 @@
+"""A real installation for end-to-end tests: its own processes, database and Valkey."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+
+BIN = Path(sys.executable).parent
+REPOSITORY = Path(__file__).parents[2]
+PASSWORD = "correct horse battery"
+
+
+def wait_for(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """The first true answer of ``condition``, asked ten times a second."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not happen within {seconds} s")
+
+
+@dataclass
+class Installation:
+    """Processes that share a database and a Valkey; ``stop`` ends them all."""
+
+    folder: Path
+    port: int
+    environment: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def run(self, *command: str) -> str:
+        """Run a ``flask`` command to its end and return what it printed."""
+        done = subprocess.run(
+            [BIN / "flask", *command],
+            cwd=REPOSITORY,
+            env=self.environment,
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout.decode()
+
+    def start(self, name: str) -> None:
+        """Start ``web``, or ``worker-1``, ``scheduler-2`` …"""
+        kind = name.partition("-")[0]
+        commands: dict[str, list[str | Path]] = {
+            "web": [BIN / "gunicorn", "-c", "python:taskapi.ops.gunicorn_settings", "wsgi:app"],
+            "worker": [BIN / "flask", "worker"],
+            "scheduler": [BIN / "flask", "scheduler"],
+        }
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(
+                commands[kind],
+                cwd=REPOSITORY,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def start_all(self, *names: str) -> None:
+        for name in names:
+            self.start(name)
+        wait_for(self.is_ready, seconds=30, what="readiness")
+
+    def is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/api/health/ready", timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def kill(self, name: str) -> None:
+        """kill -9 of one process, as an out-of-memory killer would."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait(timeout=10)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(timeout=10)
+
+    def log_text(self) -> str:
+        return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+
+class ApiUser:
+    """A person who uses the API over the network."""
+
+    def __init__(self, url: str, email: str) -> None:
+        self.url = f"{url}/api"
+        self.session = requests.Session()
+        account = {"email": email, "password": PASSWORD, "timezone": "Europe/Paris"}
+        requests.post(f"{self.url}/auth/register", json=account, timeout=10).raise_for_status()
+        answer = requests.post(
+            f"{self.url}/auth/login", json={"email": email, "password": PASSWORD}, timeout=10
+        )
+        answer.raise_for_status()
+        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def post(self, path: str, json: Any = None) -> Any:
+        answer = self.session.post(self.url + path, json=json, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def get(self, path: str, **params: Any) -> Any:
+        answer = self.session.get(self.url + path, params=params, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def all_runs(self, **params: Any) -> list[dict[str, Any]]:
+        """Every run, walked by cursor."""
+        runs: list[dict[str, Any]] = []
+        page = self.get("/runs", per_page=100, **params)
+        while True:
+            runs += page["items"]
+            if page["next_cursor"] is None:
+                return runs
+            page = self.get("/runs", per_page=100, cursor=page["next_cursor"])
+
+    def remind(self, **schedule: Any) -> dict[str, Any]:
+        """Schedule a reminder."""
+        body = {"action": "reminder", "params": {"message": "Time for tea"}, **schedule}
+        created: dict[str, Any] = self.post("/schedules", body)
+        return created
+
+
+def in_seconds(seconds: float) -> str:
+    """That time from now, as the API reads it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()

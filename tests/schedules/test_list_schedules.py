@@ -1,0 +1,81 @@
+"""GET /api/schedules and GET /api/schedules/{id}"""
+
+import pytest
+from flask import Flask
+
+from tests.people import Person
+from tests.schedules.making import Time, make
+from tests.work import tick
+
+
+def test_one_sees_ones_own_and_an_admin_sees_all(owner: Person, teammate: Person, admin: Person) -> None:
+    mine = make(owner, every=60)
+    make(teammate, every=60)
+    assert [item["id"] for item in owner.get("/api/schedules").json["items"]] == [mine["id"]]
+    assert admin.get("/api/schedules").json["total"] == 2
+
+
+def test_anothers_schedule_answers_like_a_missing_one(owner: Person, teammate: Person) -> None:
+    theirs = make(teammate, every=60)
+    there = owner.get(f"/api/schedules/{theirs['id']}")
+    missing = owner.get("/api/schedules/01a1fb5c-353e-71bc-81c9-7b9fbd7957db")
+    assert (there.status_code, there.json["code"]) == (404, "schedule_not_found")
+    assert {**there.json, "request_id": ""} == {**missing.json, "request_id": ""}
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({"status": "paused"}, {"two"}),
+        ({"status": ["Paused", "active"]}, {"one", "two"}),
+        ({"action": "reminder"}, {"one", "two"}),
+        ({"action": "webhook"}, set()),
+        ({"q": "TW"}, {"two"}),
+        ({"q": "%"}, set()),
+        ({"next_before": "2026-11-20T09:30:00Z"}, {"one"}),
+        ({"next_after": "2026-11-20T09:30:00Z"}, {"two"}),
+        ({"last_run_status": "completed"}, set()),
+    ],
+)
+def test_filters_choose(owner: Person, time: Time, query: dict[str, str], names: set[str]) -> None:
+    make(owner, name="one", every=60)
+    two = make(owner, name="two", every=3600)
+    owner.post(f"/api/schedules/{two['id']}/pause")
+    answer = owner.get("/api/schedules", query_string=query)
+    assert {item["name"] for item in answer.json["items"]} == names
+
+
+def test_the_last_run_and_the_statistics_are_shown(app: Flask, owner: Person, time: Time) -> None:
+    schedule = make(owner, every=60)
+    time.pass_(seconds=61)
+    tick(app)
+    (item,) = owner.get("/api/schedules", query_string={"last_run_status": "completed"}).json["items"]
+    assert item["id"] == schedule["id"]
+    assert item["last_run"]["status"] == "completed"
+    assert item["stats"] == {"completed": 1}
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [
+        ("name", ["a", "b", "c"]),
+        ("-name", ["c", "b", "a"]),
+        ("next_run_at", ["c", "a", "b"]),
+        ("-created_at", ["c", "a", "b"]),
+    ],
+)
+def test_lists_sort(owner: Person, time: Time, sort: str, names: list[str]) -> None:
+    for name, every in (("b", 300), ("a", 200), ("c", 100)):
+        make(owner, name=name, every=every)
+        time.pass_(seconds=1)
+    answer = owner.get("/api/schedules", query_string={"sort": sort})
+    assert [item["name"] for item in answer.json["items"]] == names
+
+
+def test_the_etag_changes_with_a_run(app: Flask, owner: Person, time: Time) -> None:
+    path = f"/api/schedules/{make(owner, every=60)['id']}"
+    etag = owner.get(path).headers["ETag"]
+    assert owner.get(path, headers={"If-None-Match": etag}).status_code == 304
+    owner.post(f"{path}/run")
+    tick(app)
+    assert owner.get(path, headers={"If-None-Match": etag}).status_code == 200

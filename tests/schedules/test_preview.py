@@ -1,0 +1,58 @@
+"""POST /api/schedules/preview and GET /api/schedules/{id}/preview"""
+
+from typing import Any
+
+import pytest
+
+from tests.people import Person
+from tests.schedules.making import Time, make
+
+
+def test_the_next_fire_times_are_shown_in_utc_and_on_the_wall(owner: Person, time: Time) -> None:
+    body = {"cron": "30 2 * * *", "timezone": "Europe/Paris", "after": "2026-10-23T12:00:00Z", "n": 2}
+    answer = owner.post("/api/schedules/preview", body)
+    assert answer.status_code == 200
+    assert answer.json["items"] == [
+        {"utc": "2026-10-24T00:30:00Z", "local": "2026-10-24T02:30:00+02:00", "note": None},
+        {
+            "utc": "2026-10-25T00:30:00Z",
+            "local": "2026-10-25T02:30:00+02:00",
+            "note": "02:30 comes twice on this day: the first",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "first", "count"),
+    [
+        ({"every": 60}, "2026-11-20T09:01:00Z", 10),
+        ({"every": 60, "starts_at": "2026-11-20T12:00:00Z"}, "2026-11-20T12:00:00Z", 10),
+        ({"run_at": "2026-11-20T12:00:00Z"}, "2026-11-20T12:00:00Z", 1),
+        ({"cron": "0 9 * * *", "n": 3}, "2026-11-20T09:00:00Z", 3),
+    ],
+)
+def test_it_begins_at_the_start_or_now(
+    owner: Person, time: Time, body: dict[str, Any], first: str, count: int
+) -> None:
+    items = owner.post("/api/schedules/preview", body).json["items"]
+    assert (items[0]["utc"], len(items)) == (first, count)
+
+
+def test_a_bad_line_is_refused_in_words(owner: Person) -> None:
+    answer = owner.post("/api/schedules/preview", {"cron": "0 0 31 2 *"})
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_cron")
+
+
+def test_a_saved_schedule_previews_what_is_to_come(owner: Person, time: Time) -> None:
+    schedule = make(owner, every=60)
+    time.pass_(seconds=90)
+    path = f"/api/schedules/{schedule['id']}/preview"
+    assert owner.get(path, query_string={"n": 1}).json["items"][0]["utc"] == "2026-11-20T09:02:00Z"
+    assert len(owner.get(path).json["items"]) == 10
+    assert owner.get(path, query_string={"n": 0}).status_code == 422
+
+
+def test_a_cancelled_schedule_has_nothing_to_come(owner: Person) -> None:
+    schedule = make(owner, every=60)
+    owner.post(f"/api/schedules/{schedule['id']}/cancel")
+    assert owner.get(f"/api/schedules/{schedule['id']}/preview").json["items"] == []
