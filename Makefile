@@ -1,0 +1,58 @@
+# One command each: `make run` needs nothing but Python 3.11 or newer.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp is newer than what it was made from: a second `make run` starts at once.
+RUNTIME := $(VENV)/.runtime-installed
+DEVELOPMENT := $(VENV)/.development-installed
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --no-config --strip-extras \
+	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --upgrade
+LIST_DEV = $(BIN)/python -c 'import configparser as c; f = c.ConfigParser(); f.read("setup.cfg"); \
+	print(f["options.extras_require"]["dev"])'
+
+.PHONY: help install run test lint requirements
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(RUNTIME) ## Create .venv with what taskapi needs to run
+
+run: $(RUNTIME) ## Run everything on this machine; Ctrl-C stops it
+	@exec $(BIN)/flask up
+
+test: lint ## Run all checks and tests, with coverage
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-branch --cov-fail-under=90
+
+lint: $(DEVELOPMENT) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+requirements: $(DEVELOPMENT) ## Pin the newest versions that setup.cfg allows
+	$(PIP_INSTALL) pip-tools
+	$(PIP_COMPILE) --output-file requirements.txt setup.cfg
+	@# redis needs it on the first releases of Python 3.11 only, so pip-compile does not see it.
+	@echo 'async-timeout==5.0.1 ; python_full_version < "3.11.3"' >> requirements.txt
+	@echo '-r requirements.txt' > requirements-dev.txt
+	$(LIST_DEV) | $(PIP_COMPILE) --no-header --no-annotate --constraint requirements.txt --output-file - - \
+		| grep -vxFf requirements.txt >> requirements-dev.txt
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "taskapi needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUNTIME): requirements.txt setup.cfg pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV): this takes a minute, once"
+	@$(PIP_INSTALL) --requirement requirements.txt
+	@$(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
+	@$(PIP_INSTALL) --requirement requirements-dev.txt
+	@touch $@

@@ -1,0 +1,55 @@
+"""The commands that run processes: ``flask up``, ``flask worker``, ``flask scheduler``."""
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from taskapi.config import ConfigError, Settings, load_settings
+
+
+@click.command("up")
+def up_command() -> None:
+    """Run everything on this machine: migrations, web, worker and scheduler."""
+    from taskapi.ops.up import run_up
+
+    try:
+        settings = load_settings()
+    except ConfigError as error:
+        click.echo(f"taskapi: {error}", err=True)
+        raise SystemExit(1) from None
+    raise SystemExit(run_up(settings))
+
+
+@click.command("worker")
+@click.option("--burst", is_flag=True, help="Stop when nothing is left to do.")
+@with_appcontext
+def worker_command(burst: bool) -> None:
+    """Do queued work until told to stop."""
+    from taskapi.background.worker import run_worker
+
+    app, settings = _begin_process("worker")
+    run_worker(app, settings, burst=burst)
+
+
+@click.command("scheduler")
+@with_appcontext
+def scheduler_command() -> None:
+    """Turn due times into work until told to stop; run as many as you like."""
+    from taskapi.ops.scheduling import run_scheduler
+
+    app, settings = _begin_process("scheduler")
+    run_scheduler(app, settings)
+
+
+def _begin_process(kind: str) -> tuple[Flask, Settings]:
+    # `flask up` is found in this module too, and starts faster without all of these.
+    from taskapi.core.db import db
+    from taskapi.core.engine import wait_for_database
+    from taskapi.core.logging import configure_logging
+    from taskapi.core.runtime import runtime_settings
+
+    settings = runtime_settings()
+    configure_logging(settings, process=kind)
+    wait_for_database(db.engine, timeout=settings.db_connect_timeout)
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app, settings

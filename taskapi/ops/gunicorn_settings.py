@@ -1,0 +1,70 @@
+"""How gunicorn serves the application: ``gunicorn -c python:taskapi.ops.gunicorn_settings``.
+
+Gunicorn reads the names of its settings from this module. What is not set here keeps gunicorn's
+default; above all, requests that are not proper HTTP are refused.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+
+from taskapi.config import ConfigError, load_settings
+
+# Threads of a worker: each serves one request at a time.
+THREADS = 4
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (gunicorn makes unnamed files there)
+
+try:
+    _settings = load_settings()
+except ConfigError as error:
+    raise SystemExit(f"taskapi: {error}") from None
+
+
+class StandardLogger(Logger):
+    """Sends gunicorn's own lines where the application's lines go."""
+
+    def setup(self, cfg: Any) -> None:
+        """Hand gunicorn's lines to the root logger, which the application configures."""
+        from taskapi.core.logging import configure_logging
+
+        super().setup(cfg)
+        configure_logging(_settings, process="web")
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Give a new worker its own database connections: a connection must not be shared by two."""
+    from taskapi.core.db import dispose_engines
+
+    with worker.app.wsgi().app_context():
+        dispose_engines()
+
+
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+bind = f"{_host}:{_settings.port}"
+workers = _settings.web_concurrency
+worker_class = "gthread"
+threads = THREADS
+preload_app = True
+keepalive = 5
+timeout = 60
+# Shorter than the four seconds after which `flask up` kills, so that requests end by themselves.
+graceful_timeout = 3
+max_requests = 0
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+# Nobody is trusted here: the application believes a proxy when TRUSTED_PROXIES names it.
+forwarded_allow_ips = ""
+logger_class = StandardLogger
+# The application logs the requests itself.
+accesslog = None
+errorlog = "-"
+control_socket_disable = True
+if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
+    # Workers prove there that they are alive; on a disk that can hang they would be killed.
+    worker_tmp_dir = str(SHARED_MEMORY)

@@ -1,0 +1,35 @@
+"""Puts the scheduler process together: dispatch, relay, heartbeat and housekeeping entries."""
+
+from flask import Flask
+
+from taskapi.background import names
+from taskapi.background.connection import open_redis
+from taskapi.background.scheduler import HousekeepingEntry, TaskScheduler
+from taskapi.config import Settings
+from taskapi.core.db import transaction
+from taskapi.events.service import relay_events
+from taskapi.ops import service
+from taskapi.schedules.dispatch import dispatch_due
+
+HOUSEKEEPING = [
+    HousekeepingEntry(names.RESCUE_RUNS, interval=5),
+    HousekeepingEntry(names.SWEEP_EMAILS, interval=5),
+    HousekeepingEntry(names.FORGET_OLD_ROWS, interval=3600),
+]
+
+
+def run_scheduler(app: Flask, settings: Settings) -> None:
+    """Schedule until told to stop."""
+    TaskScheduler(
+        app,
+        open_redis(settings),
+        dispatch=dispatch_due,
+        relay=relay_events,
+        beat=_beat,
+        entries=HOUSEKEEPING,
+    ).run()
+
+
+def _beat(name: str) -> None:
+    with transaction():
+        service.beat(name=name, kind="scheduler")

@@ -1,0 +1,100 @@
+"""Is the system healthy: what answers, what is down, which processes are alive."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from redis.exceptions import RedisError
+from rq import Worker
+from sqlalchemy.exc import SQLAlchemyError
+
+from taskapi.background.connection import redis_client
+from taskapi.core.db import database_now, read_database_clock, session
+from taskapi.core.migrations import head_revision
+from taskapi.core.runtime import runtime_settings
+from taskapi.ops.models import Heartbeat
+from taskapi.version import VERSION
+
+SCHEDULER_SILENT_AFTER_SECONDS = 10.0
+FORGET_HEARTBEAT_SECONDS = 86_400.0
+
+
+def beat(*, name: str, kind: str) -> None:
+    """Record that a process is alive; those silent for a day are forgotten."""
+    changed = session().execute(
+        sa.update(Heartbeat)
+        .where(Heartbeat.name == name)
+        .values(seen_at=database_now())
+        .execution_options(synchronize_session=False)
+    )
+    if changed.rowcount == 0:  # type: ignore[attr-defined]
+        session().add(Heartbeat(name=name, kind=kind, seen_at=read_database_clock()))
+        session().execute(
+            sa.delete(Heartbeat).where(Heartbeat.seen_at < database_now(-FORGET_HEARTBEAT_SECONDS))
+        )
+
+
+def health() -> dict[str, str]:
+    """The process is alive; asks nobody."""
+    return {"status": "ok", "name": runtime_settings().app_name, "version": VERSION}
+
+
+def readiness() -> dict[str, Any]:
+    """Each part as ``{"ok": bool, …}`` and whether all are; names no host and no address."""
+    database = _check_database()
+    checks = {"database": database, "redis": _check_redis()}
+    if database["ok"]:
+        checks |= {"migrations": _check_migrations(), "scheduler": _check_scheduler()}
+    checks["workers"] = _check_workers()
+    ready = all(check["ok"] for check in checks.values())
+    return {"status": "ok" if ready else "unavailable", "checks": checks}
+
+
+def _check_database() -> dict[str, Any]:
+    try:
+        session().execute(sa.select(1))
+    except SQLAlchemyError:
+        session().rollback()
+        return {"ok": False, "detail": "The database does not answer."}
+    return {"ok": True}
+
+
+def _check_redis() -> dict[str, Any]:
+    try:
+        redis_client().ping()
+    except RedisError:
+        return {"ok": False, "detail": "Redis does not answer; due work waits in the database."}
+    return {"ok": True}
+
+
+def _check_migrations() -> dict[str, Any]:
+    try:
+        revision = session().scalar(sa.text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError:
+        session().rollback()
+        revision = None
+    if revision == head_revision():
+        return {"ok": True}
+    return {"ok": False, "detail": "The database schema is not current: run 'flask db upgrade'."}
+
+
+def _check_scheduler() -> dict[str, Any]:
+    try:
+        seen_at = session().scalar(
+            sa.select(sa.func.max(Heartbeat.seen_at)).where(Heartbeat.kind == "scheduler")
+        )
+        now = read_database_clock()
+    except SQLAlchemyError:
+        session().rollback()
+        return {"ok": False, "detail": "Unknown.", "last_heartbeat": None}
+    alive = seen_at is not None and (now - seen_at).total_seconds() <= SCHEDULER_SILENT_AFTER_SECONDS
+    check: dict[str, Any] = {"ok": alive, "last_heartbeat": seen_at}
+    return check if alive else {**check, "detail": "No scheduler is running: start 'flask scheduler'."}
+
+
+def _check_workers() -> dict[str, Any]:
+    try:
+        count = Worker.count(connection=redis_client())
+    except RedisError:
+        return {"ok": False, "detail": "Unknown while Redis is away.", "count": None}
+    check: dict[str, Any] = {"ok": count > 0, "count": count}
+    return check if count else {**check, "detail": "No worker is running: start 'flask worker'."}
