@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from flask import Flask
 from redis import Redis
+from rq.job import Job
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
@@ -25,12 +26,12 @@ def run_jobs(app: Flask) -> int:
         connection = redis_client()
     while (job := _pop(connection)) is not None:
         with app.app_context():
-            _function(job.func_name)(*job.args)
+            _function(str(job.func_name))(*job.args)
         done += 1
     return done
 
 
-def _pop(connection: Redis) -> JsonJob | None:
+def _pop(connection: Redis) -> Job | None:
     for queue in Queue:
         job_id = connection.lpop(JsonQueue(queue, connection=connection).key)
         if isinstance(job_id, bytes):

@@ -31,6 +31,15 @@ MAX_RESULT_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
+class _Work:
+    """What to do, copied from the row: the action has the session and may change the row."""
+
+    action: str
+    params: dict[str, Any]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why an attempt failed; a permanent one is not tried again."""
 
@@ -43,15 +52,16 @@ def execute_run(*, run_id: UUID, worker: str) -> None:
     """Attempt a run if it is pending; otherwise somebody else has it and nothing happens."""
     with transaction():
         run = queries.claim_run(run_id, worker=worker, lease_seconds=LEASE_SECONDS)
-        context = _context(run) if run is not None else None
-    if run is None or context is None:
-        log.debug("run.not_pending", run_id=str(run_id))
-        return
-    structlog.contextvars.bind_contextvars(run_id=str(run.id), user=str(run.owner_id))
-    log.info("run.started", action=run.action, attempt=run.attempt, lag_ms=run.lag_ms)
-    with _lease(run):
-        result, failure = _perform(run, context)
-    _settle(run, context, result, failure)
+        if run is None:
+            log.debug("run.not_pending", run_id=str(run_id))
+            return
+        context, work = _context(run), _Work(run.action, run.params, run.timeout)
+        lag_ms = run.lag_ms
+    structlog.contextvars.bind_contextvars(run_id=str(run_id), user=str(context.owner_id))
+    log.info("run.started", action=work.action, attempt=context.attempt, lag_ms=lag_ms)
+    with _lease(context):
+        result, failure = _perform(work, context)
+    _settle(context, result, failure)
 
 
 def _context(run: Run) -> RunContext:
@@ -66,15 +76,15 @@ def _context(run: Run) -> RunContext:
     )
 
 
-def _perform(run: Run, context: RunContext) -> tuple[Any, Failure | None]:
+def _perform(work: _Work, context: RunContext) -> tuple[Any, Failure | None]:
     try:
-        action = registry.find(run.action)
-        params = action.params().load(run.params)
-        with deadline(run.timeout):
+        action = registry.find(work.action)
+        params = action.params().load(work.params)
+        with deadline(work.timeout):
             result = action.run(context, params)
         return _bounded(result, context), None
     except DeadlineExceeded:
-        return None, Failure("timeout", f"The action took longer than {run.timeout:g} s.")
+        return None, Failure("timeout", f"The action took longer than {work.timeout:g} s.")
     except ActionFailed as error:
         return None, Failure(error.code, str(error), error.permanent)
     except UnknownAction as error:
@@ -98,12 +108,12 @@ def _bounded(result: Any, context: RunContext) -> Any:
 
 
 @contextmanager
-def _lease(run: Run) -> Iterator[None]:
+def _lease(context: RunContext) -> Iterator[None]:
     """Renew the lease from a thread while the action runs in this one."""
     done = threading.Event()
     engine = db.engine.execution_options(taskapi_writes=True)
     beating = threading.Thread(
-        target=_beat, args=(engine, run.id, run.attempt, done), name="lease", daemon=True
+        target=_beat, args=(engine, context.run_id, context.attempt, done), name="lease", daemon=True
     )
     beating.start()
     try:
@@ -128,12 +138,12 @@ def _beat(engine: sa.Engine, run_id: UUID, attempt: int, done: threading.Event) 
             return
 
 
-def _settle(run: Run, context: RunContext, result: Any, failure: Failure | None) -> None:
+def _settle(context: RunContext, result: Any, failure: Failure | None) -> None:
     give_up_at = time.monotonic() + SETTLE_PATIENCE_SECONDS
     while True:
         try:
             with transaction():
-                settled = _record(run, context, result, failure)
+                settled = _record(context, result, failure)
             break
         except OperationalError as error:
             if time.monotonic() > give_up_at:
@@ -142,18 +152,19 @@ def _settle(run: Run, context: RunContext, result: Any, failure: Failure | None)
             db.session.remove()
             time.sleep(1.0)
     if not settled:
-        log.warning("run.fenced", attempt=run.attempt)
+        log.warning("run.fenced", attempt=context.attempt)
 
 
-def _record(run: Run, context: RunContext, result: Any, failure: Failure | None) -> bool:
+def _record(context: RunContext, result: Any, failure: Failure | None) -> bool:
+    attempt: dict[str, Any] = {"run_id": context.run_id, "attempt": context.attempt}
     if failure is None:
-        settled = outcomes.complete(run, result=result)
+        settled = outcomes.complete(**attempt, result=result)
     else:
         error = {"code": failure.code, "message": failure.message[:4000]}
-        settled = outcomes.fail(run, error=error, permanent=failure.permanent)
+        settled = outcomes.fail(**attempt, error=error, permanent=failure.permanent)
     if settled is None:
         return False
-    outcomes.keep_log(run, context.lines)
+    outcomes.keep_log(**attempt, lines=context.lines)
     if settled.status == "pending":
         on_commit(wake_scheduler, WAKE_DISPATCH)
     log.info("run.ended", status=settled.status, error=failure.code if failure else None)

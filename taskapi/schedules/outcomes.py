@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -14,19 +15,22 @@ from taskapi.schedules.models import OPEN_STATUSES, Run, RunLogLine, Schedule
 from taskapi.schedules.retry import MAX_LOST_ATTEMPTS, retry_delay
 
 
-def complete(run: Run, *, result: Any) -> Run | None:
+def complete(*, run_id: UUID, attempt: int, result: Any) -> Run | None:
     """The attempt succeeded; None if the run is no longer this attempt's."""
     values = {"status": "completed", "result": result, "finished_at": database_now()}
-    settled = queries.settle_run(run.id, run.attempt, values)
+    settled = queries.settle_run(run_id, attempt, values)
     if settled is not None:
         _after_end(settled)
     return settled
 
 
-def fail(run: Run, *, error: dict[str, str], permanent: bool) -> Run | None:
-    """The attempt failed: the run waits for its next attempt, or has failed for good."""
-    failures = run.attempt - run.lost_attempts
-    delay = None if permanent else retry_delay(run.retry, failures=failures)
+def fail(*, run_id: UUID, attempt: int, error: dict[str, str], permanent: bool) -> Run | None:
+    """The attempt failed: the run waits for its next attempt, or has failed for good.
+
+    None if the run is no longer this attempt's.
+    """
+    run = session().get_one(Run, run_id, populate_existing=True)
+    delay = None if permanent else retry_delay(run.retry, failures=attempt - run.lost_attempts)
     if delay is None:
         values = {"status": "failed", "error": error, "finished_at": database_now()}
     else:
@@ -37,7 +41,7 @@ def fail(run: Run, *, error: dict[str, str], permanent: bool) -> Run | None:
             "queued_at": None,
             "retry_at": read_database_clock() + timedelta(seconds=delay),
         }
-    settled = queries.settle_run(run.id, run.attempt, values)
+    settled = queries.settle_run(run_id, attempt, values)
     if settled is not None and settled.status == "failed":
         _after_end(settled)
     return settled
@@ -61,10 +65,10 @@ def give_back(run: Run) -> None:
         _after_end(run)
 
 
-def keep_log(run: Run, lines: Sequence[LogLine]) -> None:
+def keep_log(*, run_id: UUID, attempt: int, lines: Sequence[LogLine]) -> None:
     """Store what the action logged in this attempt."""
     session().add_all(
-        RunLogLine(run_id=run.id, attempt=run.attempt, at=line.at, level=line.level, message=line.message)
+        RunLogLine(run_id=run_id, attempt=attempt, at=line.at, level=line.level, message=line.message)
         for line in lines
     )
 

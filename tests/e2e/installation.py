@@ -127,15 +127,18 @@ class ApiUser:
         assert answer.ok, answer.text
         return answer.json()
 
-    def all_runs(self, **params: Any) -> list[dict[str, Any]]:
-        """Every run, walked by cursor."""
-        runs: list[dict[str, Any]] = []
-        page = self.get("/runs", per_page=100, **params)
+    def walk(self, path: str, **params: Any) -> list[dict[str, Any]]:
+        """Everything in a list, page by page with the cursor."""
+        items: list[dict[str, Any]] = []
+        page = self.get(path, per_page=100, **params)
         while True:
-            runs += page["items"]
+            items += page["items"]
             if page["next_cursor"] is None:
-                return runs
-            page = self.get("/runs", per_page=100, cursor=page["next_cursor"])
+                return items
+            page = self.get(path, per_page=100, cursor=page["next_cursor"])
+
+    def all_runs(self) -> list[dict[str, Any]]:
+        return self.walk("/runs")
 
     def remind(self, **schedule: Any) -> dict[str, Any]:
         """Schedule a reminder."""

@@ -17,6 +17,11 @@ def register(action: Action) -> None:
     _actions[action.name] = action
 
 
+def unregister(name: str) -> None:
+    """Take an action away again; its schedules then fail with ``unknown_action``."""
+    _actions.pop(name, None)
+
+
 def installed() -> list[Action]:
     """All actions, by name."""
     return [_actions[name] for name in sorted(_actions)]

@@ -1,0 +1,102 @@
+"""Runs whose worker died, and runs that Redis forgot."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import Flask
+
+from taskapi.background.connection import redis_client
+from taskapi.background.names import Queue
+from taskapi.core.db import session, transaction
+from taskapi.schedules import queries
+from taskapi.schedules.dispatch import dispatch_due
+from taskapi.schedules.jobs import rescue_runs
+from taskapi.schedules.models import Run
+from taskapi.schedules.retry import MAX_LOST_ATTEMPTS
+from tests.people import Person
+from tests.schedules.making import Time, make, runs_of
+from tests.work import queued, run_jobs, tick
+
+
+def claimed_run(owner: Person) -> UUID:
+    """A run that a worker has claimed and then, it seems, left."""
+    schedule = make(owner, cron="0 0 1 1 *")
+    run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
+    redis_client().flushdb()
+    with transaction():
+        queries.claim_run(run_id, worker="gone", lease_seconds=20)
+    return run_id
+
+
+def test_a_run_whose_worker_died_is_done_by_another(context: Flask, owner: Person, time: Time) -> None:
+    run_id = claimed_run(owner)
+    time.pass_(seconds=21)
+    rescue_runs()
+    tick(context)
+    run = owner.get(f"/api/runs/{run_id}").json
+    assert (run["status"], run["attempt"]) == ("completed", 2)
+
+
+def test_a_run_whose_lease_holds_is_left_alone(context: Flask, owner: Person, time: Time) -> None:
+    run_id = claimed_run(owner)
+    time.pass_(seconds=19)
+    rescue_runs()
+    assert owner.get(f"/api/runs/{run_id}").json["status"] == "running"
+
+
+def test_a_lost_attempt_does_not_use_up_the_retries(context: Flask, owner: Person, time: Time) -> None:
+    schedule = make(owner, cron="0 0 1 1 *", retry={"max_attempts": 1})
+    run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
+    with transaction():
+        queries.claim_run(run_id, worker="gone", lease_seconds=20)
+    time.pass_(seconds=21)
+    rescue_runs()
+    assert owner.get(f"/api/runs/{run_id}").json["status"] == "pending"
+
+
+def test_a_run_that_kills_every_worker_fails_in_the_end(context: Flask, owner: Person, time: Time) -> None:
+    run_id = claimed_run(owner)
+    for _ in range(MAX_LOST_ATTEMPTS):
+        time.pass_(seconds=21)
+        rescue_runs()
+        with transaction():
+            queries.claim_run(run_id, worker="next", lease_seconds=20)
+    run = owner.get(f"/api/runs/{run_id}").json
+    assert (run["status"], run["error"]["code"], run["attempt"]) == (
+        "failed",
+        "worker_lost",
+        MAX_LOST_ATTEMPTS,
+    )
+
+
+def test_runs_that_redis_forgot_are_queued_again(context: Flask, owner: Person, time: Time) -> None:
+    schedules = [make(owner, every=60) for _ in range(3)]
+    time.pass_(seconds=60)
+    dispatch_due()
+    redis_client().flushdb()
+    time.pass_(seconds=9)
+    rescue_runs()
+    assert len(queued(Queue.RUNS)) == 3
+    run_jobs(context)
+    assert {run["status"] for schedule in schedules for run in runs_of(owner, schedule)} == {"completed"}
+
+
+def test_runs_that_wait_in_redis_are_not_queued_twice(context: Flask, owner: Person, time: Time) -> None:
+    make(owner, every=60)
+    time.pass_(seconds=60)
+    dispatch_due()
+    time.pass_(seconds=30)
+    rescue_runs()
+    assert len(queued(Queue.RUNS)) == 1
+
+
+def test_without_redis_the_rescue_waits(context: Flask, owner: Person, time: Time, redis_away: None) -> None:
+    make(owner, every=60)
+    time.pass_(seconds=60)
+    dispatch_due()
+    time.pass_(seconds=30)
+    rescue_runs()
+    with transaction():
+        queued_at = session().scalar(sa.select(Run.queued_at))
+    assert queued_at == time.now - timedelta(seconds=30)
