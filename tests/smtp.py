@@ -34,15 +34,16 @@ class MailServer(Controller):
             hostname="127.0.0.1",
             port=0,
             server_hostname="mail.example.org",
-            auth_callback=self._check_sign_in,
+            authenticator=self._check_sign_in,
             auth_required=password is not None,
-            auth_require_tls=False,
             tls_context=_tls(certificate) if certificate else None,
         )
 
     def _trigger_server(self) -> None:
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        # The system chose the port.
+        server = cast(asyncio.Server, self.server)
+        self.port = server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
     def clear(self) -> None:
         """Forget everything, for the next test."""
@@ -78,7 +79,7 @@ class MailServer(Controller):
             return self.refusals["DATA"]
         content = cast(bytes, envelope.content)
         self.raw.append(content)
-        self.messages.append(cast(EmailMessage, message_from_bytes(content, policy=default)))
+        self.messages.append(message_from_bytes(content, policy=default))
         return "250 Taken"
 
 
@@ -92,4 +93,4 @@ def body(message: EmailMessage, subtype: str) -> str:
     """The plain or the HTML text of a message."""
     part: Any = message.get_body((subtype,))
     text: str = part.get_content()
-    return text
+    return text.replace("\r\n", "\n")

@@ -7,8 +7,11 @@ gives up after a permanent one.
 import os
 import smtplib
 import ssl
-from contextlib import suppress
-from dataclasses import dataclass
+import unicodedata
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from email.charset import QP, Charset
+from email.mime.text import MIMEText
 from email.policy import SMTP
 from email.utils import parseaddr
 from pathlib import Path
@@ -17,8 +20,8 @@ from typing import Any, Protocol, cast
 
 import structlog
 from flask import Flask, current_app
-from flask_mail import BadHeaderError, Mail, Message
 from flask_mail import Connection as FlaskMailConnection
+from flask_mail import Mail, Message, sanitize_address
 
 from taskapi.config import MailSettings, Settings
 
@@ -26,8 +29,13 @@ log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 15
 SENDGRID = MailSettings(server="smtp.sendgrid.net", port=587, username="apikey", use_tls=True)
-# 4xx replies are temporary by RFC 5321, 4.2.1; a refused sign-in is the operator's to mend.
-PERMANENT_REPLIES = range(500, 600)
+# 4xx replies are temporary by RFC 5321, 4.2.1. So are, for us, the 5xx replies about signing in
+# (RFC 4954, 6): the operator mends the settings, and no message is lost meanwhile.
+PERMANENT_REPLIES = frozenset(range(500, 600)) - {530, 534, 535, 538}
+# What may start a new line somewhere on the way: controls, line and paragraph separators.
+LINE_BREAKERS = frozenset({"Cc", "Zl", "Zp"})
+QUOTED_PRINTABLE = Charset("utf-8")
+QUOTED_PRINTABLE.body_encoding = QP
 
 
 class MailError(Exception):
@@ -75,15 +83,17 @@ class MailClient:
         Raises:
             MailError: the last transport's refusal.
         """
+        _check_headers(email, self._sender)
         message = self._compose(email)
-        for number, transport in enumerate(self._transports, start=1):
+        *first, last = self._transports
+        for transport in first:
             try:
-                return transport.send(message)
+                transport.send(message)
             except MailError as error:
-                if number == len(self._transports):
-                    raise
                 log.warning("mail.fallback", error=str(error))
-        return None
+            else:
+                return
+        last.send(message)
 
     def _compose(self, email: OutgoingEmail) -> Message:
         headers = {"Auto-Submitted": "auto-generated"}
@@ -98,19 +108,43 @@ class MailClient:
             sender=self._sender,
             extra_headers=headers,
         )
-        domain = parseaddr(self._sender)[1].rpartition("@")[2] or "localhost"
+        domain = parseaddr(sanitize_address(self._sender))[1].rpartition("@")[2] or "localhost"
         message.msgId = f"<{email.message_id}@{domain}>"
-        if message.has_bad_headers() or not email.recipient.isprintable():
-            raise MailError("A header contains a line break.", temporary=False)
         return message
 
 
-class _Message(Message):
-    """Flask-Mail's message, with header lines as long as RFC 5322 allows.
+def _check_headers(email: OutgoingEmail, sender: str) -> None:
+    """Refuse what would add a header or a recipient, and addresses that no header can hold."""
+    for value in (sender, email.recipient, email.subject):
+        if any(unicodedata.category(letter) in LINE_BREAKERS for letter in value):
+            raise MailError("A header contains a line break or a control character.", temporary=False)
+    if not email.recipient or parseaddr(email.recipient)[1] != email.recipient:
+        raise MailError(f"{email.recipient!r} is not one e-mail address.", temporary=False)
+    _check_ascii(email.recipient, temporary=False)
+    # The operator can mend the sender's address.
+    _check_ascii(sender, temporary=True)
 
-    Folded at 78 characters, an address in ``List-Unsubscribe`` would be torn into encoded words,
-    which no mail program follows.
+
+def _check_ascii(address: str, *, temporary: bool) -> None:
+    # Flask-Mail writes a domain as IDNA, but the part before it would need SMTPUTF8, which
+    # few servers offer.
+    try:
+        sanitize_address(address)
+    except UnicodeError as error:
+        raise MailError(f"{address!r} cannot be written in ASCII.", temporary=temporary) from error
+
+
+class _Message(Message):
+    """Flask-Mail's message, with lines that every mail server and program takes.
+
+    Header lines may be as long as RFC 5322 allows: folded at 78 characters, an address in
+    ``List-Unsubscribe`` would be torn into encoded words, which no mail program follows. Texts
+    are quoted-printable: as they are, a line over 998 bytes would be refused or broken.
     """
+
+    def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
+        # The standard library takes a Charset too; its type hints know only the name of one.
+        return MIMEText(text or "", subtype, cast(str, QUOTED_PRINTABLE))
 
     def _message(self) -> Any:
         composed = super()._message()
@@ -123,10 +157,13 @@ class _Connection(FlaskMailConnection):
 
     def configure_host(self) -> smtplib.SMTP:
         host = smtplib.SMTP(self.mail.server, self.mail.port, timeout=TIMEOUT_SECONDS)
-        if self.mail.use_tls:
-            host.starttls(context=ssl.create_default_context())
-        if self.mail.username and self.mail.password:
-            host.login(self.mail.username, self.mail.password)
+        with ExitStack() as on_failure:
+            on_failure.callback(host.close)
+            if self.mail.use_tls:
+                host.starttls(context=ssl.create_default_context())
+            if self.mail.username and self.mail.password:
+                host.login(self.mail.username, self.mail.password)
+            on_failure.pop_all()
         return host
 
     def __exit__(
@@ -156,12 +193,13 @@ class SmtpTransport:
         try:
             with _Connection(cast(Mail, self._relay)) as connection:
                 connection.send(message)
-        except BadHeaderError as error:
-            raise MailError("A header contains a line break.", temporary=False) from error
         except smtplib.SMTPAuthenticationError as error:
             raise MailError(
                 f"The mail server refused the sign-in: {error.smtp_code}", temporary=True
             ) from error
+        except smtplib.SMTPConnectError as error:
+            # It greets nobody, or not us: that says nothing about this message.
+            raise MailError(_words(error.smtp_code, error.smtp_error), temporary=True) from error
         except smtplib.SMTPRecipientsRefused as error:
             code, reason = next(iter(error.recipients.values()))
             raise MailError(_words(code, reason), temporary=code not in PERMANENT_REPLIES) from error
@@ -210,9 +248,7 @@ def _transports(settings: Settings) -> list[Transport]:
 
 
 def _sendgrid(key: str) -> MailSettings:
-    return MailSettings(
-        server=SENDGRID.server, port=SENDGRID.port, username=SENDGRID.username, password=key, use_tls=True
-    )
+    return replace(SENDGRID, password=key)
 
 
 def mail_client() -> MailClient:

@@ -21,6 +21,7 @@ PAGE_POLICY = (
     " base-uri 'none'; form-action 'none'"
 )
 
+# The names of the templates begin with docs_: flask-smorest brings a redoc.html, which would win.
 pages = Blueprint("docs", __name__, template_folder="templates")
 
 
@@ -32,12 +33,12 @@ def install_docs(app: Flask) -> None:
 
 @pages.get("/docs")
 def swagger() -> Response:
-    return _page("swagger.html")
+    return _page("docs_swagger.html")
 
 
 @pages.get("/redoc")
 def redoc() -> Response:
-    return _page("redoc.html")
+    return _page("docs_redoc.html")
 
 
 @pages.get("/docs/assets/<path:name>")
@@ -54,7 +55,7 @@ def problem(code: str) -> Response | dict[str, Any]:
         raise NotFound(f"There is no problem {code!r}.")
     about = {"code": code, "title": found.title, "status": found.status, "description": getdoc(found)}
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        return _page("problem.html", problem=about)
+        return _page("docs_problem.html", problem=about)
     return about
 
 

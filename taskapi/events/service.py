@@ -82,14 +82,16 @@ def _remember_failure(event: Event, subscriber: Subscriber, error: Exception) ->
         FailedDelivery.event_id == event.id, FailedDelivery.subscriber == subscriber.name
     )
     failure = session().scalar(statement)
-    attempts = failure.attempts + 1 if failure else 1
-    pause = min(FIRST_PAUSE_SECONDS * 2 ** min(attempts, 20), LONGEST_PAUSE_SECONDS)
     if failure is None:
-        failure = FailedDelivery(event_id=event.id, subscriber=subscriber.name)
-        session().add(failure)
-    failure.attempts = attempts
+        failure = FailedDelivery(event_id=event.id, subscriber=subscriber.name, attempts=0)
+    failure.attempts += 1
+    pause = min(FIRST_PAUSE_SECONDS * 2 ** min(failure.attempts - 1, 20), LONGEST_PAUSE_SECONDS)
     failure.retry_at = read_database_clock() + timedelta(seconds=pause)
-    failure.error = f"{type(error).__name__}: {error}"[:2000]
+    # PostgreSQL stores no NUL and no lone surrogate; failing here would stop the relay for all.
+    words = f"{type(error).__name__}: {error}".replace("\x00", "").encode("utf-8", "replace").decode()
+    failure.error = words[:2000]
+    # Added only now: reading the clock would flush it half filled.
+    session().add(failure)
     session().flush()
 
 

@@ -67,11 +67,6 @@ class Email(HasId, Base):
         ),
     )
 
-    @property
-    def job_id(self) -> str:
-        """The id of the RQ job that will make the next attempt."""
-        return f"email-{self.id}-{self.attempts + 1}"
-
 
 class MailSuppression(HasId, Base):
     """An address, not a user's, that asked for no more e-mail."""

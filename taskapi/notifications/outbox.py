@@ -7,13 +7,13 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from taskapi.background.enqueue import JobCall, enqueue
+from taskapi.background.enqueue import JobCall, enqueue, queued_job_ids
 from taskapi.background.names import DELIVER_EMAIL, Queue
 from taskapi.clients.mail import MailClient, MailError, OutgoingEmail
 from taskapi.core.db import database_now, insert_if_new, on_commit, read_database_clock, session, transaction
 from taskapi.notifications.models import Email, MailSuppression
 from taskapi.notifications.templates import render_email
-from taskapi.notifications.unsubscribe import unsubscribe_url
+from taskapi.notifications.unsubscribe import unsubscribe_url, which_emails
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +35,12 @@ def queue_email(
     Args:
         kind: names the template and the preference; ``context`` is what the template shows.
     """
-    if user_id is None and _is_suppressed(recipient):
+    if user_id is None and is_suppressed(recipient):
         return False
     link = unsubscribe_url(user_id=user_id, address=recipient, kind=kind)
-    text, html = render_email(kind, {**context, "subject": subject, "unsubscribe_url": link})
+    words = f"Stop {which_emails(user_id=user_id, kind=kind)}"
+    links = {"unsubscribe_url": link, "unsubscribe_words": words}
+    text, html = render_email(kind, {**context, **links, "subject": subject})
     email_id = insert_if_new(
         Email,
         key=key,
@@ -55,11 +57,17 @@ def queue_email(
     )
     if email_id is None:
         return False
-    on_commit(_enqueue, [(str(email_id), f"email-{email_id}-1")])
+    on_commit(_enqueue, [(str(email_id), job_id(email_id, 0))])
     return True
 
 
-def _is_suppressed(address: str) -> bool:
+def job_id(email_id: UUID, attempts: int) -> str:
+    """The id of the RQ job that will make the attempt after so many."""
+    return f"email-{email_id}-{attempts + 1}"
+
+
+def is_suppressed(address: str) -> bool:
+    """Whether this address, not a user's, asked for no more e-mail."""
     found = sa.exists().where(MailSuppression.address_key == address.casefold())
     return session().scalar(sa.select(found)) is True
 
@@ -69,7 +77,7 @@ def deliver(*, email_id: UUID, client: MailClient) -> None:
     with transaction():
         email = _claim(email_id)
     if email is None:
-        log.info("email.not_pending", email_id=str(email_id))
+        log.debug("email.not_pending", email_id=str(email_id))
         return
     # No transaction is open while the mail server takes its time.
     error: MailError | None = None
@@ -124,23 +132,40 @@ def _settle(email: Email, error: MailError | None) -> None:
 
 
 def sweep() -> int:
-    """Queue messages again whose worker died, whose pause is over, or that Redis forgot; how many."""
+    """Queue messages again whose worker died, whose pause is over, or that Redis forgot; how many.
+
+    A message that was just taken from the queue may be queued twice: the claim lets one through.
+    """
     with transaction():
-        session().execute(
-            sa.update(Email)
-            .where(Email.status == "sending", Email.lease_until < database_now())
-            .values(
-                status="pending", lease_until=None, next_attempt_at=database_now(-FORGOTTEN_AFTER_SECONDS - 1)
-            )
-            .execution_options(synchronize_session=False)
-        )
-        due = sa.select(Email).where(
-            Email.status == "pending", Email.next_attempt_at <= database_now(-FORGOTTEN_AFTER_SECONDS)
-        )
-        emails = session().scalars(due.order_by(Email.next_attempt_at).limit(SWEEP_BATCH)).all()
-        jobs = [(str(email.id), email.job_id) for email in emails]
-        on_commit(_enqueue, jobs)
-        return len(jobs)
+        _take_back()
+    waiting = _waiting()
+    in_redis = queued_job_ids(Queue.MAIL) if waiting else None
+    if in_redis is None:
+        return 0
+    # What is still queued must not be queued again, or a backlog would feed itself.
+    forgotten = [(email_id, job_id) for email_id, job_id in waiting if job_id not in in_redis]
+    _enqueue(forgotten[:SWEEP_BATCH])
+    return len(forgotten[:SWEEP_BATCH])
+
+
+def _take_back() -> None:
+    """Free messages whose worker died; one that seems to kill its workers is given up."""
+    lost = sa.and_(Email.status == "sending", Email.lease_until < database_now())
+    given_up = {"status": "failed", "last_error": f"The worker was lost; {MAX_ATTEMPTS} attempts were made."}
+    # Old enough for the same sweep to queue it.
+    due_now = database_now(-FORGOTTEN_AFTER_SECONDS - 1)
+    update = sa.update(Email).execution_options(synchronize_session=False)
+    session().execute(update.where(lost, Email.attempts >= MAX_ATTEMPTS).values(**given_up, lease_until=None))
+    session().execute(update.where(lost).values(status="pending", lease_until=None, next_attempt_at=due_now))
+
+
+def _waiting() -> list[tuple[str, str]]:
+    due = sa.select(Email.id, Email.attempts).where(
+        Email.status == "pending", Email.next_attempt_at <= database_now(-FORGOTTEN_AFTER_SECONDS)
+    )
+    rows = session().execute(due.order_by(Email.next_attempt_at).limit(SWEEP_BATCH * 20)).all()
+    session().rollback()
+    return [(str(email_id), job_id(email_id, attempts)) for email_id, attempts in rows]
 
 
 def _enqueue(jobs: list[tuple[str, str]]) -> None:

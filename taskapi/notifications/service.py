@@ -14,6 +14,7 @@ from taskapi.core.events import Event, record_event
 from taskapi.core.paging import Page, PageRequest, fetch_page
 from taskapi.notifications import outbox
 from taskapi.notifications.models import MailSuppression, Notification
+from taskapi.notifications.templates import interval
 
 
 class NotificationNotFound(NotFound):
@@ -50,15 +51,20 @@ def remind(*, user_id: UUID, title: str, message: str, to: str | None, key: str)
     notify(key=f"{key}:reminder", user_id=user_id, kind="reminder", title=title, message=message)
     user, wants_mail = accounts.mail_preference(user_id=user_id, kind="reminder")
     address = to or (user.email if user is not None and wants_mail else None)
-    if address is None:
+    if address is None or (to is not None and outbox.is_suppressed(to)):
         return []
+    asker = (user.full_name or user.username) if user is not None else "Somebody"
     outbox.queue_email(
         key=f"{key}:reminder:{address.casefold()}",
         kind="reminder",
         recipient=address,
         user_id=None if to else user_id,
         subject=f"Reminder: {title}",
-        context={"title": title, "message": message},
+        context={
+            "title": title,
+            "message": message,
+            "reason": f"{asker if to else 'You'} asked for this reminder.",
+        },
     )
     return [address]
 
@@ -75,7 +81,8 @@ def on_schedule_created(event: Event) -> None:
     state = event.after or {}
     if event.owner_id is None or "created" not in state["notify"]:
         return
-    _mail_owner(event, "schedule_created", {**state, "when": _describe_trigger(state)})
+    context = {**state, "when": _describe_trigger(state), "reason": "You made this schedule."}
+    _mail_owner(event, "schedule_created", context)
 
 
 def on_run_ended(event: Event) -> None:
@@ -85,14 +92,21 @@ def on_run_ended(event: Event) -> None:
     if event.owner_id is None or outcome not in state.get("notify", ()):
         return
     kind = f"run_{outcome}"
+    error = state["error"] or {"code": "unknown", "message": "No reason is known."}
     notify(
         key=f"event:{event.id}",
         user_id=event.owner_id,
         kind=kind,
         title=SUBJECTS[kind].format(name=state["schedule_name"]),
-        message=(state["error"] or {}).get("message", "") if outcome == "failed" else "",
+        message=error["message"] if outcome == "failed" else "",
     )
-    _mail_owner(event, kind, {**state, "name": state["schedule_name"]})
+    context = {
+        "name": state["schedule_name"],
+        "error": error,
+        "due_words": "asked for" if state["trigger"] == "manual" else "due",
+        "reason": "You own the schedule of this run.",
+    }
+    _mail_owner(event, kind, {**state, **context})
 
 
 def _mail_owner(event: Event, kind: str, context: dict[str, Any]) -> None:
@@ -106,16 +120,16 @@ def _mail_owner(event: Event, kind: str, context: dict[str, Any]) -> None:
         recipient=user.email,
         user_id=user.id,
         subject=SUBJECTS[kind].format(name=context["name"]),
-        context={"timezone": user.timezone, **context, "next_run_at": context.get("next_run_at")},
+        context={"timezone": user.timezone, "subject_id": event.subject_id, **context},
     )
 
 
 def _describe_trigger(state: dict[str, Any]) -> str:
     if state["run_at"]:
-        return "once"
+        return "Once"
     if state["cron"]:
-        return f"by the cron line {state['cron']} ({state['timezone']})"
-    return f"every {state['every']:g} seconds"
+        return f"By the cron line {state['cron']} ({state['timezone']})"
+    return interval(state["every"]).capitalize()
 
 
 def list_notifications(*, actor: Actor, page: PageRequest, unread: bool | None = None) -> Page[Notification]:

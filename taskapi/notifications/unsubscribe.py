@@ -9,12 +9,26 @@ from taskapi.core.runtime import runtime_settings
 
 SALT = "taskapi.unsubscribe"
 
+ABOUT = {
+    "schedule_created": "new schedules",
+    "run_completed": "completed runs",
+    "run_failed": "failed runs",
+    "reminder": "reminders",
+}
+
 
 class UnknownUnsubscribeLink(NotFound):
     """The link to unsubscribe was altered or belongs to another installation."""
 
     code = "unknown_unsubscribe_link"
     title = "Unknown link"
+
+
+def which_emails(*, user_id: UUID | None, kind: str) -> str:
+    """What the link stops, in words: a user's e-mails of one kind, or all to a stranger."""
+    if user_id is None:
+        return f"all e-mails from {runtime_settings().app_name} to this address"
+    return f"e-mails about {ABOUT[kind]}" if kind in ABOUT else "e-mails of this kind"
 
 
 def unsubscribe_url(*, user_id: UUID | None, address: str, kind: str) -> str:

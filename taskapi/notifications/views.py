@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response, render_template_string
+from flask import Response
 
 from taskapi.core.access import current_actor
 from taskapi.core.db import transaction
@@ -12,18 +12,12 @@ from taskapi.core.paging import Page, page_schema
 from taskapi.notifications import service
 from taskapi.notifications.models import Notification
 from taskapi.notifications.schemas import NotificationQuery, NotificationSchema, UnreadCountSchema
-from taskapi.notifications.unsubscribe import read_unsubscribe_token
+from taskapi.notifications.templates import render_page
+from taskapi.notifications.unsubscribe import read_unsubscribe_token, which_emails
 
 blp = Blueprint("notifications", __name__, url_prefix="/api/notifications", description="Notifications")
 
-UNSUBSCRIBE_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>E-mail settings</title></head>
-<body>
-<h1>{{ heading }}</h1>
-{% if ask %}<form method="post"><button>Stop these e-mails</button></form>{% endif %}
-</body></html>
-"""
-PAGE_POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
 
 
 @blp.route("", methods=["GET"])
@@ -66,8 +60,8 @@ def mark_read(notification_id: UUID) -> Notification:
 @blp.response(200, content_type="text/html")
 def ask_to_unsubscribe(token: str) -> Response:
     """A page that asks before it stops e-mail (link scanners follow links, people press buttons)"""
-    read_unsubscribe_token(token)
-    return _page("Stop e-mails of this kind?", ask=True)
+    user_id, _address, kind = read_unsubscribe_token(token)
+    return _page(f"Stop {which_emails(user_id=user_id, kind=kind)}?", ask=True)
 
 
 @blp.route("/unsubscribe/<token>", methods=["POST"])
@@ -78,10 +72,10 @@ def unsubscribe(token: str) -> Response:
     user_id, address, kind = read_unsubscribe_token(token)
     with transaction():
         service.unsubscribe(user_id=user_id, address=address, kind=kind)
-    return _page("You will get no more e-mails of this kind.", ask=False)
+    return _page(f"Done: no more {which_emails(user_id=user_id, kind=kind).removeprefix('all ')}.", ask=False)
 
 
 def _page(heading: str, *, ask: bool) -> Response:
-    response = Response(render_template_string(UNSUBSCRIBE_PAGE, heading=heading, ask=ask))
+    response = Response(render_page("unsubscribe_page", heading=heading, ask=ask))
     response.headers["Content-Security-Policy"] = PAGE_POLICY
     return response

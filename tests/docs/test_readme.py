@@ -1,0 +1,114 @@
+"""The README tells the truth: its tour is typed, its answers are compared, its words are looked up."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.e2e.conftest import free_port
+from tests.e2e.installation import BIN, REPOSITORY, wait_for
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+CURL = """#!{python}
+# Stands in for curl on machines without it, for the options that the tour uses.
+import sys, urllib.error, urllib.request
+options, headers, body, url = iter(sys.argv[1:]), {{}}, None, ""
+for option in options:
+    if option == "-H":
+        name, _, value = next(options).partition(": ")
+        headers[name] = value
+    elif option == "--json":
+        body = next(options).encode()
+        headers["Content-Type"] = "application/json"
+    elif option != "-s":
+        url = option
+try:
+    answer = urllib.request.urlopen(urllib.request.Request(url, body, headers))
+except urllib.error.HTTPError as refusal:
+    answer = refusal
+sys.stdout.write(answer.read().decode())
+"""
+
+
+def tour() -> list[tuple[str, str]]:
+    """Each command of the README's console blocks with the output it shows."""
+    steps: list[tuple[str, str]] = []
+    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                steps.append((line[2:], ""))
+            else:
+                command, output = steps.pop()
+                steps.append((command, f"{output}{line}\n"))
+    return steps
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    """The port of a ``flask up`` that was started in an empty folder."""
+    number = free_port()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PORT": str(number)}
+    with open(tmp_path / "up.log", "wb") as log:
+        leader = subprocess.Popen(
+            [BIN / "flask", "up"], cwd=tmp_path, env=environment, stdout=log, stderr=log
+        )
+    wait_for(lambda: is_ready(number), seconds=60, what="readiness")
+    yield number
+    leader.terminate()
+    leader.wait(timeout=10)
+
+
+def is_ready(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/api/health/ready", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.mark.e2e
+def test_the_tour_gives_the_answers_it_shows(port: int, tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        stand_in = tmp_path / "curl"
+        stand_in.write_text(CURL.format(python=sys.executable))
+        stand_in.chmod(0o755)
+    steps = tour()
+    marker = "--- end of step ---"
+    script = "".join(f"{command}\necho; echo '{marker}'\n" for command, _ in steps)
+    done = subprocess.run(
+        ["sh"],
+        input=script.replace("127.0.0.1:8000", f"127.0.0.1:{port}"),
+        cwd=tmp_path,
+        env={"PATH": f"{os.environ['PATH']}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    outputs = done.stdout.split(marker)
+    for (command, expected), output in zip(steps, outputs, strict=False):
+        pattern = ".*?".join(re.escape(part) for part in expected.strip().split("…"))
+        assert re.fullmatch(pattern, output.strip(), flags=re.DOTALL), f"{command}\nanswers\n{output}"
+    assert len(steps) > 10
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    pages = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\((?!http|#)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links {target}"
+
+
+def test_every_test_named_in_the_guarantees_exists() -> None:
+    guarantees = (REPOSITORY / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    files = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
+    named = re.findall(r"\b(test_\w+)(\.py)?", guarantees)
+    assert len(named) > 10
+    for name, is_file in named:
+        assert f"{name}.py" in files if is_file else f"def {name}(" in sources, name

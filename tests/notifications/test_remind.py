@@ -1,0 +1,95 @@
+"""Reminders: a notification for the owner of the schedule, and an e-mail to them or somebody else."""
+
+import pytest
+from flask import Flask
+
+from taskapi.accounts.models import User
+from taskapi.core.db import session, transaction
+from taskapi.notifications.service import remind
+from tests.notifications.outbox import emails, mailed, the_email
+from tests.people import Person
+from tests.schedules.making import Time, make, runs_of
+from tests.smtp import MailServer, body
+from tests.work import tick
+
+
+def run_reminder(app: Flask, time: Time, owner: Person, **params: str) -> dict[str, object]:
+    """Let a schedule remind once; the result of its run."""
+    schedule = make(
+        owner,
+        name="Tea",
+        params={"message": "Tea is ready\nin the kitchen.", **params},
+        run_at="2026-11-20T09:01:00Z",
+        notify=[],
+    )
+    time.pass_(seconds=61)
+    tick(app)
+    result: dict[str, object] = runs_of(owner, schedule)[0]["result"]
+    return result
+
+
+def titles(person: Person) -> list[str]:
+    return [item["title"] for item in person.get("/api/notifications").json["items"]]
+
+
+def test_the_owner_is_reminded_in_the_application_and_by_email(
+    app: Flask, time: Time, owner: Person, mail_server: MailServer
+) -> None:
+    assert run_reminder(app, time, owner) == {"sent_to": [owner.email]}
+    (message,) = mail_server.messages
+    assert (message["To"], message["Subject"]) == (owner.email, "Reminder: Tea")
+    assert "Tea is ready\nin the kitchen." in body(message, "plain")
+    assert titles(owner) == ["Tea"]
+
+
+def test_somebody_else_is_reminded_by_email_and_told_who_asked(
+    app: Flask, time: Time, owner: Person, mail_server: MailServer
+) -> None:
+    assert run_reminder(app, time, owner, to="guest@example.com") == {"sent_to": ["guest@example.com"]}
+    (message,) = mail_server.messages
+    assert message["To"] == "guest@example.com"
+    assert "olivia asked for this reminder." in body(message, "plain")
+    assert titles(owner) == ["Tea"]
+
+
+def test_who_wants_no_reminders_by_email_gets_the_notification_alone(
+    app: Flask, time: Time, owner: Person
+) -> None:
+    owner.patch("/api/auth/me", {"notification_preferences": {"email": {"reminder": False}}})
+    assert run_reminder(app, time, owner) == {"sent_to": []}
+    assert mailed(app) == []
+    assert titles(owner) == ["Tea"]
+
+
+def test_preferences_for_other_kinds_do_not_matter(app: Flask, time: Time, owner: Person) -> None:
+    owner.patch("/api/auth/me", {"notification_preferences": {"email": {"run_failed": False}}})
+    run_reminder(app, time, owner)
+    assert mailed(app) == [("reminder", owner.email)]
+
+
+def test_reminding_twice_for_one_run_reminds_once(owner: Person, context: Flask) -> None:
+    for _ in range(2):
+        with transaction():
+            sent_to = remind(user_id=owner.id, title="Tea", message="Now.", to=None, key="run:1")
+        assert sent_to == [owner.email]
+    assert len(emails()) == 1
+    assert titles(owner) == ["Tea"]
+
+
+def test_a_deactivated_owner_gets_no_email(owner: Person, context: Flask) -> None:
+    with transaction():
+        user = session().get(User, owner.id)
+        assert user is not None
+        user.is_active = False
+    with transaction():
+        assert remind(user_id=owner.id, title="Tea", message="Now.", to=None, key="run:1") == []
+
+
+@pytest.mark.parametrize(("full_name", "asker"), [("Olivia Park", "Olivia Park"), (None, "olivia")])
+def test_the_asker_is_called_by_the_best_name_known(
+    owner: Person, context: Flask, full_name: str | None, asker: str
+) -> None:
+    owner.patch("/api/auth/me", {"full_name": full_name})
+    with transaction():
+        remind(user_id=owner.id, title="Tea", message="Now.", to="guest@example.com", key="run:1")
+    assert f"{asker} asked for this reminder." in the_email().text
