@@ -1,6 +1,7 @@
 """Rules of accounts: registering, profiles, roles."""
 
 import re
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,12 @@ from taskapi.accounts.models import User
 from taskapi.accounts.passwords import check_new_password, hash_password
 from taskapi.config import Settings
 from taskapi.core.access import Actor
-from taskapi.core.db import session
+from taskapi.core.db import savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
 
 EMAIL = re.compile(r"[^@\s,;<>()\"\\:]{1,64}@[^@\s,;<>()\"\\:]{1,190}")
+NAME_ATTEMPTS = 10
 USERNAME = re.compile(r"\w(?:[\w.-]{0,48}\w)?")
 
 
@@ -65,18 +67,18 @@ def create_user(
     check_email(email)
     if username is not None and not USERNAME.fullmatch(username):
         raise ValidationFailed({"username": ["Use 1 to 50 letters, digits, dots, dashes and underscores."]})
-    chosen = username or _free_username(email)
     user = User(
         email=email,
         email_key=queries.fold(email),
-        username=chosen,
-        username_key=queries.fold(chosen),
         password_hash=password_hash,
         full_name=full_name,
         timezone=timezone,
         role=role,
     )
-    _insert(user)
+    if username is None:
+        _insert_with_free_username(user)
+    else:
+        _insert(user, username)
     record_event(
         "user.created",
         subject=("user", user.id),
@@ -87,9 +89,18 @@ def create_user(
     return user
 
 
-def _insert(user: User) -> None:
+def _insert_with_free_username(user: User) -> None:
+    for _ in range(NAME_ATTEMPTS):
+        # Somebody else may take the name between the look and the insert.
+        with suppress(UsernameTaken):
+            return _insert(user, _free_username(user.email))
+    raise UsernameTaken("Choose a username: many accounts are being made with this one.")
+
+
+def _insert(user: User, username: str) -> None:
+    user.username, user.username_key = username, queries.fold(username)
     try:
-        with session().begin_nested():
+        with savepoint():
             session().add(user)
     except IntegrityError as error:
         # The unique index decides, not a look before: two people may ask at the same moment.

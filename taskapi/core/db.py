@@ -151,6 +151,25 @@ def _run_hooks(state: TransactionState) -> None:
             stack.callback(hook)
 
 
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """Undo only this block, and forget its hooks, when it raises; the transaction goes on.
+
+    Raises:
+        RuntimeError: there is no transaction.
+    """
+    state = _current.get()
+    if state is None:
+        raise RuntimeError("savepoint() needs a transaction()")
+    kept = len(state.hooks)
+    try:
+        with session().begin_nested():
+            yield
+    except BaseException:
+        del state.hooks[kept:]
+        raise
+
+
 def on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     """Call ``function`` once the surrounding transaction has committed, never if it rolls back.
 

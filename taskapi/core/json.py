@@ -91,6 +91,11 @@ def check_text(text: str) -> None:
         raise MalformedJson("Text must not contain half of a surrogate pair.")
 
 
+def storable_text(text: str) -> str:
+    """The text without what PostgreSQL cannot store: NUL, and halves of surrogate pairs become '?'."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with a ``Z``; fractions of a second only where there are any."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds" if moment.microsecond else "seconds")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 import structlog
 
-from taskapi.core.db import read_database_clock, session, transaction
+from taskapi.core.db import read_database_clock, savepoint, session, transaction
 from taskapi.core.events import Event, Subscriber, subscribers
 from taskapi.events.models import FailedDelivery
 
@@ -67,7 +67,7 @@ def _relay_batch() -> int:
 
 def _deliver(event: Event, subscriber: Subscriber) -> bool:
     try:
-        with session().begin_nested():
+        with savepoint():
             subscriber.handle(event)
     except Exception as error:
         # One subscriber that fails for one event must stop neither the others nor the relay.

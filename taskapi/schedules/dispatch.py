@@ -13,7 +13,14 @@ from sqlalchemy.exc import DBAPIError
 
 from taskapi.background.enqueue import JobCall, enqueue
 from taskapi.background.names import EXECUTE_RUN, Queue
-from taskapi.core.db import is_transient, on_commit, read_database_clock, session, transaction
+from taskapi.core.db import (
+    is_transient,
+    on_commit,
+    read_database_clock,
+    savepoint,
+    session,
+    transaction,
+)
 from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
 from taskapi.schedules import queries
@@ -80,7 +87,7 @@ def _handle(schedules: Sequence[Schedule]) -> int:
 def _handle_or_set_aside(schedule: Schedule) -> None:
     schedule_id = schedule.id
     try:
-        with session().begin_nested():
+        with savepoint():
             _handle([schedule])
     except Exception as error:
         log.exception("dispatch.schedule_set_aside", schedule_id=str(schedule_id))

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.db import database_now, db, on_commit, session, transaction
+from taskapi.core.json import storable_text
 from taskapi.schedules import outcomes, queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import ActionFailed, RunContext, UnknownAction
@@ -96,15 +97,20 @@ def _perform(work: _Work, context: RunContext) -> tuple[Any, Failure | None]:
 
 
 def _bounded(result: Any, context: RunContext) -> Any:
+    """The result as it can be stored: JSON, not too large; else None, and a line in the log."""
     try:
-        size = len(orjson.dumps(result))
+        text = orjson.dumps(result)
     except TypeError:
         context.log("The result is not JSON and was not kept.", level="warning")
         return None
-    if size > MAX_RESULT_BYTES:
-        context.log(f"The result of {size} bytes is too large and was not kept.", level="warning")
+    if len(text) > MAX_RESULT_BYTES:
+        context.log(f"The result of {len(text)} bytes is too large and was not kept.", level="warning")
         return None
-    return result
+    if b"\\u0000" in text:
+        context.log("The result contains the NUL character and was not kept.", level="warning")
+        return None
+    # Read back, so that what is stored is plain JSON: no NaN, no subclass with a mind of its own.
+    return orjson.loads(text)
 
 
 @contextmanager
@@ -160,7 +166,7 @@ def _record(context: RunContext, result: Any, failure: Failure | None) -> bool:
     if failure is None:
         settled = outcomes.complete(**attempt, result=result)
     else:
-        error = {"code": failure.code, "message": failure.message[:4000]}
+        error = {"code": failure.code, "message": storable_text(failure.message)[:4000]}
         settled = outcomes.fail(**attempt, error=error, permanent=failure.permanent)
     if settled is None:
         return False

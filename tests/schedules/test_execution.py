@@ -47,7 +47,7 @@ def test_the_result_is_kept(app: Flask, owner: Person, time: Time, probe: Probe)
     assert (run["status"], run["result"]) == ("completed", {"answer": 42})
 
 
-@pytest.mark.parametrize("result", [object(), {"text": "x" * 70_000}])
+@pytest.mark.parametrize("result", [object(), {"text": "x" * 70_000}, "a\x00b", "a\ud800b", {1: 2}])
 def test_a_result_that_cannot_be_kept_is_said_in_the_log(
     app: Flask, owner: Person, time: Time, probe: Probe, result: object
 ) -> None:
@@ -86,6 +86,20 @@ def test_a_retry_never_comes_before_its_pause_is_over(
     run_once(context, owner)
     assert dispatch_due() == 10
     assert queued(Queue.RUNS) == []
+
+
+@pytest.mark.parametrize("message", ["a\x00b", "a\ud800b", "x" * 10_000])
+def test_a_failure_with_an_odd_message_is_recorded(
+    app: Flask, owner: Person, time: Time, probe: Probe, message: str
+) -> None:
+    probe.behave = raising(ValueError(message))
+    run = run_once(app, owner, retry={"max_attempts": 1})
+    assert (run["status"], run["error"]["code"]) == ("failed", "exception")
+
+
+def test_not_a_number_is_kept_as_null(app: Flask, owner: Person, time: Time, probe: Probe) -> None:
+    probe.behave = lambda _context: [float("nan")]
+    assert run_once(app, owner)["result"] == [None]
 
 
 def test_after_the_last_attempt_it_has_failed(app: Flask, owner: Person, time: Time, probe: Probe) -> None:

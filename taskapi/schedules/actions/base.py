@@ -8,6 +8,7 @@ from uuid import UUID
 
 from taskapi.core import clock
 from taskapi.core.errors import DomainError
+from taskapi.core.json import storable_text
 from taskapi.core.schemas import Schema
 
 MAX_LOG_LINES = 1_000
@@ -65,8 +66,7 @@ class RunContext:
         if len(self.lines) == MAX_LOG_LINES:
             self.lines.append(LogLine(clock.now(), "warning", f"The log is cut after {MAX_LOG_LINES} lines."))
         if len(self.lines) <= MAX_LOG_LINES:
-            clean = message.replace("\x00", "").encode("utf-8", "replace").decode()
-            self.lines.append(LogLine(clock.now(), level, clean[:MAX_LINE_LENGTH]))
+            self.lines.append(LogLine(clock.now(), level, storable_text(message)[:MAX_LINE_LENGTH]))
 
 
 @dataclass(frozen=True, slots=True)
