@@ -8,12 +8,16 @@ from flask import Flask
 from flask.cli import FlaskGroup
 
 from taskapi.accounts.cli import users
+from taskapi.core.logging import configure_logging
+from taskapi.core.runtime import runtime_settings
 from taskapi.ops.cli import scheduler_command, up_command, worker_command
 
 
 @click.group("admin", help="Operate this installation from the shell.")
 def admin() -> None:
     """Group of the rooms' own groups."""
+    # Standard output belongs to the answer, which a script may read.
+    configure_logging(runtime_settings(), process="cli", stream=sys.stderr)
 
 
 admin.add_command(users)
