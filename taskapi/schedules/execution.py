@@ -173,5 +173,6 @@ def _record(context: RunContext, result: Any, failure: Failure | None) -> bool:
     outcomes.keep_log(**attempt, lines=context.lines)
     if settled.status == "pending":
         on_commit(wake_scheduler, WAKE_DISPATCH)
-    log.info("run.ended", status=settled.status, error=failure.code if failure else None)
+    code = failure.code if failure else None
+    log.info("run.ended", status=settled.status, error=code, ms=settled.duration_ms, lag_ms=settled.lag_ms)
     return True

@@ -50,6 +50,16 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield connection
 
 
+@pytest.fixture
+def app(redis: Redis) -> Iterator[Flask]:
+    """An application with nothing but Redis: the database has no part in this."""
+    app = Flask("scheduler")
+    app.extensions["taskapi_redis"] = redis
+    redis.flushdb()
+    yield app
+    redis.flushdb()
+
+
 def make_scheduler(
     app: Flask, redis: Redis, work: Work, entries: list[HousekeepingEntry] = ENTRIES
 ) -> TaskScheduler:
@@ -108,12 +118,13 @@ def test_entries_of_an_earlier_version_are_dropped_at_start(app: Flask, redis: R
     assert b"housekeeping-forever" not in redis.zrange(SCHEDULED, 0, -1)
 
 
-def test_due_entries_are_queued_and_come_again(context: Flask, redis: Redis, work: Work) -> None:
-    scheduler = make_scheduler(context, redis, work)
+def test_due_entries_are_queued_and_come_again(app: Flask, redis: Redis, work: Work) -> None:
+    scheduler = make_scheduler(app, redis, work)
     scheduler.run(burst=True)
     redis.zadd(SCHEDULED, {"housekeeping-rescue_runs": 1})
     scheduler._serve_housekeeping()
-    assert "housekeeping-rescue_runs" in {job.id for job in queued(Queue.HOUSEKEEPING)}
+    with app.app_context():
+        assert "housekeeping-rescue_runs" in {job.id for job in queued(Queue.HOUSEKEEPING)}
     assert (redis.zscore(SCHEDULED, "housekeeping-rescue_runs") or 0) > time.time()
 
 
@@ -131,19 +142,21 @@ def test_the_lock_of_a_killed_scheduler_ends_soon(app: Flask, redis: Redis, work
     assert 0 < redis.pttl(LOCK) <= 5000
 
 
-def test_a_wake_makes_it_look_at_once(context: Flask, running: TaskScheduler, work: Work) -> None:
+def test_a_wake_makes_it_look_at_once(app: Flask, running: TaskScheduler, work: Work) -> None:
     until(lambda: running._subscription is not None)
     time.sleep(0.05)
     before = work.dispatched
-    wake_scheduler(WAKE_DISPATCH)
+    with app.app_context():
+        wake_scheduler(WAKE_DISPATCH)
     until(lambda: work.dispatched > before, seconds=0.5)
 
 
-def test_new_events_are_relayed_at_once(context: Flask, running: TaskScheduler, work: Work) -> None:
+def test_new_events_are_relayed_at_once(app: Flask, running: TaskScheduler, work: Work) -> None:
     until(lambda: running._subscription is not None)
     time.sleep(0.05)
     before = work.relayed
-    wake_scheduler(WAKE_RELAY)
+    with app.app_context():
+        wake_scheduler(WAKE_RELAY)
     until(lambda: work.relayed > before, seconds=0.5)
 
 

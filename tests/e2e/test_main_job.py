@@ -1,6 +1,6 @@
 """The main job with real processes: schedule, run, and see that it ran."""
 
-import statistics
+import math
 from typing import Any
 
 import pytest
@@ -33,9 +33,9 @@ def test_a_reminder_is_sent_on_time_and_seen_in_the_history(installation: Instal
 def test_lag_stays_under_a_tenth_of_a_second_when_idle(installation: Installation) -> None:
     installation.start_all("web", "worker-1", "worker-2", "scheduler-1")
     user = ApiUser(installation.url, "ada@example.org")
-    for number in range(20):
-        user.remind(run_at=in_seconds(2 + number * 0.5), notify=[])
-    runs = wait_for(lambda: finished(user, 20), seconds=40, what="20 runs")
+    for number in range(40):
+        user.remind(run_at=in_seconds(3 + number * 0.3), notify=[])
+    runs = wait_for(lambda: finished(user, 40), seconds=40, what="40 runs")
     lags = sorted(run["lag_ms"] for run in runs)
     assert lags[0] >= 0, "a run was early"
-    assert statistics.quantiles(lags, n=20)[-1] < 100
+    assert lags[math.ceil(0.95 * len(lags)) - 1] < 100, lags
