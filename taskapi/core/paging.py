@@ -18,6 +18,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from marshmallow import fields, validate
 from sqlalchemy.orm import Session
 
+from taskapi.core.columns import UtcDateTime
 from taskapi.core.errors import InvalidCursor, ValidationFailed
 from taskapi.core.schemas import QueryNumber, Schema
 
@@ -46,6 +47,11 @@ class Page(Generic[T]):
     page: int | None = None
     total: int | None = None
     next_cursor: str | None = None
+
+
+def whole_page(items: Sequence[T]) -> Page[T]:
+    """A list that is always short, as its only page."""
+    return Page(items=items, page=1, per_page=max(len(items), 1), total=len(items))
 
 
 class PageQuery(Schema):
@@ -159,7 +165,7 @@ def read_cursor(token: str) -> dict[str, Any]:
 def _read_position(token: str, column: Any) -> tuple[Any, Any]:
     content = read_cursor(token)
     value = content["v"]
-    if isinstance(value, str) and issubclass(column.type.python_type, datetime):
+    if isinstance(column.type, UtcDateTime):
         value = datetime.fromisoformat(value)
     return sa.bindparam(None, value, column.type, unique=True), sa.literal(UUID(content["k"]), sa.Uuid())
 

@@ -5,13 +5,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from taskapi.core.db import database_now, read_database_clock, session
 from taskapi.core.events import record_event
 from taskapi.schedules import queries
 from taskapi.schedules.actions.base import LogLine
-from taskapi.schedules.models import OPEN_STATUSES, Run, RunLogLine, Schedule
+from taskapi.schedules.models import Run, RunLogLine, Schedule
 from taskapi.schedules.retry import MAX_LOST_ATTEMPTS, retry_delay
 
 
@@ -86,21 +84,13 @@ def _after_end(run: Run) -> None:
 
 def complete_if_over(run: Run) -> None:
     """Close a schedule that has no further due time once its last run has ended."""
-    open_run = sa.exists().where(Run.schedule_id == run.schedule_id, Run.status.in_(OPEN_STATUSES))
-    closed = session().execute(
-        sa.update(Schedule)
-        .where(
-            Schedule.id == run.schedule_id,
-            Schedule.status == "active",
-            Schedule.next_run_at.is_(None),
-            ~open_run,
-        )
-        .values(status="completed", version=Schedule.version + 1)
-        .returning(Schedule.id, Schedule.owner_id)
-        .execution_options(synchronize_session=False)
-    )
-    for schedule_id, owner_id in closed:
-        record_event("schedule.completed", subject=("schedule", schedule_id), owner_id=owner_id)
+    # Locked before its runs are looked at: a dispatch may just be adding the last one.
+    schedule = queries.lock_exhausted(run.schedule_id)
+    if schedule is None or queries.has_open_run(schedule.id):
+        return
+    schedule.status = "completed"
+    session().flush()
+    record_event("schedule.completed", subject=("schedule", schedule.id), owner_id=schedule.owner_id)
 
 
 def run_state(run: Run, schedule_name: str) -> dict[str, Any]:

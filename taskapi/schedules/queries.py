@@ -170,6 +170,17 @@ def has_open_run(schedule_id: UUID) -> bool:
     return schedule_id in schedules_with_open_runs([schedule_id])
 
 
+def lock_exhausted(schedule_id: UUID) -> Schedule | None:
+    """The schedule, locked, if it is active but has no due time left."""
+    statement = (
+        sa.select(Schedule)
+        .where(Schedule.id == schedule_id, Schedule.status == "active", Schedule.next_run_at.is_(None))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return session().scalar(statement)
+
+
 def seconds_until_due() -> float | None:
     """Seconds until the next due time or retry by the database's clock; None when there is none."""
     due = sa.select(sa.func.min(Schedule.next_run_at)).where(

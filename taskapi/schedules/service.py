@@ -1,12 +1,8 @@
 """Rules of schedules: making them, and holding, resuming, ending and starting them by hand."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -15,31 +11,22 @@ from taskapi.core.access import Actor
 from taskapi.core.db import on_commit, read_database_clock, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
-from taskapi.core.paging import Page, PageRequest
+from taskapi.core.paging import Page, PageRequest, whole_page
 from taskapi.schedules import queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action
 from taskapi.schedules.dispatch import new_run, queue_after_commit
 from taskapi.schedules.errors import RunNotFound, ScheduleCancelled, ScheduleCompleted, ScheduleNotFound
 from taskapi.schedules.models import Run, RunLogLine, Schedule
-from taskapi.schedules.triggers import InvalidCron, Trigger, check_cron, due_times, next_due
+from taskapi.schedules.triggers import InvalidCron, Trigger, check_cron, next_due
 
 ONE_OFF_NOTIFY = ("created", "completed", "failed")
 RECURRING_NOTIFY = ("created", "failed")
 
 
-@dataclass(frozen=True, slots=True)
-class FireTime:
-    """A due time in UTC and on the wall, and what a change of the clocks did to it."""
-
-    utc: datetime
-    local: datetime
-    note: str | None
-
-
 def list_actions() -> Page[Action]:
     """The actions installed."""
-    return _page_of_all(registry.installed())
+    return whole_page(registry.installed())
 
 
 def create_schedule(
@@ -50,7 +37,6 @@ def create_schedule(
     params: dict[str, Any],
     timezone: str | None = None,
     starts_at: datetime | None = None,
-    notify: list[str] | None = None,
     **definition: Any,
 ) -> Schedule:
     """Plan an action for once or for many times; the other arguments are columns of ``Schedule``.
@@ -61,7 +47,7 @@ def create_schedule(
     found = registry.find(action)
     registry.check_params(found, params)
     now = read_database_clock()
-    is_one_off = definition.get("run_at") is not None
+    definition.setdefault("notify", list(ONE_OFF_NOTIFY if "run_at" in definition else RECURRING_NOTIFY))
     schedule = Schedule(
         owner_id=actor.user_id,
         name=name or found.summary,
@@ -70,20 +56,13 @@ def create_schedule(
         timezone=timezone or actor.timezone,
         starts_at=starts_at or now,
         starts_at_given=starts_at is not None,
-        notify=list(notify if notify is not None else ONE_OFF_NOTIFY if is_one_off else RECURRING_NOTIFY),
         status="active",
         **definition,
     )
     schedule.next_run_at = first_due(schedule.trigger, now=now)
     session().add(schedule)
     session().flush()
-    record_event(
-        "schedule.created",
-        subject=("schedule", schedule.id),
-        actor=actor,
-        owner_id=schedule.owner_id,
-        after=schedule_state(schedule),
-    )
+    _record(actor, schedule, "schedule.created", after=schedule_state(schedule))
     on_commit(wake_scheduler, WAKE_DISPATCH)
     return schedule
 
@@ -188,9 +167,7 @@ def delete_schedule(*, actor: Actor, schedule_id: UUID) -> None:
     schedule = cancel_schedule(actor=actor, schedule_id=schedule_id)
     schedule.deleted_at = read_database_clock()
     session().flush()
-    record_event(
-        "schedule.deleted", subject=("schedule", schedule.id), actor=actor, owner_id=schedule.owner_id
-    )
+    _record(actor, schedule, "schedule.deleted")
 
 
 def run_now(*, actor: Actor, schedule_id: UUID) -> Run:
@@ -215,58 +192,6 @@ def run_now(*, actor: Actor, schedule_id: UUID) -> Run:
     )
     queue_after_commit([run])
     return run
-
-
-def preview_schedule(*, actor: Actor, schedule_id: UUID, n: int, after: datetime | None) -> Page[FireTime]:
-    """The next fire times of a schedule."""
-    schedule = get_schedule(actor=actor, schedule_id=schedule_id)
-    if schedule.next_run_at is None:
-        return _page_of_all([])
-    return preview(trigger=schedule.trigger, n=n, after=after or read_database_clock())
-
-
-def preview(*, trigger: Trigger, n: int, after: datetime) -> Page[FireTime]:
-    """The next ``n`` fire times after ``after``.
-
-    Raises:
-        ValidationFailed
-    """
-    check_trigger(trigger)
-    zone = ZoneInfo(trigger.timezone)
-    found = islice(due_times(trigger, after=after), n)
-    return _page_of_all([FireTime(due.at, due.at.astimezone(zone), due.note) for due in found])
-
-
-def preview_trigger(
-    *,
-    actor: Actor,
-    n: int,
-    after: datetime | None,
-    starts_at: datetime | None,
-    timezone: str | None,
-    dst: dict[str, str],
-    **definition: Any,
-) -> Page[FireTime]:
-    """The next ``n`` fire times of a trigger that is not saved.
-
-    They come after ``after`` if given, else from ``starts_at`` on, else after now.
-
-    Raises:
-        ValidationFailed
-    """
-    trigger = Trigger(
-        timezone=timezone or actor.timezone,
-        starts_at=starts_at or after or read_database_clock(),
-        starts_inclusive=starts_at is not None,
-        gap=dst["gap"],
-        repeat=dst["repeat"],
-        **definition,
-    )
-    return preview(trigger=trigger, n=n, after=after or trigger.starts_at - timedelta(microseconds=1))
-
-
-def _page_of_all(items: Sequence[Any]) -> Page[Any]:
-    return Page(items=items, page=1, per_page=max(len(items), 1), total=len(items))
 
 
 def list_runs(*, actor: Actor, page: PageRequest, **filters: Any) -> Page[Run]:
@@ -316,14 +241,12 @@ def _get_live(actor: Actor, schedule_id: UUID) -> Schedule:
 def _change_status(actor: Actor, schedule: Schedule, status: str, *, event: str) -> None:
     before, schedule.status = schedule.status, status
     session().flush()
-    record_event(
-        event,
-        subject=("schedule", schedule.id),
-        actor=actor,
-        owner_id=schedule.owner_id,
-        before={"status": before},
-        after={"status": status},
-    )
+    _record(actor, schedule, event, before={"status": before}, after={"status": status})
+
+
+def _record(actor: Actor, schedule: Schedule, event: str, **states: dict[str, Any]) -> None:
+    subject = ("schedule", schedule.id)
+    record_event(event, subject=subject, actor=actor, owner_id=schedule.owner_id, **states)
 
 
 def _cancel_pending_runs(schedule_id: UUID) -> None:

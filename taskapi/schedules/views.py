@@ -7,9 +7,10 @@ from taskapi.core.access import current_actor
 from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, page_schema
-from taskapi.schedules import service
+from taskapi.schedules import preview, service
 from taskapi.schedules.actions.base import Action
 from taskapi.schedules.models import Run, RunLogLine, Schedule
+from taskapi.schedules.preview import FireTime
 from taskapi.schedules.schemas import (
     ActionSchema,
     FireTimeSchema,
@@ -24,7 +25,6 @@ from taskapi.schedules.schemas import (
     ScheduleQuery,
     ScheduleSchema,
 )
-from taskapi.schedules.service import FireTime
 
 blp = Blueprint("schedules", __name__, url_prefix="/api", description="Automation: actions, schedules, runs")
 
@@ -62,7 +62,7 @@ def list_schedules(query: dict[str, Any]) -> Page[Schedule]:
 @blp.response(200, page_schema(FireTimeSchema))
 def preview_trigger(data: dict[str, Any]) -> Page[FireTime]:
     """The next fire times of a trigger, without saving it"""
-    return service.preview_trigger(actor=current_actor(), **data)
+    return preview.preview_trigger(actor=current_actor(), **data)
 
 
 @blp.route("/schedules/<uuid:schedule_id>", methods=["GET"])
@@ -88,7 +88,7 @@ def delete_schedule(schedule_id: UUID) -> None:
 @blp.response(200, page_schema(FireTimeSchema))
 def preview_schedule(query: dict[str, Any], schedule_id: UUID) -> Page[FireTime]:
     """The next fire times of a schedule"""
-    return service.preview_schedule(actor=current_actor(), schedule_id=schedule_id, **query)
+    return preview.preview_schedule(actor=current_actor(), schedule_id=schedule_id, **query)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/pause", methods=["POST"])
