@@ -10,6 +10,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -18,8 +19,9 @@ from dotenv import dotenv_values
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg")
 MIN_SECRET_LENGTH = 32
-SAMPLE_SECRETS = frozenset({"change-me", "changeme", "secret", "dev", "your-secret-key"})
+PORT_RANGE = {"minimum": 1, "maximum": 65535}
 # A Unix socket's path must fit into sockaddr_un (104 bytes on macOS, 108 on Linux).
 MAX_SOCKET_PATH = 100
 
@@ -69,10 +71,6 @@ class Settings:
     log_format: str = "console"
     log_file: Path | None = None
     log_sql: bool = False
-
-    @property
-    def is_production(self) -> bool:
-        return self.environment == "production"
 
     @property
     def uses_sqlite(self) -> bool:
@@ -138,14 +136,22 @@ class Environment:
         value = self.secret(name)
         if value is None:
             return None
-        try:
-            parts = urlsplit(value)
-            valid = parts.scheme in schemes and (parts.port is None or parts.port > 0)
-        except ValueError:
-            valid = False
-        if not valid:
-            raise ConfigError(f"{name} is not a URL that starts with {' or '.join(f'{s}:' for s in schemes)}")
+        if not _is_url(value, schemes):
+            raise ConfigError(
+                f"{name} is not a URL that starts with {' or '.join(f'{s}://' for s in schemes)}"
+            )
         return value
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in schemes or not value.startswith(f"{parts.scheme}://"):
+        return False
+    return port != 0 and (parts.hostname is not None or not parts.scheme.startswith("http"))
 
 
 def load_settings(values: Mapping[str, str] | None = None) -> Settings:
@@ -155,14 +161,13 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         ConfigError: a setting is missing, malformed or too weak for production.
     """
     if values is None:
-        from_file = {key: value or "" for key, value in dotenv_values(".env").items()}
-        values = {**from_file, **os.environ}
+        values = {**_dotenv(), **os.environ}
     env = Environment(values)
     environment = env.choice("TASKAPI_ENV", "development", ("development", "production"))
     production = environment == "production"
     data_dir = Path(env.text("DATA_DIR") or "var").absolute()
     host = env.text("HOST") or ("0.0.0.0" if env.text("DYNO") else "127.0.0.1")  # noqa: S104 - Heroku routes to it
-    port = env.integer("PORT", 8000, minimum=1, maximum=65535)
+    port = env.integer("PORT", 8000, **PORT_RANGE)
     redis_url = _redis_url(env)
     log_file = env.text("LOG_FILE")
     return Settings(
@@ -192,6 +197,13 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def _dotenv() -> dict[str, str]:
+    try:
+        return {key: value or "" for key, value in dotenv_values(".env").items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f".env cannot be read: {error}") from error
+
+
 def embedded_redis_url(data_dir: Path) -> str:
     """The address of the embedded server that belongs to this data directory."""
     socket = data_dir / "redis" / "valkey.sock"
@@ -207,7 +219,7 @@ def _secret_key(env: Environment, data_dir: Path, *, production: bool) -> str:
         if production:
             raise ConfigError("SECRET_KEY is missing: production needs a random one of 32 characters or more")
         return _development_secret(data_dir)
-    if production and (len(key) < MIN_SECRET_LENGTH or key.lower() in SAMPLE_SECRETS or len(set(key)) < 8):
+    if production and (len(key) < MIN_SECRET_LENGTH or len(set(key)) < 8):
         raise ConfigError("SECRET_KEY is too weak: production needs a random one of 32 characters or more")
     return key
 
@@ -223,41 +235,32 @@ def _development_secret(data_dir: Path) -> str:
         if not path.exists():
             draft.touch(mode=0o600)
             draft.write_text(secrets.token_urlsafe(48), encoding="utf-8")
-            try:
+            with suppress(FileExistsError):
                 os.link(draft, path)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
+            draft.unlink()
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigError(f"DATA_DIR {data_dir} cannot be written: {error.strerror}") from error
 
 
-POSTGRES_PREFIXES = ("postgres://", "postgresql://", "postgresql+asyncpg://", "postgresql+psycopg://")
-
-
 def _database_url(env: Environment, data_dir: Path) -> str:
-    url = env.url(
-        "DATABASE_URL", ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "sqlite")
-    )
+    url = env.url("DATABASE_URL", (*POSTGRES_SCHEMES, "sqlite"))
     if url is None:
-        return _database_url_from_parts(env) or f"sqlite:///{data_dir / 'taskapi.db'}"
-    for prefix in POSTGRES_PREFIXES:
-        if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
-    return url
+        return _database_url_from_parts(env) or f"sqlite:///{quote(str(data_dir / 'taskapi.db'))}"
+    scheme, _, address = url.partition("://")
+    return url if scheme == "sqlite" else f"postgresql+psycopg://{address}"
 
 
 def _database_url_from_parts(env: Environment) -> str | None:
     host = env.text("DB_HOST")
     if host is None:
         return None
-    port = env.integer("DB_PORT", 5432, minimum=1, maximum=65535)
+    port = env.integer("DB_PORT", 5432, **PORT_RANGE)
     user = quote(env.text("DB_USER") or "taskapi", safe="")
     password = env.secret("DB_PASSWORD")
     login = f"{user}:{quote(password, safe='')}" if password else user
-    return f"postgresql+psycopg://{login}@{host}:{port}/{quote(env.text('DB_NAME') or 'taskapi', safe='')}"
+    name = quote(env.text("DB_NAME") or "taskapi", safe="")
+    return f"postgresql+psycopg://{login}@{_in_url(host)}:{port}/{name}"
 
 
 def _redis_url(env: Environment) -> str | None:
@@ -265,17 +268,21 @@ def _redis_url(env: Environment) -> str | None:
     host = env.text("REDIS_HOST")
     if url or host is None:
         return url
-    port = env.integer("REDIS_PORT", 6379, minimum=1, maximum=65535)
+    port = env.integer("REDIS_PORT", 6379, **PORT_RANGE)
     password = env.secret("REDIS_PASSWORD")
     user = quote(env.text("REDIS_USER") or "", safe="")
     login = f"{user}:{quote(password, safe='')}@" if password else ""
-    return f"redis://{login}{host}:{port}/{env.integer('REDIS_DB', 0, maximum=1_000_000)}"
+    return f"redis://{login}{_in_url(host)}:{port}/{env.integer('REDIS_DB', 0, maximum=1_000_000)}"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _mail(env: Environment) -> MailSettings:
     return MailSettings(
         server=env.first("MAIL_SERVER", "SMTP_HOST"),
-        port=env.integer("MAIL_PORT", env.integer("SMTP_PORT", 25, minimum=1), minimum=1, maximum=65535),
+        port=env.integer("MAIL_PORT", env.integer("SMTP_PORT", 25, **PORT_RANGE), **PORT_RANGE),
         username=env.first("MAIL_USERNAME", "SMTP_USER"),
         password=env.secret("MAIL_PASSWORD") or env.secret("SMTP_PASSWORD"),
         use_tls=env.boolean("MAIL_USE_TLS", False),

@@ -24,7 +24,7 @@ def verify_password(password: str, password_hash: str | None) -> bool:
     """Whether the password fits; without a hash the same work is done and the answer is no."""
     with _slots:
         try:
-            return _hasher.verify(password_hash or _dummy_hash, password) and password_hash is not None
+            return _hasher.verify(password_hash or _dummy_hash, password) and bool(password_hash)
         except (VerificationError, InvalidHashError):
             return False
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 from redis.exceptions import RedisError
+from rq import Worker
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
@@ -75,4 +76,13 @@ def queued_job_ids(queue: Queue) -> set[str] | None:
         return set(JsonQueue(queue, connection=redis_client()).job_ids)
     except RedisError as error:
         log.warning("queue.unreadable", queue=queue.value, error=str(error))
+        return None
+
+
+def count_workers() -> int | None:
+    """How many workers are alive, or None when Redis is away."""
+    try:
+        return Worker.count(connection=redis_client())
+    except RedisError as error:
+        log.warning("workers.uncounted", error=str(error))
         return None

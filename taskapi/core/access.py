@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+import structlog
 from flask import current_app, g, request
 
 from taskapi.core.errors import Forbidden, Unauthorized
@@ -94,6 +95,7 @@ def check_access() -> None:
         return
     authenticate: Authenticator = current_app.extensions["taskapi_authenticator"]
     actor = g.actor = authenticate(bearer_token())
+    structlog.contextvars.bind_contextvars(user=str(actor.user_id))
     if access is None:
         raise Forbidden("This endpoint has no access rule.")
     if access.scope == "admin" and actor.role != "admin":

@@ -10,11 +10,13 @@ import click
 from flask import current_app
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import OperationalError
+from rich.text import Text
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from taskapi.core.errors import DomainError
 
 P = ParamSpec("P")
+UNDEFINED_TABLE = "42P01"
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -28,7 +30,8 @@ def print_rows(rows: Sequence[Any], columns: Sequence[str], *, as_json: bool) ->
     console = Console(width=None if sys.stdout.isatty() else 500)
     table = Table(*columns, box=None if not sys.stdout.isatty() else Table().box)
     for row in rows:
-        table.add_row(*(_as_text(getattr(row, name)) for name in columns))
+        # As Text, for brackets in what people wrote are no markup.
+        table.add_row(*(Text(_as_text(getattr(row, name))) for name in columns))
     console.print(table)
 
 
@@ -36,6 +39,13 @@ def _as_text(value: Any) -> str:
     if value is None:
         return "-"
     return value.strftime("%Y-%m-%d %H:%M:%SZ") if isinstance(value, datetime) else str(value)
+
+
+def _explain(error: DBAPIError) -> str:
+    reason = str(error.orig).strip().splitlines()[0]
+    if "no such table" in reason or getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
+        return f"the database is not up to date, run 'flask db upgrade': {reason}"
+    return f"the database cannot do this: {reason}"
 
 
 def fail_with_one_line(command: Callable[P, None]) -> Callable[P, None]:
@@ -47,9 +57,7 @@ def fail_with_one_line(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except DomainError as error:
             raise click.ClickException(error.detail) from error
-        except OperationalError as error:
-            raise click.ClickException(
-                f"the database does not answer: {error.orig}".splitlines()[0]
-            ) from error
+        except (OperationalError, ProgrammingError) as error:
+            raise click.ClickException(_explain(error)) from error
 
     return wrapper

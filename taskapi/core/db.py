@@ -4,6 +4,8 @@ A view, a job or a command opens ``transaction()``; services work inside it and 
 Whatever must follow a success (enqueue, wake somebody) goes through ``on_commit``.
 """
 
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -33,6 +35,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
+REPEAT_PAUSE_SECONDS = (0.02, 0.06)
 
 
 class Base(DeclarativeBase):
@@ -224,6 +227,8 @@ def repeatable(function: Callable[P, R]) -> Callable[P, R]:
             if in_transaction() or not is_transient(error):
                 raise
         db.session.remove()
+        # At once, the loser of a deadlock takes the same lock again before the winner wakes up.
+        time.sleep(random.uniform(*REPEAT_PAUSE_SECONDS))  # noqa: S311
         return function(*args, **kwargs)
 
     return wrapper

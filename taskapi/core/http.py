@@ -242,6 +242,8 @@ def install_http(app: Flask) -> None:
     """Put the request life cycle on the application: id, access, headers, log line."""
     app.json = OrjsonProvider(app)
     app.url_map.strict_slashes = False
+    # Otherwise werkzeug answers // with a redirect in HTML.
+    app.url_map.merge_slashes = False
     app.extensions.setdefault("taskapi_public_endpoints", {"static"})
     app.before_request(_begin_request)
     app.before_request(check_access)

@@ -25,7 +25,8 @@ HIDDEN = "***"
 SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|dsn", re.IGNORECASE)
 # What a message may carry without a name: bearer tokens, JWTs, our own tokens, a URL's password.
 SECRET_VALUES = re.compile(
-    r"(?i:bearer\s+)\S+|eyJ[\w-]+\.[\w-]+\.[\w-]+|tap_[\w-]{8,}|tar_[\w-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"(?i:bearer\s+)[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|tap_[\w-]{8,}|tar_[\w-]{8,}"
+    r"|(?<=://)[^/\s:@]*:[^/\s\"]+(?=@)"
 )
 
 
@@ -63,11 +64,15 @@ class SharedRotatingFileHandler(logging.handlers.RotatingFileHandler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        with self._exclusive():
-            if self._was_rotated_elsewhere() and self.stream is not None:
-                self.stream.close()
-                self.stream = self._open()
-            super().emit(record)
+        try:
+            with self._exclusive():
+                if self._was_rotated_elsewhere() and self.stream is not None:
+                    self.stream.close()
+                    self.stream = self._open()
+                super().emit(record)
+        except OSError:
+            # A full disk or a lost directory must not fail the work that wanted to say something.
+            self.handleError(record)
 
     @contextmanager
     def _exclusive(self) -> Any:
@@ -129,7 +134,9 @@ def _handler(handler: logging.Handler, log_format: str, shared: list[Any]) -> lo
     if log_format == "json":
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        # The default formatter shows the local variables of each frame, and with them secrets.
+        plain = structlog.dev.plain_traceback
+        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,

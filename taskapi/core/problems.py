@@ -82,11 +82,10 @@ def _from_werkzeug(error: HTTPException) -> Response:
     if error.response is not None:
         return error.response  # type: ignore[return-value]  # a redirect carries its own answer
     status = error.code or 500
-    kind = BY_STATUS.get(status)
-    problem = kind() if kind else DomainError()
-    if kind is None:
+    problem = BY_STATUS.get(status, DomainError if status < 500 else errors.InternalError)()
+    if problem.status != status:
+        # A rare status keeps its number and name, under a code whose page exists.
         problem.status, problem.title = status, error.name
-        problem.code = error.name.lower().replace(" ", "_")
     problem.detail = _explain(error, status)
     problem.headers |= {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return problem_response(problem)

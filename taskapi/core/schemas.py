@@ -61,7 +61,7 @@ class Time(fields.Field[datetime]):
         if not isinstance(value, str):
             raise ma.ValidationError("Not a time: send RFC 3339 text such as 2026-11-20T09:00:00Z.")
         try:
-            moment = datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value.upper())
         except ValueError:
             raise ma.ValidationError("Not a time: send RFC 3339 such as 2026-11-20T09:00:00Z.") from None
         if moment.tzinfo is None:
@@ -152,7 +152,7 @@ def parse_duration(text: str) -> float:
         ValidationError: it is not one, or it has years or months, whose length varies.
     """
     match = re.fullmatch(
-        r"P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,8})M)?(?:(\d{1,9}(?:\.\d{1,6})?)S)?)?",
+        r"P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,7})H)?(?:(\d{1,8})M)?(?:(\d{1,9}(?:\.\d{1,6})?)S)?)?",
         text.strip().upper(),
     )
     if match is None or not any(match.groups()):

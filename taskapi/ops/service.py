@@ -4,10 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from redis.exceptions import RedisError
-from rq import Worker
 from sqlalchemy.exc import SQLAlchemyError
 
 from taskapi.background.connection import redis_client
+from taskapi.background.enqueue import count_workers
 from taskapi.core.db import database_now, read_database_clock, session
 from taskapi.core.migrations import head_revision
 from taskapi.core.runtime import runtime_settings
@@ -92,9 +92,8 @@ def _check_scheduler() -> dict[str, Any]:
 
 
 def _check_workers() -> dict[str, Any]:
-    try:
-        count = Worker.count(connection=redis_client())
-    except RedisError:
+    count = count_workers()
+    if count is None:
         return {"ok": False, "detail": "Unknown while Redis is away.", "count": None}
     check: dict[str, Any] = {"ok": count > 0, "count": count}
     return check if count else {**check, "detail": "No worker is running: start 'flask worker'."}
