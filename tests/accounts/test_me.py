@@ -1,0 +1,103 @@
+"""GET, PUT and PATCH /api/auth/me"""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.accounts.helpers import body, code
+from tests.people import Person
+
+ME = "/api/auth/me"
+
+
+def test_one_sees_ones_own_account(owner: Person) -> None:
+    answer = owner.get(ME)
+    assert answer.headers["ETag"] == '"v1"'
+    me = body(answer)
+    assert me.keys() == {
+        *("id", "email", "username", "full_name", "avatar_url", "role", "is_active", "email_verified"),
+        *("timezone", "created_at", "notification_preferences", "version"),
+    }
+    assert (me["id"], me["email"]) == (str(owner.id), owner.email)
+
+
+def test_an_anonymous_caller_has_no_account(client: FlaskClient) -> None:
+    assert code(client.get(ME)) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"full_name": "  Olivia O "}, {"full_name": "Olivia O"}),
+        ({"full_name": None}, {"full_name": None}),
+        ({"avatar_url": "https://a.example/o.png"}, {"avatar_url": "https://a.example/o.png"}),
+        ({"timezone": "Asia/Tokyo"}, {"timezone": "Asia/Tokyo"}),
+        ({"notification_preferences": {"email": {"reminder": False}}},) * 2,
+        ({}, {}),
+    ],
+)
+def test_a_change_changes_only_what_is_sent(
+    owner: Person, method: str, sent: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    before = body(owner.get(ME))
+    answer = owner.call(method, ME, sent)
+    assert answer.status_code == 200
+    after = body(owner.get(ME))
+    assert body(answer) == after
+    assert {**after, "version": 1} == {**before, **kept, "version": 1}
+
+
+def test_a_change_raises_the_version(owner: Person) -> None:
+    answer = owner.patch(ME, {"full_name": "Olivia"})
+    assert (body(answer)["version"], answer.headers["ETag"]) == (2, '"v2"')
+
+
+def test_an_unchanged_account_need_not_be_sent_again(owner: Person) -> None:
+    assert owner.get(ME, headers={"If-None-Match": '"v1"'}).status_code == 304
+
+
+def test_preferences_are_replaced_whole(owner: Person) -> None:
+    owner.patch(ME, {"notification_preferences": {"email": {"reminder": False, "mention": True}}})
+    owner.patch(ME, {"notification_preferences": {"email": {"mention": False}}})
+    assert body(owner.get(ME))["notification_preferences"] == {"email": {"mention": False}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"full_name": "x" * 201}, "full_name"),
+        ({"full_name": "a\nb"}, "full_name"),
+        ({"full_name": 1}, "full_name"),
+        ({"avatar_url": "javascript:alert(1)"}, "avatar_url"),
+        ({"avatar_url": f"https://a.example/{'x' * 500}"}, "avatar_url"),
+        ({"timezone": "Mars/Base"}, "timezone"),
+        ({"timezone": None}, "timezone"),
+        ({"notification_preferences": {"sms": {}}}, "notification_preferences.sms"),
+        (
+            {"notification_preferences": {"email": {"reminder": "yes"}}},
+            "notification_preferences.email.reminder.value",
+        ),
+        (
+            {"notification_preferences": {"email": {"Not a kind": True}}},
+            "notification_preferences.email.Not a kind.key",
+        ),
+        ({"email": "other@example.org"}, "email"),
+        ({"username": "other"}, "username"),
+        ({"role": "admin"}, "role"),
+        ({"is_active": False}, "is_active"),
+        ({"version": 9}, "version"),
+        ({"password": "correct horse battery 2"}, "password"),
+    ],
+)
+def test_what_may_not_be_changed_so_is_refused(owner: Person, sent: dict[str, Any], field: str) -> None:
+    answer = owner.patch(ME, sent)
+    assert answer.status_code == 422
+    assert list(body(answer)["errors"]) == [field]
+    assert body(owner.get(ME))["version"] == 1
+
+
+def test_a_change_is_nobody_elses(owner: Person, teammate: Person) -> None:
+    owner.patch(ME, {"full_name": "Olivia"})
+    assert body(teammate.get(ME))["full_name"] is None
