@@ -52,8 +52,9 @@ def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
 
 
 def _redact_text(_logger: Any, _method: str, rendered: str) -> str:
-    # Tracebacks are text only after rendering, and may quote a URL with its password.
-    return SECRET_VALUES.sub(HIDDEN, rendered)
+    # Tracebacks are text only after rendering, and may quote a URL with its password. Half of a
+    # surrogate pair, which somebody may send, could not be written to any stream.
+    return SECRET_VALUES.sub(HIDDEN, rendered).encode("utf-8", "backslashreplace").decode()
 
 
 class SharedRotatingFileHandler(logging.handlers.RotatingFileHandler):

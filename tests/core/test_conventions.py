@@ -118,7 +118,6 @@ def test_a_deletion_answers_nothing(floor: FlaskClient) -> None:
     assert (answer.status_code, answer.data) == (204, b"")
 
 
-def test_a_doubled_slash_leads_to_the_path_that_was_meant(floor: FlaskClient) -> None:
-    answer = floor.get("/api//health")
-    assert answer.status_code == 308
-    assert answer.headers["Location"].endswith("/api/health")
+def test_doubled_slashes_are_another_path_and_no_redirect_in_html(client: FlaskClient) -> None:
+    answer = client.get("/api//health")
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")

@@ -46,6 +46,14 @@ def test_on_a_console_a_line_reads_as_text(log_to: Callable[..., Log]) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
+def test_half_of_a_surrogate_pair_can_be_written(log_to: Callable[..., Log], log_format: str) -> None:
+    log = log_to(LOG_FORMAT=log_format)
+    structlog.get_logger("here").info("it.happened", text="a\ud800b")
+    assert r"a\ud800b" in log.text
+    assert log.text.encode("utf-8")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_line_below_the_level_is_left_out(log_to: Callable[..., Log], log_format: str) -> None:
     log = log_to(LOG_LEVEL="WARNING", LOG_FORMAT=log_format)
     structlog.get_logger("here").info("quiet")
