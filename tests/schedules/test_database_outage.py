@@ -1,0 +1,92 @@
+"""A database that goes away while an action works."""
+
+import threading
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from taskapi.schedules import execution
+from taskapi.schedules.dispatch import dispatch_due
+from taskapi.schedules.execution import execute_run
+from tests.people import Person
+from tests.schedules.making import make
+from tests.schedules.probe import Probe
+
+# SQLite is a file: it does not restart.
+on_postgresql = pytest.mark.parametrize("migrated_app", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def set_reachable(postgresql_url: str) -> Callable[[bool], None]:
+    """Cut every connection and refuse new ones, or take them again."""
+    url = sa.make_url(postgresql_url)
+    engine = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+
+    def switch(reachable: bool) -> None:
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS {reachable}"))
+            if not reachable:
+                ours = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+                connection.execute(ours, {"name": url.database})
+        engine.dispose()
+
+    return switch
+
+
+@on_postgresql
+def test_the_outcome_waits_until_the_database_is_back(
+    context: Flask,
+    owner: Person,
+    probe: Probe,
+    set_reachable: Callable[[bool], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(execution, "HEARTBEAT_SECONDS", 0.05)
+    schedule = make(owner, action="probe", params={}, cron="0 0 1 1 *")
+    run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
+    back = threading.Timer(1.0, set_reachable, args=[True])
+
+    def outlive_the_database(_context: object) -> str:
+        set_reachable(False)
+        back.start()
+        threading.Event().wait(0.3)
+        return "worth keeping"
+
+    probe.behave = outlive_the_database
+    execute_run(run_id=run_id, worker="patient")
+    back.join()
+    run = owner.get(f"/api/runs/{run_id}").json
+    assert (run["status"], run["attempt"], run["result"]) == ("completed", 1, "worth keeping")
+
+
+@on_postgresql
+def test_the_api_says_so_and_recovers(
+    context: Flask, owner: Person, set_reachable: Callable[[bool], None]
+) -> None:
+    set_reachable(False)
+    try:
+        answer = owner.get("/api/schedules")
+    finally:
+        set_reachable(True)
+    assert (answer.status_code, answer.json["code"]) == (503, "database_unavailable")
+    assert answer.headers["Retry-After"] == "1"
+    assert owner.get("/api/schedules").status_code == 200
+
+
+@on_postgresql
+def test_dispatch_fails_whole_and_loses_nothing(
+    context: Flask, owner: Person, set_reachable: Callable[[bool], None]
+) -> None:
+    schedule = make(owner, every=1, max_runs=1)
+    threading.Event().wait(1.1)
+    set_reachable(False)
+    try:
+        with pytest.raises(sa.exc.OperationalError):
+            dispatch_due()
+    finally:
+        set_reachable(True)
+    dispatch_due()
+    assert owner.get(f"/api/schedules/{schedule['id']}/runs").json["total"] == 1
