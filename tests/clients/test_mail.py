@@ -10,6 +10,7 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
+import trustme
 from flask import Flask
 
 from taskapi.clients import mail
@@ -18,7 +19,6 @@ from taskapi.config import MailSettings
 from tests.conftest import settings_for
 from tests.smtp import MailServer, body
 
-CERTIFICATE = str(Path(__file__).parent / "localhost.pem")
 EMAIL = OutgoingEmail(
     message_id="0193a4f8-7c1e-7000-8000-000000000001",
     recipient="olivia@example.org",
@@ -228,18 +228,28 @@ def test_a_server_that_hangs_after_the_text_is_left_within_the_time_limit(
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[MailServer]:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A certificate for localhost with its key, and the authority that signed it, in one file."""
+    authority = trustme.CA()
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    pair = authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem
+    path.write_bytes(pair.bytes() + authority.cert_pem.bytes())
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def guarded(certificate: str) -> Iterator[MailServer]:
     """A server that takes mail only after a sign-in, and a sign-in only encrypted."""
-    server = MailServer(password="hunter two", certificate=CERTIFICATE)
+    server = MailServer(password="hunter two", certificate=certificate)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def guard(guarded: MailServer, monkeypatch: pytest.MonkeyPatch) -> MailServer:
+def guard(guarded: MailServer, certificate: str, monkeypatch: pytest.MonkeyPatch) -> MailServer:
     """The guarded server, its certificate known."""
-    monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
     guarded.clear()
     return guarded
 
