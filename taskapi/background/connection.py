@@ -1,13 +1,27 @@
 """The connection to Redis. Redis is a hint: whoever uses it must get along without."""
 
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+import structlog
 from flask import Flask, current_app
 from redis import Redis
+from redis.exceptions import RedisError
 
 from taskapi.config import Settings
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 # A request must not hang on a hint; workers wait for jobs with a time limit of their own.
 CONNECT_TIMEOUT_SECONDS = 1.0
 ANSWER_TIMEOUT_SECONDS = 3.0
+SILENCE_SECONDS = 2.0
+
+# Until when a client is not asked, by the monotonic clock.
+_silence: WeakKeyDictionary[Redis, float] = WeakKeyDictionary()
 
 
 def init_redis(app: Flask, settings: Settings) -> None:
@@ -24,6 +38,23 @@ def open_redis(settings: Settings) -> Redis:
         health_check_interval=30,
     )
     return client
+
+
+def ask_redis(question: Callable[[Redis], T]) -> T | None:
+    """The answer to ``question``, or None while Redis is away.
+
+    After a failure nobody asks for a moment: a Redis that hangs would hold up each request
+    for as long as the time limit allows.
+    """
+    client = redis_client()
+    if time.monotonic() < _silence.get(client, 0.0):
+        return None
+    try:
+        return question(client)
+    except RedisError as error:
+        _silence[client] = time.monotonic() + SILENCE_SECONDS
+        log.warning("redis.away", error=str(error))
+        return None
 
 
 def redis_client() -> Redis:

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from redis.exceptions import RedisError
 from rq import Worker
 
-from taskapi.background.connection import redis_client
+from taskapi.background.connection import ask_redis
 from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonQueue
 
@@ -54,35 +53,22 @@ def enqueue(queue: Queue, calls: Iterable[JobCall]) -> bool:
     ]
     if not data:
         return True
-    try:
-        JsonQueue(queue, connection=redis_client()).enqueue_many(data)
-    except RedisError as error:
-        log.warning("enqueue.failed", queue=queue.value, jobs=len(data), error=str(error))
-        return False
-    return True
+    pushed = ask_redis(lambda redis: JsonQueue(queue, connection=redis).enqueue_many(data))
+    if pushed is None:
+        log.warning("enqueue.put_off", queue=queue.value, jobs=len(data))
+    return pushed is not None
 
 
 def wake_scheduler(reason: str) -> None:
     """Tell every scheduler process to look now; they look by themselves within a second."""
-    try:
-        redis_client().publish(WAKE_CHANNEL, reason)
-    except RedisError as error:
-        log.debug("wake.failed", reason=reason, error=str(error))
+    ask_redis(lambda redis: redis.publish(WAKE_CHANNEL, reason))
 
 
 def queued_job_ids(queue: Queue) -> set[str] | None:
     """The ids waiting in a queue, or None when Redis is away."""
-    try:
-        return set(JsonQueue(queue, connection=redis_client()).job_ids)
-    except RedisError as error:
-        log.warning("queue.unreadable", queue=queue.value, error=str(error))
-        return None
+    return ask_redis(lambda redis: set(JsonQueue(queue, connection=redis).job_ids))
 
 
 def count_workers() -> int | None:
     """How many workers are alive, or None when Redis is away."""
-    try:
-        return Worker.count(connection=redis_client())
-    except RedisError as error:
-        log.warning("workers.uncounted", error=str(error))
-        return None
+    return ask_redis(lambda redis: Worker.count(connection=redis))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -59,7 +59,7 @@ class TransactionState:
     """What one open transaction still has to do once it has committed."""
 
     def __init__(self) -> None:
-        self.hooks: list[Callable[[], object]] = []
+        self.hooks: list[partial[object]] = []
 
 
 _current: ContextVar[TransactionState | None] = ContextVar("taskapi_transaction", default=None)
@@ -187,7 +187,14 @@ def on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) 
     for value in (*args, *kwargs.values(), *enclosed):
         if isinstance(value, Base):
             raise TypeError(f"pass the id of {type(value).__name__}, not the object")
-    state.hooks.append(lambda: function(*args, **kwargs))
+    state.hooks.append(partial(function, *args, **kwargs))
+
+
+def once_on_commit(function: Callable[[], object]) -> None:
+    """As ``on_commit``, but however often it is asked for, ``function`` is called once."""
+    state = _current.get()
+    if state is None or all(hook.func is not function for hook in state.hooks):
+        on_commit(function)
 
 
 def insert_if_new(model: type[Base], **values: Any) -> UUID | None:

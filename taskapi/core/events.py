@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.columns import HasId, Json, UtcDateTime
-from taskapi.core.db import Base, in_transaction, on_commit, session
+from taskapi.core.db import Base, in_transaction, on_commit, once_on_commit, session
 
 log = structlog.get_logger(__name__)
 
@@ -115,9 +115,13 @@ def record_event(
     )
     session().add(event)
     on_commit(_announce, event_type, str(subject[1]), str(event.actor_id) if event.actor_id else None)
+    once_on_commit(_wake)
     return event
 
 
 def _announce(event_type: str, subject_id: str, user: str | None) -> None:
     log.info("event", type=event_type, subject=subject_id, user=user)
+
+
+def _wake() -> None:
     _wake_relay()

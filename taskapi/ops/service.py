@@ -3,10 +3,9 @@
 from typing import Any
 
 import sqlalchemy as sa
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from taskapi.background.connection import redis_client
+from taskapi.background.connection import ask_redis
 from taskapi.background.enqueue import count_workers
 from taskapi.core.db import database_now, read_database_clock, session
 from taskapi.core.migrations import head_revision
@@ -59,9 +58,7 @@ def _check_database() -> dict[str, Any]:
 
 
 def _check_redis() -> dict[str, Any]:
-    try:
-        redis_client().ping()
-    except RedisError:
+    if not ask_redis(lambda redis: redis.ping()):
         return {"ok": False, "detail": "Redis does not answer; due work waits in the database."}
     return {"ok": True}
 

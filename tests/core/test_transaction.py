@@ -8,7 +8,16 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from taskapi.core.db import Base, db, in_transaction, on_commit, savepoint, session, transaction
+from taskapi.core.db import (
+    Base,
+    db,
+    in_transaction,
+    on_commit,
+    once_on_commit,
+    savepoint,
+    session,
+    transaction,
+)
 from taskapi.core.errors import Conflict
 from taskapi.core.events import Event
 from taskapi.core.ids import new_id
@@ -93,6 +102,18 @@ def test_hooks_run_in_their_order_after_the_commit() -> None:
             on_commit(heard.append, "second")
         assert heard == []
     assert heard == [10, "second"]
+
+
+def test_a_hook_asked_for_twice_may_run_once() -> None:
+    calls = []
+
+    def hook() -> None:
+        calls.append(in_transaction())
+
+    with transaction():
+        once_on_commit(hook)
+        once_on_commit(hook)
+    assert calls == [False]
 
 
 def test_hooks_of_a_rolled_back_transaction_never_run() -> None:
