@@ -45,10 +45,17 @@ def _function(name: str) -> Callable[..., object]:
     return function
 
 
+def dispatch_all() -> float | None:
+    """Dispatch, as the scheduler's loop does, until nothing more is due now; seconds until the next."""
+    while (seconds := dispatch_due()) == 0.0:
+        pass
+    return seconds
+
+
 def tick(app: Flask) -> None:
     """One round of everything: dispatch what is due, do the jobs, relay the events, do their jobs."""
     with app.app_context():
-        dispatch_due()
+        dispatch_all()
     run_jobs(app)
     with app.app_context():
         relay_events()

@@ -184,6 +184,8 @@ def upgrade() -> None:
         sa.Column("next_run_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unsettled_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("run_count", sa.Integer(), nullable=False),
         sa.Column("fault", sa.Text(), nullable=True),
         sa.Column("set_aside_until", sa.DateTime(timezone=True), nullable=True),
@@ -213,6 +215,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("status = 'active'"),
     )
     op.create_index("ix_schedules_owner", "schedules", ["owner_id", "created_at", "id"], unique=False)
+    op.create_index(
+        "ix_schedules_unsettled",
+        "schedules",
+        ["unsettled_from"],
+        unique=False,
+        postgresql_where=sa.text("unsettled_from IS NOT NULL"),
+        sqlite_where=sa.text("unsettled_from IS NOT NULL"),
+    )
 
     op.create_table(
         "sessions",
@@ -293,6 +303,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'running'"),
         sqlite_where=sa.text("status = 'running'"),
+    )
+    op.create_index(
+        "ix_runs_open",
+        "runs",
+        ["schedule_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending' OR status = 'running'"),
+        sqlite_where=sa.text("status = 'pending' OR status = 'running'"),
     )
     op.create_index("ix_runs_owner", "runs", ["owner_id", "created_at", "id"], unique=False)
     op.create_index(

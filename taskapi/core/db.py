@@ -6,12 +6,12 @@ Whatever must follow a success (enqueue, wake somebody) goes through ``on_commit
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -208,6 +208,16 @@ def insert_if_new(model: type[Base], **values: Any) -> UUID | None:
     statement = insert(model).values(id=new_id(), **values).on_conflict_do_nothing().returning(table.c.id)
     inserted: UUID | None = session().execute(statement).scalar_one_or_none()
     return inserted
+
+
+def insert_new(model: type[Base], rows: Sequence[dict[str, Any]]) -> set[UUID]:
+    """Insert those of the rows whose unique keys are free, all at once; the ids inserted."""
+    if not rows:
+        return set()
+    insert = postgresql.insert if session().get_bind().dialect.name == "postgresql" else sqlite.insert
+    table = cast(sa.Table, model.__table__)
+    statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
+    return set(session().connection().execute(statement, list(rows)).scalars())
 
 
 def in_transaction() -> bool:

@@ -16,19 +16,30 @@ log = structlog.get_logger(__name__)
 SQLITE_BUSY_SECONDS = 15
 # A statement that runs longer is a bug or an attack; migrations lift the limit for themselves.
 STATEMENT_TIMEOUT_MS = 30_000
+# A process that was stopped, or whose machine vanished, must not hold its locks for long.
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
+KEEPALIVES = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
+}
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 3.0
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Arguments of ``create_engine`` for the database that the settings name."""
+    # What people entrust to us must not stand in logs and error texts.
+    common = {"hide_parameters": True}
     if settings.uses_sqlite:
-        return {"connect_args": {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}}
+        return {**common, "connect_args": {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}}
     return {
+        **common,
         "pool_pre_ping": True,
         "pool_size": settings.db_pool_size,
         "max_overflow": settings.db_max_overflow,
-        "connect_args": {"connect_timeout": 5, "application_name": settings.app_name},
+        "connect_args": {"connect_timeout": 5, "application_name": settings.app_name, **KEEPALIVES},
     }
 
 
@@ -60,6 +71,7 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.autocommit = True
     connection.execute("SET TIME ZONE 'UTC'")
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_TIMEOUT_MS}")
     connection.autocommit = before
 
 

@@ -2,18 +2,22 @@
 
 Any number of schedulers may do this at once. A schedule is claimed by a row lock; the unique
 key of ``runs`` decides who owns a due time; Redis is told only after the commit, and what it
-misses is found by the rescue.
+misses is queued again.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from taskapi.background.connection import SILENCE_SECONDS
 from taskapi.background.enqueue import JobCall, enqueue
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import (
+    insert_new,
     is_transient,
     on_commit,
     read_database_clock,
@@ -22,14 +26,17 @@ from taskapi.core.db import (
     transaction,
 )
 from taskapi.core.events import record_event
-from taskapi.core.ids import new_id
-from taskapi.schedules import queries
+from taskapi.core.json import storable_text
+from taskapi.schedules import claims
 from taskapi.schedules.models import Run, Schedule
-from taskapi.schedules.verdicts import Policy, Verdict, plan
+from taskapi.schedules.planning import plan_cancelled, plan_schedule
+from taskapi.schedules.verdicts import MAX_DUE_TIMES
 
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+# Bounds one transaction in sum: SQLite's only writer is held meanwhile.
+MAX_RUNS_PER_BATCH = 2_000
 # What is due is claimed by other schedulers: look again when they should be done.
 OTHERS_ARE_BUSY_SECONDS = 0.02
 # A schedule that cannot be planned is left alone for so long; its due times stay due.
@@ -39,48 +46,83 @@ JOB_TIMEOUT_MARGIN_SECONDS = 30
 
 
 def dispatch_due() -> float | None:
-    """Dispatch until nothing is due; the seconds until something will be, None if nothing is planned."""
-    while True:
-        # Looking takes no write lock, which SQLite has only one of.
-        seconds = queries.seconds_until_due()
-        session().rollback()
-        if seconds is None or seconds > 0:
-            return seconds
-        if dispatch_batch() + queue_retries() == 0:
-            return OTHERS_ARE_BUSY_SECONDS
+    """Dispatch one batch of what is due.
+
+    Returns:
+        The seconds until something is due: 0.0 when there may be more now, None when nothing
+        is planned.
+    """
+    # Looking takes no write lock, which SQLite has only one of.
+    seconds = claims.seconds_until_due()
+    session().rollback()
+    if seconds is None or seconds > 0:
+        return seconds
+    handled = dispatch_batch() + settle_cancelled() + queue_retries()
+    return 0.0 if handled else OTHERS_ARE_BUSY_SECONDS
 
 
 def dispatch_batch(limit: int = BATCH) -> int:
-    """Handle one batch of due schedules in one transaction; how many there were.
+    """Handle one batch of due schedules in one transaction; how many were claimed.
 
     A batch that fails is done again schedule by schedule, so that one poisoned row is set
     aside and stops nobody else.
     """
     try:
         with transaction():
-            return _handle(queries.claim_due_schedules(limit))
+            return _handle(claims.claim_due_schedules(limit))
     except Exception as error:
-        if isinstance(error, DBAPIError) and (is_transient(error) or error.connection_invalidated):
+        if isinstance(error, DBAPIError) and is_transient(error):
             raise
-        log.warning("dispatch.batch_failed", error=str(error))
+        log.warning("dispatch.batch_failed", error=_in_short(error))
     with transaction():
-        schedules = queries.claim_due_schedules(limit)
+        schedules = claims.claim_due_schedules(limit)
         for schedule in schedules:
             _handle_or_set_aside(schedule)
         return len(schedules)
 
 
 def _handle(schedules: Sequence[Schedule]) -> int:
-    if not schedules:
-        return 0
+    ids = [schedule.id for schedule in schedules]
     now = read_database_clock()
-    busy = queries.schedules_with_open_runs([schedule.id for schedule in schedules])
-    runs: list[Run] = []
+    overlapping, busy = claims.schedules_that_overlap(ids), claims.schedules_with_open_runs(ids)
+
+    def plan(schedule: Schedule, limit: int) -> list[dict[str, Any]]:
+        overlaps, has_open_run = schedule.id in overlapping, schedule.id in busy
+        return plan_schedule(schedule, now=now, overlaps=overlaps, has_open_run=has_open_run, limit=limit)
+
+    return _insert_planned(schedules, plan)
+
+
+def settle_cancelled(limit: int = BATCH) -> int:
+    """Account for due times that passed before their schedule was cancelled; how many schedules."""
+    with transaction():
+        now = read_database_clock()
+        return _insert_planned(
+            claims.claim_unsettled_schedules(limit),
+            lambda schedule, limit: plan_cancelled(schedule, now=now, limit=limit),
+        )
+
+
+def _insert_planned(
+    schedules: Sequence[Schedule], plan: Callable[[Schedule, int], list[dict[str, Any]]]
+) -> int:
+    """Insert what ``plan`` gives, up to the bound of a transaction; the rest comes next round."""
+    rows: list[dict[str, Any]] = []
     for schedule in schedules:
-        runs += plan_schedule(schedule, now=now, has_open_run=schedule.id in busy)
-    session().add_all(runs)
+        left = MAX_RUNS_PER_BATCH - len(rows)
+        if left <= 0:
+            break
+        rows += plan(schedule, min(left, MAX_DUE_TIMES))
     session().flush()
-    queue_after_commit([run for run in runs if run.status == "pending"])
+    # A due time whose run exists already, as after restoring an old backup, keeps that run.
+    inserted = insert_new(Run, rows)
+    queue_after_commit(
+        [
+            (row["id"], f"run-{row['id']}-1", row["timeout"])
+            for row in rows
+            if row["status"] == "pending" and row["id"] in inserted
+        ]
+    )
     return len(schedules)
 
 
@@ -92,7 +134,7 @@ def _handle_or_set_aside(schedule: Schedule) -> None:
     except Exception as error:
         log.exception("dispatch.schedule_set_aside", schedule_id=str(schedule_id))
         session().refresh(schedule)
-        schedule.fault = f"{type(error).__name__}: {error}"[:2000]
+        schedule.fault = _in_short(error)
         schedule.set_aside_until = read_database_clock() + SET_ASIDE
         record_event(
             "schedule.set_aside",
@@ -103,89 +145,46 @@ def _handle_or_set_aside(schedule: Schedule) -> None:
         session().flush()
 
 
-def plan_schedule(schedule: Schedule, *, now: datetime, has_open_run: bool) -> list[Run]:
-    """New runs for the due times up to ``now``; moves the schedule's mark past them."""
-    assert schedule.next_run_at is not None
-    planned = plan(
-        schedule.trigger, _policy(schedule), mark=schedule.next_run_at, now=now, has_open_run=has_open_run
-    )
-    runs = [_new_run(schedule, verdict, now) for verdict in planned.verdicts]
-    schedule.run_count += sum(run.status == "pending" for run in runs)
-    schedule.next_run_at = planned.next_run_at
-    schedule.fault = schedule.set_aside_until = None
-    nothing_open = not has_open_run and all(run.status == "skipped" for run in runs)
-    if planned.next_run_at is None and nothing_open:
-        schedule.status = "completed"
-    return runs
-
-
-def _policy(schedule: Schedule) -> Policy:
-    return Policy(
-        catch_up=schedule.catch_up,
-        catch_up_window=timedelta(seconds=schedule.catch_up_window),
-        catch_up_limit=schedule.catch_up_limit,
-        pause=schedule.last_pause,
-        overlap=schedule.overlap,
-        runs_left=None if schedule.max_runs is None else max(schedule.max_runs - schedule.run_count, 0),
-    )
-
-
-def _new_run(schedule: Schedule, verdict: Verdict, now: datetime) -> Run:
-    run = new_run(schedule, scheduled_for=verdict.at, trigger=verdict.trigger, now=now)
-    if verdict.skipped is not None:
-        run.status, run.reason, run.queued_at, run.finished_at = "skipped", verdict.skipped, None, now
-    return run
-
-
-def new_run(schedule: Schedule, *, scheduled_for: datetime, trigger: str, now: datetime) -> Run:
-    """A pending run of the schedule as it is now: later edits do not change it."""
-    return Run(
-        id=new_id(),
-        schedule_id=schedule.id,
-        owner_id=schedule.owner_id,
-        action=schedule.action,
-        params=schedule.params,
-        trigger=trigger,
-        scheduled_for=scheduled_for,
-        status="pending",
-        attempt=0,
-        lost_attempts=0,
-        max_attempts=schedule.retry["max_attempts"],
-        timeout=schedule.timeout,
-        retry=schedule.retry,
-        notify=schedule.notify,
-        queued_at=now,
-    )
+def _in_short(error: Exception) -> str:
+    """What people may read of an error: no SQL and no parameters."""
+    if isinstance(error, DBAPIError):
+        return f"{type(error).__name__}: the database refused it"
+    return storable_text(f"{type(error).__name__}: {error}")[:2000]
 
 
 def queue_retries(limit: int = BATCH) -> int:
-    """Queue failed runs whose pause is over; how many there were."""
+    """Queue runs whose pause is over; how many there were."""
     with transaction():
-        runs = queries.claim_due_retries(limit)
+        runs = claims.claim_due_retries(limit)
         now = read_database_clock()
         for run in runs:
             run.queued_at, run.retry_at = now, None
         session().flush()
-        queue_after_commit(runs)
+        queue_after_commit([(run.id, run.job_id, run.timeout) for run in runs])
         return len(runs)
 
 
-def queue_after_commit(runs: Sequence[Run]) -> None:
-    """Hand runs to the workers once they are committed, all in one round trip."""
+def queue_after_commit(runs: Sequence[tuple[UUID, str, float]]) -> None:
+    """Hand runs to the workers once they are committed, all in one round trip.
+
+    Args:
+        runs: id, job id and timeout of each.
+    """
     if runs:
-        on_commit(_queue, [(str(run.id), run.job_id, run.timeout) for run in runs])
+        on_commit(_queue, list(runs))
 
 
-def _queue(jobs: list[tuple[str, str, float]]) -> None:
-    enqueue(
-        Queue.RUNS,
-        [
-            JobCall(
-                name=EXECUTE_RUN,
-                args=[run_id],
-                job_id=job_id,
-                timeout=int(timeout) + JOB_TIMEOUT_MARGIN_SECONDS,
-            )
-            for run_id, job_id, timeout in jobs
-        ],
-    )
+def _queue(runs: list[tuple[UUID, str, float]]) -> None:
+    calls = [
+        JobCall(
+            name=EXECUTE_RUN,
+            args=[str(run_id)],
+            job_id=job_id,
+            timeout=int(timeout) + JOB_TIMEOUT_MARGIN_SECONDS,
+        )
+        for run_id, job_id, timeout in runs
+    ]
+    if not enqueue(Queue.RUNS, calls):
+        # Redis is away: the scheduler tries again by itself.
+        with transaction():
+            claims.put_off([run_id for run_id, _, _ in runs], seconds=SILENCE_SECONDS)

@@ -12,7 +12,8 @@ from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime
 from taskapi.core.db import Base
 from taskapi.schedules.triggers import Trigger
 
-OPEN_STATUSES = ("pending", "running")
+# Why a run was cancelled that did nothing wrong.
+SCHEDULE_CANCELLED = "schedule_cancelled"
 
 
 class Schedule(HasId, HasTimestamps, Base):
@@ -51,6 +52,9 @@ class Schedule(HasId, HasTimestamps, Base):
     # The last pause: due times in it are judged at resume.
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resumed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # A cancelled schedule still accounts for the due times between these two.
+    unsettled_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     run_count: Mapped[int] = mapped_column(default=0)
     # Set when the dispatcher could not plan this schedule: it is left alone until then.
     fault: Mapped[str | None] = mapped_column(sa.Text)
@@ -74,6 +78,12 @@ class Schedule(HasId, HasTimestamps, Base):
             "next_run_at",
             postgresql_where=sa.text("status = 'active'"),
             sqlite_where=sa.text("status = 'active'"),
+        ),
+        sa.Index(
+            "ix_schedules_unsettled",
+            "unsettled_from",
+            postgresql_where=sa.text("unsettled_from IS NOT NULL"),
+            sqlite_where=sa.text("unsettled_from IS NOT NULL"),
         ),
     )
 
@@ -166,6 +176,13 @@ class Run(HasId, Base):
             unique=True,
             postgresql_where=sa.text("trigger <> 'manual'"),
             sqlite_where=sa.text("trigger <> 'manual'"),
+        ),
+        # What overlap and completion look at: a history may be long, few runs are open.
+        sa.Index(
+            "ix_runs_open",
+            "schedule_id",
+            postgresql_where=sa.text("status = 'pending' OR status = 'running'"),
+            sqlite_where=sa.text("status = 'pending' OR status = 'running'"),
         ),
         sa.Index("ix_runs_schedule", "schedule_id", "created_at", "id"),
         sa.Index("ix_runs_owner", "owner_id", "created_at", "id"),

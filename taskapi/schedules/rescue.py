@@ -1,11 +1,13 @@
 """Runs that fell between the chairs: their worker died, or Redis forgot them."""
 
+from uuid import UUID
+
 import structlog
 
 from taskapi.background.enqueue import WAKE_DISPATCH, queued_job_ids, wake_scheduler
 from taskapi.background.names import Queue
 from taskapi.core.db import on_commit, read_database_clock, session, transaction
-from taskapi.schedules import outcomes, queries
+from taskapi.schedules import claims, outcomes
 from taskapi.schedules.dispatch import queue_after_commit
 
 log = structlog.get_logger(__name__)
@@ -18,7 +20,7 @@ FORGOTTEN_AFTER_SECONDS = 8.0
 def rescue_dead_leases() -> int:
     """Give back running runs whose worker stopped renewing the lease; how many."""
     with transaction():
-        runs = queries.claim_dead_leases(BATCH)
+        runs = claims.claim_dead_leases(BATCH)
         for run in runs:
             log.warning("run.lease_expired", run_id=str(run.id), attempt=run.attempt, worker=run.worker)
             outcomes.give_back(run)
@@ -32,7 +34,7 @@ def requeue_forgotten() -> int:
 
     A run that was just taken from the queue may be queued twice: the claim lets one through.
     """
-    waiting = queries.waiting_runs(queued_before=FORGOTTEN_AFTER_SECONDS, limit=BATCH * 20)
+    waiting = claims.waiting_runs(queued_before=FORGOTTEN_AFTER_SECONDS, limit=BATCH * 20)
     session().rollback()
     if not waiting:
         return 0
@@ -40,13 +42,16 @@ def requeue_forgotten() -> int:
     if in_redis is None:
         return 0
     forgotten = [run.id for run in waiting if run.job_id not in in_redis]
+    return sum(_requeue(forgotten[start : start + BATCH]) for start in range(0, len(forgotten), BATCH))
+
+
+def _requeue(run_ids: list[UUID]) -> int:
     with transaction():
-        runs = queries.lock_pending(forgotten)
+        runs = claims.lock_pending(run_ids)
         now = read_database_clock()
         for run in runs:
             run.queued_at = now
         session().flush()
-        queue_after_commit(runs)
-        if runs:
-            log.warning("runs.requeued", count=len(runs))
+        queue_after_commit([(run.id, run.job_id, run.timeout) for run in runs])
+        log.warning("runs.requeued", count=len(runs))
         return len(runs)

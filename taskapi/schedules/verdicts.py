@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 
 from taskapi.schedules.triggers import Due, Trigger, due_times
 
@@ -52,31 +51,38 @@ class Plan:
     next_run_at: datetime | None
 
 
-def plan(trigger: Trigger, policy: Policy, *, mark: datetime, now: datetime, has_open_run: bool) -> Plan:
-    """Give each due time from ``mark`` up to ``now`` its verdict.
+def plan(
+    trigger: Trigger,
+    policy: Policy,
+    *,
+    mark: datetime,
+    now: datetime,
+    has_open_run: bool,
+    limit: int = MAX_DUE_TIMES,
+) -> Plan:
+    """Give each due time from ``mark`` up to ``now`` its verdict, ``limit`` of them at most.
 
     Args:
         mark: the first due time that has none yet.
         has_open_run: whether an earlier run of the schedule is pending or running.
     """
-    due = [found.at for found in islice(_from(trigger, mark), MAX_DUE_TIMES + 1)]
-    batch = [at for at in due[:MAX_DUE_TIMES] if at <= now]
-    following = next((at for at in due[len(batch) :]), None)
     missed = _Missed(trigger, policy, now=now)
     verdicts: list[Verdict] = []
     left = policy.runs_left
     busy = has_open_run
-    for at in batch:
+    for due in _from(trigger, mark):
         if left == 0:
-            return Plan(verdicts, None)
-        verdict = missed.judge(at)
+            break
+        if due.at > now or len(verdicts) == limit:
+            return Plan(verdicts, due.at)
+        verdict = missed.judge(due.at)
         if verdict.skipped is None and busy and policy.overlap == "skip":
-            verdict = Verdict(at, verdict.trigger, "overlap")
+            verdict = Verdict(due.at, verdict.trigger, "overlap")
         if verdict.skipped is None:
             busy = True
             left = None if left is None else left - 1
         verdicts.append(verdict)
-    return Plan(verdicts, None if left == 0 else following)
+    return Plan(verdicts, None)
 
 
 def _from(trigger: Trigger, mark: datetime) -> Iterator[Due]:
@@ -117,10 +123,18 @@ class _Missed:
             limit = 1 if self._policy.catch_up == "latest" else self._policy.catch_up_limit
             last_possible = max(self._late_before, self._pause[1])
             kept: deque[datetime] = deque(maxlen=limit)
-            for due in _from(self._trigger, at):
+            for due in _from(self._trigger, self._look_from(at, last_possible, limit)):
                 if due.at >= last_possible:
                     break
                 if self._is_missed(due.at):
                     kept.append(due.at)
             self._first_to_run = kept[0]
         return self._first_to_run
+
+    def _look_from(self, at: datetime, last_possible: datetime, limit: int) -> datetime:
+        """Where the newest ``limit`` can begin: an interval need not be walked from the start."""
+        if self._trigger.every is None:
+            return at
+        # Up to a minute before a pause counts as on time and not as missed.
+        reach = timedelta(seconds=self._trigger.every * (limit + 1)) + 2 * MISSED_AFTER
+        return max(at, last_possible - reach)

@@ -1,10 +1,12 @@
 """What becomes of each due time."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
 
-from taskapi.schedules.triggers import Trigger
+from taskapi.schedules import verdicts as verdicts_module
+from taskapi.schedules.triggers import Due, Trigger, due_times
 from taskapi.schedules.verdicts import MAX_DUE_TIMES, Plan, Policy, plan
 from tests.schedules.making import at
 
@@ -128,3 +130,31 @@ def test_rounds_give_the_same_verdicts_as_one_would() -> None:
         mark = planned.next_run_at
     assert ran[0] == NOON - timedelta(seconds=160)
     assert len(ran) == 100 + 61
+
+
+@pytest.fixture
+def walked(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """Every due time that was computed."""
+    seen = []
+
+    def counting(trigger: Trigger, *, after: datetime) -> Iterator[Due]:
+        for due in due_times(trigger, after=after):
+            seen.append(due.at)
+            yield due
+
+    monkeypatch.setattr(verdicts_module, "due_times", counting)
+    return seen
+
+
+def test_one_due_time_costs_no_more_than_a_look_at_the_next(walked: list[datetime]) -> None:
+    verdicts(mark=NOON, now=NOON)
+    assert walked == [NOON, at("2026-11-20 13:00")]
+
+
+def test_the_newest_of_a_long_interval_are_found_without_walking_it(walked: list[datetime]) -> None:
+    each_second = Trigger(every=1.0, starts_at=at("2026-01-01 00:00"))
+    planned = verdicts(
+        trigger=each_second, mark=at("2026-02-01 00:00"), now=NOON, window=timedelta(days=400), limit=5
+    )
+    assert len(planned.verdicts) == MAX_DUE_TIMES
+    assert len(walked) < MAX_DUE_TIMES + 500
