@@ -95,6 +95,14 @@ class ContentTooLarge(DomainError):
     title = "Content too large"
 
 
+class UriTooLong(DomainError):
+    """The path and query are longer than this API reads."""
+
+    status = 414
+    code = "uri_too_long"
+    title = "URI too long"
+
+
 class UnsupportedMediaType(DomainError):
     """The body must be sent as application/json in UTF-8, without a content coding."""
 
@@ -110,10 +118,8 @@ class ValidationFailed(DomainError):
     code = "validation_error"
     title = "Validation failed"
 
-    def __init__(self, errors: Mapping[str, Sequence[str]], *, code: str | None = None) -> None:
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         self.errors = {field: list(messages) for field, messages in errors.items()}
-        if code:
-            self.code = code
         super().__init__("; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items()))
 
 
@@ -123,6 +129,14 @@ class TooManyRequests(DomainError):
     status = 429
     code = "rate_limited"
     title = "Too many requests"
+
+
+class HeaderFieldsTooLarge(DomainError):
+    """The request has more header fields, or longer ones, than this API reads."""
+
+    status = 431
+    code = "header_fields_too_large"
+    title = "Request header fields too large"
 
 
 class InternalError(DomainError):

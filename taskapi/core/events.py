@@ -114,7 +114,8 @@ def record_event(
         request_id=context.get("request_id") or context.get("run_id"),
     )
     session().add(event)
-    on_commit(_announce, event_type, str(subject[1]), str(event.actor_id) if event.actor_id else None)
+    user = event.actor_id or owner_id
+    on_commit(_announce, event_type, str(subject[1]), str(user) if user else None)
     once_on_commit(_wake)
     return event
 

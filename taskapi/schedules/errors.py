@@ -1,6 +1,6 @@
 """What can go wrong with schedules and runs."""
 
-from taskapi.core.errors import Conflict, NotFound
+from taskapi.core.errors import Conflict, NotFound, ValidationFailed
 
 
 class ScheduleNotFound(NotFound):
@@ -29,3 +29,10 @@ class ScheduleCompleted(Conflict):
 
     code = "schedule_completed"
     title = "Schedule completed"
+
+
+class InvalidCron(ValidationFailed):
+    """The cron line cannot be read, or no date fits it; ``errors`` says why."""
+
+    code = "invalid_cron"
+    title = "Invalid cron line"

@@ -16,8 +16,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.db import database_now, db, on_commit, session, transaction
+from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.json import storable_text
-from taskapi.schedules import outcomes, queries
+from taskapi.schedules import claims, outcomes
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import ActionFailed, RunContext, UnknownAction
 from taskapi.schedules.models import Run, Schedule
@@ -52,7 +53,7 @@ class Failure:
 def execute_run(*, run_id: UUID, worker: str) -> None:
     """Attempt a run if it is pending; otherwise somebody else has it and nothing happens."""
     with transaction():
-        run = queries.claim_run(run_id, worker=worker, lease_seconds=LEASE_SECONDS)
+        run = claims.claim_run(run_id, worker=worker, lease_seconds=LEASE_SECONDS)
         if run is None:
             log.debug("run.not_pending", run_id=str(run_id))
             return
@@ -130,7 +131,7 @@ def _lease(context: RunContext) -> Iterator[None]:
 
 
 def _beat(engine: sa.Engine, run_id: UUID, attempt: int, done: threading.Event) -> None:
-    statement = queries.lease_extension(run_id, attempt, database_now(LEASE_SECONDS))
+    statement = claims.lease_extension(run_id, attempt, database_now(LEASE_SECONDS))
     while not done.wait(HEARTBEAT_SECONDS):
         try:
             with engine.begin() as connection:
@@ -151,10 +152,11 @@ def _settle(context: RunContext, result: Any, failure: Failure | None) -> None:
             with transaction():
                 settled = _record(context, result, failure)
             break
-        except OperationalError as error:
+        except (OperationalError, OutcomeUnknown) as error:
+            # Written already or not: the write is fenced, so doing it again is safe.
             if time.monotonic() > give_up_at:
                 raise
-            log.warning("run.settle_waits", error=str(error.orig))
+            log.warning("run.settle_waits", error=type(error).__name__)
             db.session.remove()
             time.sleep(1.0)
     if not settled:

@@ -7,16 +7,16 @@ from uuid import UUID
 
 from taskapi.core.db import database_now, read_database_clock, session
 from taskapi.core.events import record_event
-from taskapi.schedules import queries
+from taskapi.schedules import claims
 from taskapi.schedules.actions.base import LogLine
-from taskapi.schedules.models import Run, RunLogLine, Schedule
+from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, RunLogLine, Schedule
 from taskapi.schedules.retry import MAX_LOST_ATTEMPTS, retry_delay
 
 
 def complete(*, run_id: UUID, attempt: int, result: Any) -> Run | None:
     """The attempt succeeded; None if the run is no longer this attempt's."""
     values = {"status": "completed", "result": result, "finished_at": database_now()}
-    settled = queries.settle_run(run_id, attempt, values)
+    settled = claims.settle_run(run_id, attempt, values)
     if settled is not None:
         _after_end(settled)
     return settled
@@ -28,9 +28,11 @@ def fail(*, run_id: UUID, attempt: int, error: dict[str, str], permanent: bool) 
     None if the run is no longer this attempt's.
     """
     run = session().get_one(Run, run_id, populate_existing=True)
-    delay = None if permanent else retry_delay(run.retry, failures=attempt - run.lost_attempts)
+    over = _is_cancelled(run.schedule_id)
+    delay = None if permanent or over else retry_delay(run.retry, failures=attempt - run.lost_attempts)
     if delay is None:
-        values = {"status": "failed", "error": error, "finished_at": database_now()}
+        reason = SCHEDULE_CANCELLED if over and not permanent else None
+        values: dict[str, Any] = {"status": "failed", "error": error, "reason": reason, "finished_at": database_now()}
     else:
         values = {
             "status": "pending",
@@ -39,7 +41,7 @@ def fail(*, run_id: UUID, attempt: int, error: dict[str, str], permanent: bool) 
             "queued_at": None,
             "retry_at": read_database_clock() + timedelta(seconds=delay),
         }
-    settled = queries.settle_run(run_id, attempt, values)
+    settled = claims.settle_run(run_id, attempt, values)
     if settled is not None and settled.status == "failed":
         _after_end(settled)
     return settled
@@ -53,14 +55,22 @@ def give_back(run: Run) -> None:
     run.lost_attempts += 1
     run.lease_until = None
     now = read_database_clock()
-    if run.lost_attempts >= MAX_LOST_ATTEMPTS:
+    if _is_cancelled(run.schedule_id):
+        run.status, run.reason, run.finished_at = "cancelled", SCHEDULE_CANCELLED, now
+    elif run.lost_attempts >= MAX_LOST_ATTEMPTS:
         run.status, run.finished_at = "failed", now
         run.error = {"code": "worker_lost", "message": f"The worker was lost {run.lost_attempts} times."}
     else:
         run.status, run.queued_at, run.retry_at = "pending", None, now
     session().flush()
-    if run.status == "failed":
+    if run.status != "pending":
         _after_end(run)
+
+
+def _is_cancelled(schedule_id: UUID) -> bool:
+    """Whether no further attempt may be made; locked, so that a cancelling waits for what we write."""
+    schedule = claims.lock_schedule(schedule_id)
+    return schedule is None or schedule.status == "cancelled"
 
 
 def keep_log(*, run_id: UUID, attempt: int, lines: Sequence[LogLine]) -> None:
@@ -85,8 +95,8 @@ def _after_end(run: Run) -> None:
 def complete_if_over(run: Run) -> None:
     """Close a schedule that has no further due time once its last run has ended."""
     # Locked before its runs are looked at: a dispatch may just be adding the last one.
-    schedule = queries.lock_exhausted(run.schedule_id)
-    if schedule is None or queries.has_open_run(schedule.id):
+    schedule = claims.lock_exhausted(run.schedule_id)
+    if schedule is None or claims.has_open_run(schedule.id):
         return
     schedule.status = "completed"
     session().flush()

@@ -1,10 +1,8 @@
 """Rules of schedules: making them, and holding, resuming, ending and starting them by hand."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-
-import sqlalchemy as sa
 
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.access import Actor
@@ -12,13 +10,20 @@ from taskapi.core.db import on_commit, read_database_clock, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest, whole_page
-from taskapi.schedules import queries
+from taskapi.schedules import claims, queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action
-from taskapi.schedules.dispatch import new_run, queue_after_commit
-from taskapi.schedules.errors import RunNotFound, ScheduleCancelled, ScheduleCompleted, ScheduleNotFound
+from taskapi.schedules.dispatch import queue_after_commit
+from taskapi.schedules.errors import (
+    InvalidCron,
+    RunNotFound,
+    ScheduleCancelled,
+    ScheduleCompleted,
+    ScheduleNotFound,
+)
 from taskapi.schedules.models import Run, RunLogLine, Schedule
-from taskapi.schedules.triggers import InvalidCron, Trigger, check_cron, next_due
+from taskapi.schedules.planning import new_run
+from taskapi.schedules.triggers import Trigger, UnreadableCron, check_cron, next_due
 
 ONE_OFF_NOTIFY = ("created", "completed", "failed")
 RECURRING_NOTIFY = ("created", "failed")
@@ -77,9 +82,10 @@ def first_due(trigger: Trigger, *, now: datetime) -> datetime:
     if trigger.run_at is not None and trigger.run_at < now:
         raise ValidationFailed({"run_at": ["This time is past."]})
     # A schedule begins now: with starts_at in the past only what is still to come is due.
-    due = next_due(trigger, after=now) if trigger.run_at is None else trigger.run_at
+    due = next_due(trigger, after=now - timedelta(microseconds=1))
     if due is None:
-        raise ValidationFailed({"ends_at": ["There is no due time between starts_at and ends_at."]})
+        field = "run_at" if trigger.run_at is not None else "ends_at"
+        raise ValidationFailed({field: ["There is no due time between starts_at and ends_at."]})
     return due
 
 
@@ -87,13 +93,13 @@ def check_trigger(trigger: Trigger) -> None:
     """Refuse a trigger that cannot be read.
 
     Raises:
-        ValidationFailed: ``invalid_cron``, with the reason in words.
+        InvalidCron: with the reason in words.
     """
     if trigger.cron is not None:
         try:
             check_cron(trigger.cron)
-        except InvalidCron as error:
-            raise ValidationFailed({"cron": [str(error)]}, code="invalid_cron") from error
+        except UnreadableCron as error:
+            raise InvalidCron({"cron": [str(error)]}) from error
 
 
 def list_schedules(*, actor: Actor, page: PageRequest, **filters: Any) -> Page[Schedule]:
@@ -103,12 +109,13 @@ def list_schedules(*, actor: Actor, page: PageRequest, **filters: Any) -> Page[S
     return found
 
 
-def get_schedule(*, actor: Actor, schedule_id: UUID, lock: bool = False) -> Schedule:
-    """
+def get_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
+    """A schedule that the actor may see, with its last run and statistics.
+
     Raises:
         ScheduleNotFound
     """
-    schedule = queries.find_schedule(actor, schedule_id, lock=lock)
+    schedule = queries.find_schedule(actor, schedule_id, lock=False)
     if schedule is None:
         raise ScheduleNotFound
     queries.attach_history([schedule])
@@ -121,11 +128,20 @@ def pause_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
     Raises:
         ScheduleNotFound, ScheduleCancelled, ScheduleCompleted
     """
-    schedule = _get_live(actor, schedule_id)
+    schedule = _lock_live(actor, schedule_id)
     if schedule.status == "active":
-        schedule.paused_at, schedule.resumed_at = read_database_clock(), None
+        # A pause whose due times still wait for their verdict is taken as one with this.
+        if not _waits_for_verdicts(schedule):
+            schedule.paused_at = read_database_clock()
+        schedule.resumed_at = None
         _change_status(actor, schedule, "paused", event="schedule.paused")
+    queries.attach_history([schedule])
     return schedule
+
+
+def _waits_for_verdicts(schedule: Schedule) -> bool:
+    mark, pause = schedule.next_run_at, schedule.last_pause
+    return mark is not None and pause is not None and mark < pause[1]
 
 
 def resume_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
@@ -134,27 +150,35 @@ def resume_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
     Raises:
         ScheduleNotFound, ScheduleCancelled, ScheduleCompleted
     """
-    schedule = _get_live(actor, schedule_id)
+    schedule = _lock_live(actor, schedule_id)
     if schedule.status == "paused":
         schedule.resumed_at = read_database_clock()
-        over = schedule.next_run_at is None and not queries.has_open_run(schedule.id)
+        over = schedule.next_run_at is None and not claims.has_open_run(schedule.id)
         _change_status(actor, schedule, "completed" if over else "active", event="schedule.resumed")
         on_commit(wake_scheduler, WAKE_DISPATCH)
+    queries.attach_history([schedule])
     return schedule
 
 
 def cancel_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
     """End a schedule for good; runs that have not started are cancelled with it.
 
+    Due times that have passed and were not handled yet become cancelled runs, too.
+
     Raises:
         ScheduleNotFound
     """
-    schedule = get_schedule(actor=actor, schedule_id=schedule_id, lock=True)
+    schedule = _lock(actor, schedule_id)
     if schedule.status != "cancelled":
-        _cancel_pending_runs(schedule.id)
-        schedule.next_run_at = None
+        now = read_database_clock()
+        for run_id in claims.cancel_pending_runs(schedule.id):
+            record_event("run.cancelled", subject=("run", run_id), actor=actor, owner_id=schedule.owner_id)
+        mark, schedule.next_run_at = schedule.next_run_at, None
+        schedule.cancelled_at = now
+        schedule.unsettled_from = mark if mark is not None and mark < now else None
         _change_status(actor, schedule, "cancelled", event="schedule.cancelled")
-        queries.attach_history([schedule])
+        on_commit(wake_scheduler, WAKE_DISPATCH)
+    queries.attach_history([schedule])
     return schedule
 
 
@@ -176,11 +200,11 @@ def run_now(*, actor: Actor, schedule_id: UUID) -> Run:
     Raises:
         ScheduleNotFound, ScheduleCancelled
     """
-    schedule = get_schedule(actor=actor, schedule_id=schedule_id, lock=True)
+    schedule = _lock(actor, schedule_id)
     if schedule.status == "cancelled":
         raise ScheduleCancelled("The schedule was cancelled; make a new one.")
     now = read_database_clock()
-    run = new_run(schedule, scheduled_for=now, trigger="manual", now=now)
+    run = Run(**new_run(schedule, scheduled_for=now, trigger="manual", now=now))
     session().add(run)
     session().flush()
     record_event(
@@ -190,7 +214,7 @@ def run_now(*, actor: Actor, schedule_id: UUID) -> Run:
         owner_id=run.owner_id,
         after={"schedule_id": str(schedule.id)},
     )
-    queue_after_commit([run])
+    queue_after_commit([(run.id, run.job_id, run.timeout)])
     return run
 
 
@@ -210,7 +234,8 @@ def list_runs_of(*, actor: Actor, schedule_id: UUID, page: PageRequest, **filter
 
 
 def get_run(*, actor: Actor, run_id: UUID) -> Run:
-    """
+    """A run that the actor may see.
+
     Raises:
         RunNotFound
     """
@@ -229,8 +254,15 @@ def read_log(*, actor: Actor, run_id: UUID, page: PageRequest) -> Page[RunLogLin
     return queries.page_of_log(get_run(actor=actor, run_id=run_id).id, page)
 
 
-def _get_live(actor: Actor, schedule_id: UUID) -> Schedule:
-    schedule = get_schedule(actor=actor, schedule_id=schedule_id, lock=True)
+def _lock(actor: Actor, schedule_id: UUID) -> Schedule:
+    schedule = queries.find_schedule(actor, schedule_id, lock=True)
+    if schedule is None:
+        raise ScheduleNotFound
+    return schedule
+
+
+def _lock_live(actor: Actor, schedule_id: UUID) -> Schedule:
+    schedule = _lock(actor, schedule_id)
     if schedule.status == "cancelled":
         raise ScheduleCancelled("The schedule was cancelled, which is final.")
     if schedule.status == "completed":
@@ -247,16 +279,6 @@ def _change_status(actor: Actor, schedule: Schedule, status: str, *, event: str)
 def _record(actor: Actor, schedule: Schedule, event: str, **states: dict[str, Any]) -> None:
     subject = ("schedule", schedule.id)
     record_event(event, subject=subject, actor=actor, owner_id=schedule.owner_id, **states)
-
-
-def _cancel_pending_runs(schedule_id: UUID) -> None:
-    now = read_database_clock()
-    session().execute(
-        sa.update(Run)
-        .where(Run.schedule_id == schedule_id, Run.status == "pending")
-        .values(status="cancelled", reason="schedule_cancelled", finished_at=now)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def schedule_state(schedule: Schedule) -> dict[str, Any]:

@@ -22,7 +22,7 @@ LONGEST_SHIFT = timedelta(hours=26)
 LAST_MOMENT = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-class InvalidCron(ValueError):
+class UnreadableCron(ValueError):
     """A cron line that cannot be read, or never comes; the message says why."""
 
 
@@ -73,18 +73,20 @@ def check_cron(line: str) -> None:
     """Refuse what cannot be read and what never comes.
 
     Raises:
-        InvalidCron: with the reason in words.
+        UnreadableCron: with the reason in words.
     """
     fields = line.split()
     if len(fields) != 5:
-        raise InvalidCron(f"A cron line has 5 fields ({', '.join(CRON_FIELDS)}); this one has {len(fields)}.")
+        raise UnreadableCron(
+            f"A cron line has 5 fields ({', '.join(CRON_FIELDS)}); this one has {len(fields)}."
+        )
     try:
         next(CronSim(line, datetime(2024, 1, 1)))  # noqa: DTZ001 - wall time, no zone yet
     except CronSimError as error:
         field_name = str(error).removeprefix("Bad ").replace("-", " ")
-        raise InvalidCron(f"The {field_name} cannot be read, or no date has it.") from error
+        raise UnreadableCron(f"The {field_name} cannot be read, or no date has it.") from error
     except StopIteration:
-        raise InvalidCron("This line never comes: no date fits it.") from None
+        raise UnreadableCron("This line never comes: no date fits it.") from None
 
 
 def _unbounded(trigger: Trigger, *, after: datetime) -> Iterator[Due]:

@@ -64,7 +64,9 @@ def test_the_first_due_time_follows_the_trigger(
         ({"every": 0.2}, "every", ""),
         ({"every": "P1M"}, "every", "vary"),
         ({"every": True}, "every", "duration"),
-        ({"cron": "0 9 * * *", "ends_at": "2026-11-20T09:30:00Z"}, "ends_at", "no due time"),
+        ({"run_at": "2026-11-20T10:00:00Z", "ends_at": "2026-11-20T10:00:00Z"}, "run_at", "no due time"),
+        ({"run_at": "2026-11-20T10:00:00Z", "starts_at": "2026-11-20T11:00:00Z"}, "run_at", "no due time"),
+        ({"cron": "0 8 * * *", "ends_at": "2026-11-20T09:30:00Z"}, "ends_at", "no due time"),
         (
             {"every": 60, "starts_at": "2026-12-01T00:00:00Z", "ends_at": "2026-11-30T00:00:00Z"},
             "ends_at",

@@ -12,17 +12,17 @@ from taskapi.background.connection import redis_client
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
-from taskapi.schedules.dispatch import dispatch_batch, dispatch_due, queue_retries
+from taskapi.schedules.dispatch import MAX_RUNS_PER_BATCH, dispatch_batch, dispatch_due, queue_retries
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
-from tests.work import queued, tick
+from tests.work import dispatch_all, queued, tick
 
 
 def test_a_due_schedule_becomes_a_queued_run(context: Flask, owner: Person, time: Time) -> None:
     schedule = make(owner, every=60)
     time.pass_(seconds=60)
-    dispatch_due()
+    dispatch_all()
     (run,) = runs_of(owner, schedule)
     (job,) = queued(Queue.RUNS)
     assert (run["status"], run["attempt"], run["queued_at"]) == ("pending", 0, "2026-11-20T09:01:00Z")
@@ -32,15 +32,15 @@ def test_a_due_schedule_becomes_a_queued_run(context: Flask, owner: Person, time
 def test_nothing_is_dispatched_early(context: Flask, owner: Person, time: Time) -> None:
     schedule = make(owner, every=60)
     time.pass_(seconds=59.999)
-    assert dispatch_due() == pytest.approx(0.001)
+    assert dispatch_all() == pytest.approx(0.001)
     assert runs_of(owner, schedule) == []
     time.pass_(seconds=0.001)
-    assert dispatch_due() == 60
+    assert dispatch_all() == 60
     assert len(runs_of(owner, schedule)) == 1
 
 
 def test_with_nothing_planned_there_is_nothing_to_wait_for(context: Flask) -> None:
-    assert dispatch_due() is None
+    assert dispatch_all() is None
 
 
 def test_a_week_passes_in_a_moment_and_every_due_time_has_its_run(
@@ -60,7 +60,7 @@ def test_after_a_long_downtime_all_rounds_together_account_for_every_due_time(
 ) -> None:
     schedule = make(owner, every=1, catch_up="all", catch_up_limit=10, overlap="allow")
     time.pass_(seconds=2500)
-    dispatch_due()
+    dispatch_all()
     statement = sa.select(Run.status, Run.reason, sa.func.count()).group_by(Run.status, Run.reason)
     counts = {(status, reason): count for status, reason, count in session().execute(statement)}
     # 61 are at most 60 s late and 10 are allowed to catch up.
@@ -81,7 +81,7 @@ def test_max_runs_completes_the_schedule(app: Flask, owner: Person, time: Time) 
 def test_a_one_off_that_is_skipped_is_completed_at_once(context: Flask, owner: Person, time: Time) -> None:
     schedule = make(owner, run_at="2026-11-20T09:10:00Z", catch_up="skip")
     time.pass_(hours=1)
-    dispatch_due()
+    dispatch_all()
     assert owner.get(f"/api/schedules/{schedule['id']}").json["status"] == "completed"
     (run,) = runs_of(owner, schedule)
     assert (run["status"], run["reason"], run["trigger"]) == ("skipped", "catch_up", "catch_up")
@@ -91,7 +91,7 @@ def test_overlap_skip_waits_for_the_open_run(context: Flask, owner: Person, time
     schedule = make(owner, every=60, overlap="skip")
     for _ in range(2):
         time.pass_(seconds=60)
-        dispatch_due()
+        dispatch_all()
     assert [(run["status"], run["reason"]) for run in runs_of(owner, schedule)] == [
         ("pending", None),
         ("skipped", "overlap"),
@@ -110,7 +110,7 @@ def test_a_poisoned_schedule_is_set_aside_and_the_others_go_on(
             .values(every=None, cron="not a cron line")
         )
     time.pass_(seconds=60)
-    dispatch_due()
+    dispatch_all()
     assert len(runs_of(owner, healthy)) == 1
     assert "CronSimError" in owner.get(f"/api/schedules/{poisoned['id']}").json["fault"]
     assert session().scalar(sa.select(sa.func.count()).where(Event.type == "schedule.set_aside")) == 1
@@ -124,32 +124,63 @@ def test_a_schedule_set_aside_is_tried_again_and_loses_no_due_time(
     with transaction():
         session().execute(row.values(dst={}))
     time.pass_(seconds=600)
-    dispatch_due()
+    dispatch_all()
     with transaction():
         session().execute(row.values(dst={"gap": "skip", "repeat": "first"}))
     time.pass_(minutes=61)
-    dispatch_due()
+    dispatch_all()
     assert len(runs_of(owner, schedule)) == 7
     assert owner.get(f"/api/schedules/{schedule['id']}").json["fault"] is None
+
+
+def test_a_batch_is_bounded_in_sum_and_the_rest_comes_next(context: Flask, owner: Person, time: Time) -> None:
+    for _ in range(4):
+        make(owner, every=1, catch_up="all", overlap="allow")
+    time.pass_(seconds=900)
+    assert dispatch_due() == 0.0
+    first = session().scalar(sa.select(sa.func.count()).select_from(Run))
+    dispatch_all()
+    assert first == MAX_RUNS_PER_BATCH
+    assert session().scalar(sa.select(sa.func.count()).select_from(Run)) == 4 * 900
+
+
+def test_a_schedule_that_completes_by_skipping_says_so(context: Flask, owner: Person, time: Time) -> None:
+    make(owner, run_at="2026-11-20T09:10:00Z", catch_up="skip")
+    time.pass_(hours=1)
+    dispatch_all()
+    assert session().scalar(sa.select(sa.func.count()).where(Event.type == "schedule.completed")) == 1
+
+
+def test_a_fault_of_the_database_shows_no_sql_and_no_parameters(
+    context: Flask, owner: Person, time: Time
+) -> None:
+    schedule = make(owner, every=60, params={"message": "a secret"})
+    with transaction():
+        # A row that breaks a rule of the database as soon as it is written.
+        session().execute(sa.update(Schedule).values(retry={"max_attempts": None}))
+    time.pass_(seconds=60)
+    dispatch_all()
+    fault = owner.get(f"/api/schedules/{schedule['id']}").json["fault"]
+    assert fault == "IntegrityError: the database refused it"
 
 
 def test_redis_away_loses_nothing(context: Flask, owner: Person, time: Time, redis_away: None) -> None:
     schedule = make(owner, every=60)
     time.pass_(seconds=60)
-    dispatch_due()
+    dispatch_all()
     assert [run["status"] for run in runs_of(owner, schedule)] == ["pending"]
 
 
 def test_a_due_time_whose_run_exists_cannot_get_another(context: Flask, owner: Person, time: Time) -> None:
     schedule = make(owner, every=60)
     time.pass_(seconds=60)
-    dispatch_due()
+    dispatch_all()
     with transaction():
         # A mark that was lost, as after restoring an old backup of one table.
         session().execute(
             sa.update(Schedule).where(Schedule.id == UUID(schedule["id"])).values(next_run_at=time.now)
         )
-    dispatch_due()
+    dispatch_all()
     assert len(runs_of(owner, schedule)) == 1
 
 

@@ -13,15 +13,14 @@ from flask import Flask
 from taskapi.background.names import Queue
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
-from taskapi.schedules import execution, outcomes, queries
+from taskapi.schedules import claims, execution, outcomes
 from taskapi.schedules.actions.base import ActionFailed, RunContext
-from taskapi.schedules.dispatch import dispatch_due
 from taskapi.schedules.execution import execute_run
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
 from tests.schedules.probe import Probe
-from tests.work import queued, run_jobs, tick
+from tests.work import dispatch_all, queued, run_jobs, tick
 
 PROBE = {"action": "probe", "params": {}}
 
@@ -84,7 +83,7 @@ def test_a_retry_never_comes_before_its_pause_is_over(
     monkeypatch.setattr(outcomes, "retry_delay", lambda *_args, **_kwargs: 10.0)
     probe.behave = raising(RuntimeError("not yet"))
     run_once(context, owner)
-    assert dispatch_due() == 10
+    assert dispatch_all() == 10
     assert queued(Queue.RUNS) == []
 
 
@@ -163,7 +162,7 @@ def test_twenty_workers_at_once_run_it_once(app: Flask, owner: Person, probe: Pr
 
     def claim(number: int) -> None:
         with app.app_context(), transaction():
-            if queries.claim_run(run_id, worker=str(number), lease_seconds=20) is not None:
+            if claims.claim_run(run_id, worker=str(number), lease_seconds=20) is not None:
                 claimed.append(number)
 
     threads = [threading.Thread(target=claim, args=[number]) for number in range(20)]

@@ -63,6 +63,16 @@ def test_a_one_off_paused_over_its_time_runs_at_resume(app: Flask, owner: Person
     assert owner.get(f"/api/schedules/{schedule['id']}").json["status"] == "completed"
 
 
+def test_a_second_pause_does_not_forget_the_first(app: Flask, owner: Person, time: Time) -> None:
+    schedule = make(owner, every=60, catch_up="skip", overlap="allow")
+    for act in ("pause", "resume", "pause"):
+        owner.post(f"/api/schedules/{schedule['id']}/{act}")
+        time.pass_(seconds=90)
+    owner.post(f"/api/schedules/{schedule['id']}/resume")
+    tick(app)
+    assert {run["reason"] for run in runs_of(owner, schedule)} == {"paused"}
+
+
 @pytest.mark.parametrize("act", ["pause", "resume"])
 def test_an_ended_schedule_answers_conflict(app: Flask, owner: Person, time: Time, act: str) -> None:
     cancelled = make(owner, every=60)

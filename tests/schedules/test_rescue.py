@@ -1,22 +1,19 @@
 """Runs whose worker died, and runs that Redis forgot."""
 
-from datetime import timedelta
 from uuid import UUID
 
-import sqlalchemy as sa
 from flask import Flask
+from redis import Redis
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
-from taskapi.core.db import session, transaction
-from taskapi.schedules import queries
-from taskapi.schedules.dispatch import dispatch_due
+from taskapi.core.db import transaction
+from taskapi.schedules import claims
 from taskapi.schedules.jobs import rescue_runs
-from taskapi.schedules.models import Run
 from taskapi.schedules.retry import MAX_LOST_ATTEMPTS
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
-from tests.work import queued, run_jobs, tick
+from tests.work import dispatch_all, queued, run_jobs, tick
 
 
 def claimed_run(owner: Person) -> UUID:
@@ -25,7 +22,7 @@ def claimed_run(owner: Person) -> UUID:
     run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
     redis_client().flushdb()
     with transaction():
-        queries.claim_run(run_id, worker="gone", lease_seconds=20)
+        claims.claim_run(run_id, worker="gone", lease_seconds=20)
     return run_id
 
 
@@ -49,7 +46,7 @@ def test_a_lost_attempt_does_not_use_up_the_retries(context: Flask, owner: Perso
     schedule = make(owner, cron="0 0 1 1 *", retry={"max_attempts": 1})
     run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
     with transaction():
-        queries.claim_run(run_id, worker="gone", lease_seconds=20)
+        claims.claim_run(run_id, worker="gone", lease_seconds=20)
     time.pass_(seconds=21)
     rescue_runs()
     assert owner.get(f"/api/runs/{run_id}").json["status"] == "pending"
@@ -61,7 +58,7 @@ def test_a_run_that_kills_every_worker_fails_in_the_end(context: Flask, owner: P
         time.pass_(seconds=21)
         rescue_runs()
         with transaction():
-            queries.claim_run(run_id, worker="next", lease_seconds=20)
+            claims.claim_run(run_id, worker="next", lease_seconds=20)
     run = owner.get(f"/api/runs/{run_id}").json
     assert (run["status"], run["error"]["code"], run["attempt"]) == (
         "failed",
@@ -73,7 +70,7 @@ def test_a_run_that_kills_every_worker_fails_in_the_end(context: Flask, owner: P
 def test_runs_that_redis_forgot_are_queued_again(context: Flask, owner: Person, time: Time) -> None:
     schedules = [make(owner, every=60) for _ in range(3)]
     time.pass_(seconds=60)
-    dispatch_due()
+    dispatch_all()
     redis_client().flushdb()
     time.pass_(seconds=9)
     rescue_runs()
@@ -85,18 +82,25 @@ def test_runs_that_redis_forgot_are_queued_again(context: Flask, owner: Person, 
 def test_runs_that_wait_in_redis_are_not_queued_twice(context: Flask, owner: Person, time: Time) -> None:
     make(owner, every=60)
     time.pass_(seconds=60)
-    dispatch_due()
+    dispatch_all()
     time.pass_(seconds=30)
     rescue_runs()
     assert len(queued(Queue.RUNS)) == 1
 
 
-def test_without_redis_the_rescue_waits(context: Flask, owner: Person, time: Time, redis_away: None) -> None:
+def test_without_redis_runs_wait_and_are_queued_once_it_is_back(
+    context: Flask, owner: Person, time: Time
+) -> None:
+    there = context.extensions["taskapi_redis"]
     make(owner, every=60)
     time.pass_(seconds=60)
-    dispatch_due()
-    time.pass_(seconds=30)
-    rescue_runs()
-    with transaction():
-        queued_at = session().scalar(sa.select(Run.queued_at))
-    assert queued_at == time.now - timedelta(seconds=30)
+    context.extensions["taskapi_redis"] = Redis.from_url("unix:///nowhere/valkey.sock")
+    try:
+        assert dispatch_all() == 2
+        rescue_runs()
+    finally:
+        context.extensions["taskapi_redis"] = there
+    assert queued(Queue.RUNS) == []
+    time.pass_(seconds=2)
+    dispatch_all()
+    assert len(queued(Queue.RUNS)) == 1

@@ -40,3 +40,14 @@ def test_a_cancelled_schedule_cannot(owner: Person) -> None:
     owner.post(f"/api/schedules/{schedule['id']}/cancel")
     answer = owner.post(f"/api/schedules/{schedule['id']}/run")
     assert (answer.status_code, answer.json["code"]) == (409, "schedule_cancelled")
+
+
+def test_a_run_by_hand_in_progress_takes_no_due_time_away(app: Flask, owner: Person, time: Time) -> None:
+    schedule = make(owner, run_at="2026-11-20T09:01:00Z", overlap="skip")
+    owner.post(f"/api/schedules/{schedule['id']}/run")
+    time.pass_(seconds=60)
+    tick(app)
+    assert {(run["trigger"], run["status"]) for run in runs_of(owner, schedule)} == {
+        ("manual", "completed"),
+        ("schedule", "completed"),
+    }

@@ -9,7 +9,7 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskapi.schedules.triggers import InvalidCron, Trigger, check_cron, due_times, next_due
+from taskapi.schedules.triggers import Trigger, UnreadableCron, check_cron, due_times, next_due
 from tests.schedules.making import at
 
 LONG_AGO = at("2020-01-01 00:00")
@@ -188,5 +188,5 @@ def test_once_is_due_once() -> None:
     ],
 )
 def test_a_line_that_cannot_be_read_or_never_comes_is_refused_in_words(line: str, reason: str) -> None:
-    with pytest.raises(InvalidCron, match=reason):
+    with pytest.raises(UnreadableCron, match=reason):
         check_cron(line)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from taskapi.core import clock
-from taskapi.core.errors import DomainError
+from taskapi.core.errors import ValidationFailed
 from taskapi.core.json import storable_text
 from taskapi.core.schemas import Schema
 
@@ -29,10 +29,9 @@ class ActionFailed(Exception):
         self.permanent = permanent
 
 
-class UnknownAction(DomainError):
-    """No action of this name is installed."""
+class UnknownAction(ValidationFailed):
+    """No action of this name is installed; ``GET /api/actions`` lists those that are."""
 
-    status = 422
     code = "unknown_action"
     title = "Unknown action"
 

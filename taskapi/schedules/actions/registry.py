@@ -37,7 +37,7 @@ def find(name: str) -> Action:
     if action is None:
         close = get_close_matches(name, _actions, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise UnknownAction(f"There is no action {name!r}.{hint}")
+        raise UnknownAction({"action": [f"There is no action {name!r}.{hint}"]})
     return action
 
 
