@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 # A request must not hang on a hint; workers wait for jobs with a time limit of their own.
 CONNECT_TIMEOUT_SECONDS = 1.0
-ANSWER_TIMEOUT_SECONDS = 3.0
+ANSWER_TIMEOUT_SECONDS = 1.5
 SILENCE_SECONDS = 2.0
 
 # Until when a client is not asked, by the monotonic clock.

@@ -16,8 +16,8 @@ from types import FrameType
 import structlog
 from flask import Flask
 from redis import Redis
-from redis.client import PubSub
 from redis.exceptions import RedisError
+from rq.job import Job
 from rq_scheduler import Scheduler
 
 from taskapi.background.enqueue import WAKE_CHANNEL, WAKE_RELAY
@@ -31,6 +31,8 @@ TICK_SECONDS = 1.0
 # rq-scheduler would hold its lock for interval + 10 s after a kill -9.
 LOCK_MILLISECONDS = 5_000
 SHORTEST_SLEEP_SECONDS = 0.001
+LISTEN_SECONDS = 0.5
+STOP_SECONDS = 2.0
 RELEASE_OWN_LOCK = """
 if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
 return 0
@@ -80,34 +82,40 @@ class TaskScheduler(Scheduler):
         self._app = app
         self._dispatch, self._relay, self._beat = dispatch, relay, beat
         self._entries = entries
-        self._stopping = threading.Event()
-        self._events_waiting = threading.Event()
-        self._next_chores = 0.0
-        self._subscription: PubSub | None = None
-        self._redis_lost = False
         self._entries_are_current = False
+        self._stopping = threading.Event()
+        self._look_now = threading.Event()
+        self._events_waiting = threading.Event()
+        self._redis_lost = False
 
     def run(self, burst: bool = False) -> None:
-        """Loop until SIGINT or SIGTERM; with ``burst`` once."""
+        """Loop until SIGINT or SIGTERM; with ``burst`` once.
+
+        Redis may hang, so it is asked by threads of its own: nothing that is due waits for it.
+        """
         self._install_signal_handlers()
-        relaying = threading.Thread(target=self._relay_loop, name="relay", daemon=True)
-        relaying.start()
+        loops = (self._relay_loop, self._listen_loop, self._chores_loop)
+        threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
+        if burst:
+            self._dispatch_safely()
+            self._do_chores()
+            return
+        for thread in threads:
+            thread.start()
         log.info("scheduler.started", name=self.name)
         while not self._stopping.is_set():
-            next_due = self._dispatch_safely()
-            self._do_chores()
-            if burst:
-                break
-            self._sleep(next_due)
-        self._stopping.set()
+            self._look_now.clear()
+            self._sleep(self._dispatch_safely())
         self._events_waiting.set()
-        relaying.join(timeout=3)
+        for thread in threads:
+            thread.join(timeout=STOP_SECONDS)
         self._try_redis(self.register_death)
         log.info("scheduler.stopped", name=self.name)
 
     def _install_signal_handlers(self) -> None:
         def stop(_signal: int, _frame: FrameType | None) -> None:
             self._stopping.set()
+            self._look_now.set()
 
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGTERM, stop)
@@ -122,6 +130,11 @@ class TaskScheduler(Scheduler):
             self._stopping.wait(TICK_SECONDS / 2)
             return None
 
+    def _sleep(self, next_due: float | None) -> None:
+        seconds = min(next_due if next_due is not None else TICK_SECONDS, TICK_SECONDS)
+        if seconds > 0:
+            self._look_now.wait(max(seconds, SHORTEST_SLEEP_SECONDS))
+
     def _relay_loop(self) -> None:
         while not self._stopping.is_set():
             self._events_waiting.clear()
@@ -133,10 +146,27 @@ class TaskScheduler(Scheduler):
             # A publish that was lost is made up for by looking once a second.
             self._events_waiting.wait(TICK_SECONDS)
 
+    def _listen_loop(self) -> None:
+        while not self._stopping.is_set():
+            if not self._try_redis(self._listen):
+                self._stopping.wait(TICK_SECONDS)
+
+    def _listen(self) -> None:
+        with self.connection.pubsub(ignore_subscribe_messages=True) as subscription:
+            subscription.subscribe(WAKE_CHANNEL)
+            while not self._stopping.is_set():
+                message = subscription.get_message(timeout=LISTEN_SECONDS)
+                if message is None:
+                    continue
+                woken = self._events_waiting if message["data"] == WAKE_RELAY.encode() else self._look_now
+                woken.set()
+
+    def _chores_loop(self) -> None:
+        while not self._stopping.is_set():
+            self._do_chores()
+            self._stopping.wait(TICK_SECONDS)
+
     def _do_chores(self) -> None:
-        if time.monotonic() < self._next_chores:
-            return
-        self._next_chores = time.monotonic() + TICK_SECONDS
         try:
             with self._app.app_context():
                 self._beat(self.name)
@@ -193,23 +223,14 @@ class TaskScheduler(Scheduler):
             self.connection.eval(RELEASE_OWN_LOCK, 1, self.scheduler_lock_key, self.name)
             self._lock_acquired = False
 
-    def _sleep(self, next_due: float | None) -> None:
-        until_chores = max(self._next_chores - time.monotonic(), 0.0)
-        seconds = min(next_due if next_due is not None else TICK_SECONDS, TICK_SECONDS, until_chores)
-        seconds = max(seconds, SHORTEST_SLEEP_SECONDS)
-        if not self._try_redis(lambda: self._wait_for_wake(seconds)):
-            self._subscription = None
-            self._stopping.wait(seconds)
-
-    def _wait_for_wake(self, seconds: float) -> None:
-        if self._subscription is None:
-            self._subscription = self.connection.pubsub(ignore_subscribe_messages=True)
-            self._subscription.subscribe(WAKE_CHANNEL)
-        message = self._subscription.get_message(timeout=seconds)
-        while message is not None:
-            if message["data"] == WAKE_RELAY.encode():
-                self._events_waiting.set()
-            message = self._subscription.get_message(timeout=0)
+    def enqueue_job(self, job: Job) -> None:
+        """As in rq-scheduler, but an entry that no worker has taken yet is not queued once more."""
+        queue = self.get_queue_for_job(job)
+        if self.connection.lpos(queue.key, job.id) is None:
+            super().enqueue_job(job)
+            return
+        again = time.time() + job.meta["interval"]
+        self.connection.zadd(self.scheduled_jobs_key, {job.id: again})
 
     def _try_redis(self, action: Callable[[], object]) -> bool:
         try:

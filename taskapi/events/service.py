@@ -15,7 +15,8 @@ from taskapi.events.models import FailedDelivery
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
+# Small, as SQLite's only writer is held for as long as a batch takes.
+BATCH = 50
 # Any number will do, as long as nothing else in the database uses it.
 RELAY_LOCK = 7_270_001
 FIRST_PAUSE_SECONDS = 5

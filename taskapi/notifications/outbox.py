@@ -7,17 +7,22 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
+from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import JobCall, enqueue, queued_job_ids
 from taskapi.background.names import DELIVER_EMAIL, Queue
 from taskapi.clients.mail import MailClient, MailError, OutgoingEmail
 from taskapi.core.db import database_now, insert_if_new, on_commit, read_database_clock, session, transaction
+from taskapi.core.json import storable_text
 from taskapi.notifications.models import Email, MailSuppression
 from taskapi.notifications.templates import render_email
 from taskapi.notifications.unsubscribe import unsubscribe_url, which_emails
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 60.0
+# A server may be slow at every step: all of them together get so long, the job and the lease longer.
+SEND_SECONDS = 60.0
+JOB_SECONDS = 90
+LEASE_SECONDS = 120.0
 SWEEP_BATCH = 500
 # A job that was queued is taken within seconds; a row waiting longer is queued again.
 FORGOTTEN_AFTER_SECONDS = 10.0
@@ -80,13 +85,24 @@ def deliver(*, email_id: UUID, client: MailClient) -> None:
         log.debug("email.not_pending", email_id=str(email_id))
         return
     # No transaction is open while the mail server takes its time.
-    error: MailError | None = None
-    try:
-        client.send(_outgoing(email))
-    except MailError as refusal:
-        error = refusal
+    error = _send(client, _outgoing(email))
     with transaction():
         _settle(email, error)
+
+
+def _send(client: MailClient, email: OutgoingEmail) -> MailError | None:
+    try:
+        with deadline(SEND_SECONDS):
+            client.send(email)
+    except MailError as refusal:
+        return refusal
+    except DeadlineExceeded:
+        return MailError(f"The mail server took longer than {SEND_SECONDS:g} s.", temporary=True)
+    except Exception as error:
+        # Whatever went wrong is kept with the message; a reason nobody wrote down helps nobody.
+        log.exception("email.raised", email_id=email.message_id)
+        return MailError(storable_text(f"{type(error).__name__}: {error}"), temporary=True)
+    return None
 
 
 def _outgoing(email: Email) -> OutgoingEmail:
@@ -169,4 +185,10 @@ def _waiting() -> list[tuple[str, str]]:
 
 
 def _enqueue(jobs: list[tuple[str, str]]) -> None:
-    enqueue(Queue.MAIL, [JobCall(name=DELIVER_EMAIL, args=[email_id], job_id=job) for email_id, job in jobs])
+    enqueue(
+        Queue.MAIL,
+        [
+            JobCall(name=DELIVER_EMAIL, args=[email_id], job_id=job, timeout=JOB_SECONDS)
+            for email_id, job in jobs
+        ],
+    )

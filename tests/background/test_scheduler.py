@@ -10,7 +10,7 @@ from redis import Redis
 from rq.job import Job
 
 from taskapi.background import scheduler as scheduler_module
-from taskapi.background.enqueue import WAKE_DISPATCH, WAKE_RELAY, wake_scheduler
+from taskapi.background.enqueue import WAKE_CHANNEL, WAKE_DISPATCH, WAKE_RELAY, wake_scheduler
 from taskapi.background.names import RESCUE_RUNS, SWEEP_EMAILS, Queue
 from taskapi.background.rq_json import JsonJob
 from taskapi.background.scheduler import HousekeepingEntry, TaskScheduler
@@ -79,6 +79,7 @@ def running(app: Flask, redis: Redis, work: Work) -> Iterator[TaskScheduler]:
     thread.start()
     yield scheduler
     scheduler._stopping.set()
+    scheduler._look_now.set()
     thread.join(timeout=5)
     assert not thread.is_alive()
 
@@ -88,6 +89,11 @@ def until(condition: Callable[[], bool], seconds: float = 4) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+def is_listening(redis: Redis) -> bool:
+    ((_, listeners),) = redis.pubsub_numsub(WAKE_CHANNEL)
+    return bool(listeners)
 
 
 def test_entries_are_registered_with_fixed_ids_and_json(app: Flask, redis: Redis, work: Work) -> None:
@@ -142,18 +148,16 @@ def test_the_lock_of_a_killed_scheduler_ends_soon(app: Flask, redis: Redis, work
     assert 0 < redis.pttl(LOCK) <= 5000
 
 
-def test_a_wake_makes_it_look_at_once(app: Flask, running: TaskScheduler, work: Work) -> None:
-    until(lambda: running._subscription is not None)
-    time.sleep(0.05)
+def test_a_wake_makes_it_look_at_once(app: Flask, redis: Redis, running: TaskScheduler, work: Work) -> None:
+    until(lambda: is_listening(redis))
     before = work.dispatched
     with app.app_context():
         wake_scheduler(WAKE_DISPATCH)
     until(lambda: work.dispatched > before, seconds=0.5)
 
 
-def test_new_events_are_relayed_at_once(app: Flask, running: TaskScheduler, work: Work) -> None:
-    until(lambda: running._subscription is not None)
-    time.sleep(0.05)
+def test_new_events_are_relayed_at_once(app: Flask, redis: Redis, running: TaskScheduler, work: Work) -> None:
+    until(lambda: is_listening(redis))
     before = work.relayed
     with app.app_context():
         wake_scheduler(WAKE_RELAY)
@@ -192,8 +196,19 @@ def test_it_dispatches_while_redis_is_away(app: Flask, work: Work) -> None:
     thread.start()
     until(lambda: work.dispatched >= 20)
     scheduler._stopping.set()
+    scheduler._look_now.set()
     thread.join(timeout=5)
     assert not thread.is_alive()
+
+
+def test_an_entry_that_nobody_takes_is_queued_once(app: Flask, redis: Redis, work: Work) -> None:
+    scheduler = make_scheduler(app, redis, work)
+    for _ in range(3):
+        scheduler.run(burst=True)
+        redis.zadd(SCHEDULED, {"housekeeping-rescue_runs": 1})
+        scheduler._serve_housekeeping()
+    assert redis.lrange("rq:queue:housekeeping", 0, -1) == [b"housekeeping-rescue_runs"]
+    assert (redis.zscore(SCHEDULED, "housekeeping-rescue_runs") or 0) > time.time()
 
 
 def test_it_never_waits_longer_than_a_tick() -> None:

@@ -152,7 +152,7 @@ def test_a_late_worker_does_not_overwrite_the_outcome_of_another(
     with clock.use(lambda: NOON), transaction():
         late = outbox._claim(email_id)
     assert late is not None
-    with clock.use(lambda: NOON + timedelta(minutes=2)):
+    with clock.use(lambda: NOON + timedelta(minutes=3)):
         outbox.sweep()
         outbox.deliver(email_id=email_id, client=mail_client())
         with transaction():

@@ -19,6 +19,7 @@ BROAD_HANDLERS = Counter(
         "taskapi/background/scheduler.py": 3,
         "taskapi/core/db.py": 2,
         "taskapi/events/service.py": 1,
+        "taskapi/notifications/outbox.py": 1,
         "taskapi/schedules/dispatch.py": 2,
         "taskapi/schedules/execution.py": 1,
     }
