@@ -36,6 +36,8 @@ def run_migrations() -> None:
             context.run_migrations()
         if connection.in_transaction():
             connection.commit()
+        # Its lock and its lack of a time limit must not come back from the pool.
+        connection.invalidate()
 
 
 if context.is_offline_mode():
