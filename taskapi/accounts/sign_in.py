@@ -149,10 +149,11 @@ def _new_pair(settings: Settings, user: User, sign_in: SignInSession) -> TokenPa
 
 
 def forget_ended_sessions() -> None:
-    """Remove sessions, and with them their tokens, that ended or expired a while ago."""
+    """Remove sessions that ended or expired a while ago, and refresh tokens spent as long ago."""
     before = clock.now() - KEEP_ENDED
-    session().execute(
-        sa.delete(SignInSession)
-        .where(sa.or_(SignInSession.revoked_at < before, SignInSession.expires_at < before))
-        .execution_options(synchronize_session=False)
-    )
+    ended = sa.or_(SignInSession.revoked_at < before, SignInSession.expires_at < before)
+    for statement in (
+        sa.delete(SignInSession).where(ended),
+        sa.delete(RefreshToken).where(RefreshToken.spent_at < before),
+    ):
+        session().execute(statement.execution_options(synchronize_session=False))

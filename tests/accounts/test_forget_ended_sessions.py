@@ -41,6 +41,14 @@ def test_an_expired_session_is_kept_for_thirty_days_too(
     assert rows_left(app, after_days=days) == left
 
 
+@pytest.mark.parametrize(("days", "left"), [(29, (1, 2)), (31, (1, 1))])
+def test_a_spent_token_of_a_living_session_is_kept_for_thirty_days(
+    app: Flask, client: FlaskClient, owner: Person, days: float, left: tuple[int, int]
+) -> None:
+    exchange(client, owner.refresh_token)
+    assert rows_left(app, after_days=days) == left
+
+
 def test_the_sessions_of_others_are_left_alone(app: Flask, owner: Person, teammate: Person) -> None:
     owner.post("/api/auth/logout")
     rows_left(app, after_days=31)
