@@ -107,9 +107,10 @@ class Schedule(HasId, HasTimestamps, Base):
 
     @property
     def entity_tag(self) -> str:
-        """Changes with the definition and with what the last run has come to."""
+        """Changes with the definition, the last run, and how many runs came to what."""
+        counts = ".".join(f"{status[:3]}{count}" for status, count in sorted(self.stats.items()))
         run = self.last_run
-        return f"v{self.version}" + (f".{run.id.hex[-12:]}.{run.entity_tag}" if run else "")
+        return f"v{self.version}.{counts}" + (f".{run.id.hex[-12:]}.{run.entity_tag}" if run else "")
 
     @property
     def trigger(self) -> Trigger:
