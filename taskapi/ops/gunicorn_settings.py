@@ -13,7 +13,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from taskapi.config import ConfigError, load_settings
 
 # Threads of a worker: each serves one request at a time.
-THREADS = 4
+THREADS = 16
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (gunicorn makes unnamed files there)
 
 try:
@@ -47,7 +47,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "gthread"
+worker_class = "taskapi.ops.gunicorn_worker.Worker"
 threads = THREADS
 preload_app = True
 keepalive = 5
@@ -58,7 +58,7 @@ max_requests = 0
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
-# Nobody is trusted here: the application believes a proxy when TRUSTED_PROXIES names it.
+# Nobody is believed who says on whose behalf they ask, or that they were asked by https.
 forwarded_allow_ips = ""
 logger_class = StandardLogger
 # The application logs the requests itself.

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,16 +20,35 @@ from tests.ops.conftest import REPOSITORY, free_port, processes_in, wait_until
 APPLICATION = """
 from flask import Flask, request
 
+from taskapi.accounts.passwords import hash_password
 from taskapi.config import load_settings
 from taskapi.core.db import init_database
+from taskapi.core.http import install_http
+from taskapi.core.problems import register_error_handlers
+from taskapi.ops.gunicorn_worker import Worker
 
+Worker.read_timeout_seconds = 0.5
 app = Flask(__name__)
+app.config |= {"PUBLIC_URL": load_settings().public_url, "MAX_CONTENT_LENGTH": 1000}
 init_database(app, load_settings())
+install_http(app)
+register_error_handlers(app)
+app.extensions["taskapi_public_endpoints"] |= {"show", "echo", "hash"}
 
 
 @app.get("/")
 def show():
     return {"scheme": request.scheme, "peer": request.remote_addr}
+
+
+@app.post("/")
+def echo():
+    return {"length": len(request.get_data())}
+
+
+@app.post("/hash")
+def hash():
+    return {"hash": hash_password("a password")}
 """
 
 
@@ -90,19 +112,70 @@ def test_nobody_is_believed_about_proxies(gunicorn: Gunicorn) -> None:
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"scheme": "http", "peer": "127.0.0.1"}
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "request_bytes",
+    ("request_bytes", "status", "code"),
     [
-        b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nBad Header: 1\r\n\r\n",
-        b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(200)) + b"\r\n",
+        (b"nonsense\r\n\r\n", 400, "bad_request"),
+        (CHUNKED.replace(b"Host: a", b"Content-Length: 1") + b"0\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nBad Header: 1\r\n\r\n", 400, "bad_request"),
+        (CHUNKED.replace(b"chunked", b"zip"), 501, "internal_error"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri_too_long"),
+        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 200 + b"\r\n", 431, "header_fields_too_large"),
+        (CHUNKED + b"zz\r\nab\r\n", 400, "bad_request"),
+        (CHUNKED + b"2\r\nabcd\r\n", 400, "bad_request"),
     ],
-    ids=["no-http", "two-lengths", "bad-name", "long-line", "many-fields"],
+    ids=[
+        "no-http",
+        "two-lengths",
+        "bad-name",
+        "coding",
+        "long-line",
+        "many-fields",
+        "chunk-size",
+        "chunk-end",
+    ],
 )
-def test_what_is_not_proper_http_is_refused(gunicorn: Gunicorn, request_bytes: bytes) -> None:
-    assert gunicorn.send(request_bytes).split(b" ")[1][:1] == b"4"
+def test_what_is_not_proper_http_is_refused_with_a_problem(
+    gunicorn: Gunicorn, request_bytes: bytes, status: int, code: str
+) -> None:
+    head, _, body = gunicorn.send(request_bytes).partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nContent-Type: application/problem+json" in head
+    assert f"X-Request-ID: {problem['request_id']}".encode() in head
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"].endswith(f"/problems/{code}")
+    assert "Traceback" not in gunicorn.output
+
+
+def test_a_body_in_proper_chunks_is_read(gunicorn: Gunicorn) -> None:
+    assert gunicorn.send(CHUNKED + b"2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n").endswith(b'{"length":5}')
+
+
+@pytest.mark.parametrize(
+    "half", [b"GET / HT", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n1", CHUNKED + b"5\r\na"]
+)
+def test_clients_that_stop_halfway_do_not_keep_others_out(gunicorn: Gunicorn, half: bytes) -> None:
+    with ExitStack() as stack:
+        for _ in range(40):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", gunicorn.port), 5))
+            connection.sendall(half)
+        assert gunicorn.send(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
+        assert connection.recv(20) in (b"", b"HTTP/1.1 400 BAD REQ")
+    assert "Traceback" not in gunicorn.output
+
+
+def test_many_sign_ins_at_once_leave_no_memory_behind(gunicorn: Gunicorn) -> None:
+    request = b"POST /hash HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with ThreadPoolExecutor(40) as threads:
+        assert all(b"argon2id" in answer for answer in threads.map(gunicorn.send, [request] * 80))
+    for pid in processes_in(gunicorn.directory):
+        resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        assert resident is not None
+        assert int(resident[1]) < 150_000
 
 
 def test_it_leaves_no_control_socket(gunicorn: Gunicorn) -> None:

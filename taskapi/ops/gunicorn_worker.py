@@ -1,0 +1,177 @@
+"""Gunicorn's threaded worker with the manners of the API.
+
+What gunicorn refuses by itself is a problem (RFC 9457) too, a body that is badly chunked is the
+client's fault, and a client that stops in the middle of a request does not keep a thread for long.
+"""
+
+import ctypes
+import io
+import json
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from gunicorn import http, util  # type: ignore[import-untyped]
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+from werkzeug.exceptions import BadRequest
+
+from taskapi.config import load_settings
+from taskapi.core.errors import DomainError, InternalError
+from taskapi.core.http import SECURITY_HEADERS
+from taskapi.core.ids import new_id
+from taskapi.core.problems import problem_body, problem_of_status
+
+WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+LINGER_SECONDS = 1.0
+# From malloc.h.
+M_MMAP_THRESHOLD = -3
+LARGE_BLOCK_BYTES = 1_048_576
+STATUSES: dict[type[ParseException], int] = {
+    LimitRequestLine: 414,
+    ExpectationFailed: 417,
+    LimitRequestHeaders: 431,
+    UnsupportedTransferCoding: 501,
+}
+
+
+class Worker(ThreadWorker):
+    """Serves requests in threads."""
+
+    # How long a client may pause in the middle of a request.
+    read_timeout_seconds = 10.0
+
+    wsgi: WsgiApplication
+
+    def init_process(self) -> None:
+        """Begin to serve."""
+        return_large_blocks()
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application and put the reader of bodies before it."""
+        super().load_wsgi()
+        self.wsgi = refuse_bad_chunks(self.wsgi)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Let a thread serve the connection, but not wait for its client without end."""
+        if conn.parser is None and not self.cfg.is_ssl:
+            # Only reading is limited: a large answer may take its time.
+            seconds, fraction = divmod(self.read_timeout_seconds, 1)
+            limit = struct.pack("ll", int(seconds), int(fraction * 1_000_000))
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
+            conn.parser.unreader = ImpatientUnreader(conn.sock)
+            conn.close = partial(self._close, conn)
+        super().enqueue_req(conn)
+
+    def _close(self, conn: TConn, graceful: bool = False) -> None:
+        # Gunicorn waits for the client's own end in the loop that all other clients depend on.
+        if graceful:
+            self.tpool.submit(util.close_graceful, conn.sock, timeout=LINGER_SECONDS)
+        else:
+            util.close(conn.sock)
+
+    def handle_error(self, _req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer a request that never reached the application."""
+        request_id = str(new_id())
+        problem = problem_of(exc)
+        if problem.status == InternalError.status:
+            self.log.exception("Error handling request %s", request_id)
+        else:
+            peer = addr[0] if addr else ""
+            self.log.warning("Invalid request %s from ip=%s: %s", request_id, peer, exc)
+        try:
+            util.write_nonblock(client, _answer(problem, request_id))
+        except OSError:
+            self.log.debug("The client did not wait for its answer.")
+
+
+def return_large_blocks() -> None:
+    """Let large blocks of memory go back to the system at once (glibc; elsewhere nothing).
+
+    The hash of a password takes 19 MiB, which each thread would keep for its next one.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+
+
+class ImpatientUnreader(SocketUnreader):
+    """Treats a client that has stopped sending like one that has gone."""
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """The next bytes.
+
+        Raises:
+            NoMoreData: none came for too long.
+        """
+        try:
+            data: bytes = super().chunk(size_hint)
+        except BlockingIOError as error:
+            raise NoMoreData from error
+        return data
+
+
+class ChunkedBody(io.RawIOBase):
+    """A request body whose faults are the client's."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._body.read(len(buffer))
+        except ParseException as error:
+            raise BadRequest(f"The body is not properly chunked: {error}.") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def refuse_bad_chunks(application: WsgiApplication) -> WsgiApplication:
+    """The application, to which a badly chunked body is a bad request."""
+
+    def wrapper(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["wsgi.input"] = ChunkedBody(environ["wsgi.input"])
+        return application(environ, start_response)
+
+    return wrapper
+
+
+def problem_of(error: Exception) -> DomainError:
+    """What to tell the client; a header that we made wrong is our own fault."""
+    own_fault = isinstance(error, (InvalidResponseHeader, InvalidResponseHeaderName))
+    if own_fault or not isinstance(error, ParseException):
+        return InternalError("Something went wrong on our side.")
+    problem = problem_of_status(STATUSES.get(type(error), 400))
+    problem.detail = "This is not a proper HTTP request." if problem.status == 400 else problem.title
+    return problem
+
+
+def _answer(problem: DomainError, request_id: str) -> bytes:
+    body = problem_body(problem, public_url=load_settings().public_url, request_id=request_id)
+    content = json.dumps(body).encode()
+    headers = {
+        "Connection": "close",
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(content)),
+        "X-Request-ID": request_id,
+        **SECURITY_HEADERS,
+    }
+    lines = [f"HTTP/1.1 {problem.status} {problem.title}", *(f"{name}: {headers[name]}" for name in headers)]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + content
