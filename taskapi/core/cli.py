@@ -11,7 +11,7 @@ from flask import current_app
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from taskapi.core.errors import DomainError
 
@@ -42,7 +42,8 @@ def _as_text(value: Any) -> str:
 
 
 def _explain(error: DBAPIError) -> str:
-    reason = str(error.orig).strip().splitlines()[0]
+    # The driver's first line only: the statement and its values may hold secrets.
+    reason = (str(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
     if "no such table" in reason or getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
         return f"the database is not up to date, run 'flask db upgrade': {reason}"
     return f"the database cannot do this: {reason}"
@@ -57,7 +58,7 @@ def fail_with_one_line(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except DomainError as error:
             raise click.ClickException(error.detail) from error
-        except (OperationalError, ProgrammingError) as error:
+        except DBAPIError as error:
             raise click.ClickException(_explain(error)) from error
 
     return wrapper

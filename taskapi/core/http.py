@@ -28,6 +28,7 @@ from taskapi.core.db import repeatable
 from taskapi.core.errors import MalformedJson, UnsupportedMediaType, ValidationFailed
 from taskapi.core.ids import new_id
 from taskapi.core.json import OrjsonProvider, check_text, load_strict
+from taskapi.core.openapi import Plugin, describe_operation
 from taskapi.core.paging import Page, PageQuery, query_lists
 from taskapi.core.problems import ProblemSchema, register_error_handlers
 from taskapi.core.schemas import flatten_messages, unknown_field_message
@@ -94,7 +95,7 @@ class Blueprint(SmorestBlueprint):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._prepare_doc_cbks.append(self._prepare_access_doc)
+        self._prepare_doc_cbks.append(describe_operation)
 
     def route(
         self, rule: str, *, parameters: Any = None, tags: Any = None, **options: Any
@@ -116,6 +117,10 @@ class Blueprint(SmorestBlueprint):
     def doc(**kwargs: Any) -> Callable[[View], View]:
         """As in flask-smorest: words for the OpenAPI document."""
         return cast("Callable[[View], View]", SmorestBlueprint.doc(**kwargs))
+
+    def alt_response(self, status_code: int, **kwargs: Any) -> Callable[[View], View]:
+        """As in flask-smorest: another answer that the view itself may give."""
+        return cast("Callable[[View], View]", super().alt_response(status_code, **kwargs))
 
     def public(self, view: View) -> View:
         """Anyone may call this endpoint."""
@@ -151,21 +156,6 @@ class Blueprint(SmorestBlueprint):
             return cast(View, decorate(wrapper))
 
         return decorator
-
-    @staticmethod
-    def _prepare_access_doc(doc: Any, doc_info: Any, **_kwargs: Any) -> Any:
-        access: Access | None = doc_info.get("access")
-        responses = doc.setdefault("responses", {})
-        problem = {"content": {"application/problem+json": {"schema": ProblemSchema}}}
-        responses["default"] = {"description": "Any other error", **problem}
-        if 422 in responses:
-            responses[422] = {"description": "Validation failed", **problem}
-        if access is not None and access != PUBLIC:
-            responses[401] = {"description": "No, bad, expired or revoked token", **problem}
-            doc["security"] = [{"bearer": []}]
-        else:
-            doc["security"] = []
-        return doc
 
 
 def _declare(view: View, access: Access) -> View:
@@ -234,6 +224,9 @@ class Api(SmorestApi):
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = None
 
+    def _init_spec(self, **options: Any) -> None:
+        super()._init_spec(marshmallow_plugin=Plugin(), **options)
+
     def _register_error_handlers(self) -> None:
         register_error_handlers(self._app)
 
@@ -261,6 +254,9 @@ def _begin_request() -> None:
 
 def _finish_response(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
+    if response.is_sequence and not response.get_data():
+        # Flask calls every answer HTML that is not said to be something else.
+        response.headers.pop("Content-Type", None)
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     actor = g.get("actor")

@@ -1,16 +1,57 @@
-"""JSON Schema of marshmallow schemas, as the OpenAPI document has it."""
+"""The OpenAPI document: what fields, answers and their headers look like to a client."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from marshmallow import Schema
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import Schema, fields
+
+from taskapi.core.access import PUBLIC, Access
+from taskapi.core.problems import ProblemSchema
+from taskapi.core.schemas import Seconds, Time
+
+PROBLEM = {"content": {"application/problem+json": {"schema": ProblemSchema}}}
+TEXT = {"type": "string"}
+LOCATION = {"Location": {"description": "Where it is", "schema": {**TEXT, "format": "uri-reference"}}}
+LINK = {"Link": {"description": 'The pages around it: rel="next", rel="prev"', "schema": TEXT}}
+ETAG = {"ETag": {"description": "Send it back as If-None-Match", "schema": TEXT}}
+
+
+class Converter(OpenAPIConverter):
+    """Knows the house's own fields, and schemas of which one field must be chosen."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.field_mapping |= {Time: ("string", "date-time"), fields.Url: ("string", "uri")}
+        self.add_attribute_function(_describe_duration)  # type: ignore[no-untyped-call]
+
+    def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
+        document: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        choices = getattr(schema, "exactly_one_of", ())
+        if choices:
+            document["oneOf"] = [{"required": [name]} for name in choices]
+        return document
+
+
+class Plugin(MarshmallowPlugin):
+    """Reads schemas with the converter above."""
+
+    Converter = Converter
+
+
+def _describe_duration(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(field, Seconds):
+        return {}
+    limits = {name: ret.pop(f"x-{name}") for name in ("minimum", "maximum") if f"x-{name}" in ret}
+    return {"anyOf": [{"type": "number", **limits}, {**TEXT, "format": "duration"}]}
 
 
 def json_schema(schema: type[Schema]) -> dict[str, Any]:
     """A self-contained JSON Schema (2020-12) of ``schema``."""
     # No names: every nested schema is written in place.
-    plugin = MarshmallowPlugin(schema_name_resolver=cast(Any, lambda _schema: None))
+    plugin = Plugin(schema_name_resolver=cast(Any, lambda _schema: None))
     APISpec(title="", version="", openapi_version="3.1.0", plugins=[plugin])
     assert plugin.converter is not None
     document: dict[str, Any] = plugin.converter.schema2jsonschema(schema())  # type: ignore[no-untyped-call]
@@ -19,3 +60,38 @@ def json_schema(schema: type[Schema]) -> dict[str, Any]:
         **document,
         "additionalProperties": False,
     }
+
+
+def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) -> Any:
+    """Complete what flask-smorest says of an operation: headers, 304, problems and who may call."""
+    responses = doc.setdefault("responses", {})
+    _describe_headers(responses, method)
+    responses["default"] = {"description": "Any other error", **PROBLEM}
+    if 422 in responses:
+        responses[422] = {"description": "Validation failed", **PROBLEM}
+    access: Access | None = doc_info.get("access")
+    if access is not None and access != PUBLIC:
+        responses[401] = {"description": "No, bad, expired or revoked token", **PROBLEM}
+        doc["security"] = [{"bearer": []}]
+    else:
+        doc["security"] = []
+    return doc
+
+
+def _describe_headers(responses: dict[Any, Any], method: str) -> None:
+    for status in [status for status in responses if status in (200, 201, 202)]:
+        schema = _schema_of(responses[status])
+        tagged = getattr(schema, "tagged", False)
+        headers = {
+            **(LOCATION if status == 201 else {}),
+            **(LINK if "next_cursor" in getattr(schema, "fields", {}) else {}),
+            **(ETAG if tagged else {}),
+        }
+        if headers:
+            responses[status]["headers"] = headers
+        if tagged and method == "get":
+            responses[304] = {"description": "Not changed since the answer with this ETag", "headers": ETAG}
+
+
+def _schema_of(response: Mapping[str, Any]) -> Any:
+    return response.get("content", {}).get("application/json", {}).get("schema")

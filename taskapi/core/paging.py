@@ -54,6 +54,20 @@ def whole_page(items: Sequence[T]) -> Page[T]:
     return Page(items=items, page=1, per_page=max(len(items), 1), total=len(items))
 
 
+def page_of_list(items: Sequence[T], *, request_: PageRequest) -> Page[T]:
+    """One page of a list that is at hand; its cursor is a position in it."""
+    by_number = request_.cursor is None
+    start = (request_.page - 1) * request_.per_page if by_number else read_cursor(str(request_.cursor))["v"]
+    end = start + request_.per_page
+    return Page(
+        items=items[start:end],
+        per_page=request_.per_page,
+        page=request_.page if by_number else None,
+        total=len(items) if by_number else None,
+        next_cursor=_write_cursor(end, None) if end < len(items) else None,
+    )
+
+
 class PageQuery(Schema):
     """Query parameters of every list; subclasses add filters and say what can be sorted by."""
 
@@ -139,7 +153,7 @@ def _scope() -> str:
     return f"{request.endpoint} {actor.user_id if actor else ''}"
 
 
-def _write_cursor(value: Any, key: UUID) -> str:
+def _write_cursor(value: Any, key: UUID | None) -> str:
     filters = {
         name: texts for name, texts in query_lists().items() if name not in ("page", "cursor", "per_page")
     }

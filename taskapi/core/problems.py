@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: one shape for every error of every origin."""
 
+from http import HTTPStatus
 from typing import Any, cast
 
 import marshmallow as ma
@@ -8,6 +9,7 @@ from flask import Flask, Response, current_app, g, request
 from marshmallow import fields
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
 from taskapi.core import errors
@@ -23,8 +25,10 @@ BY_STATUS: dict[int, type[DomainError]] = {
     409: errors.Conflict,
     412: errors.PreconditionFailed,
     413: errors.ContentTooLarge,
+    414: errors.UriTooLong,
     415: errors.UnsupportedMediaType,
     429: errors.TooManyRequests,
+    431: errors.HeaderFieldsTooLarge,
     500: errors.InternalError,
     503: errors.Unavailable,
 }
@@ -48,21 +52,39 @@ class ProblemSchema(ma.Schema):
 
 def problem_response(error: DomainError) -> Response:
     """The answer that tells a client about ``error``."""
-    body: dict[str, Any] = {
-        "type": f"{current_app.config['PUBLIC_URL']}/problems/{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-        "request_id": g.get("request_id", ""),
-    }
-    if isinstance(error, ValidationFailed):
-        body["errors"] = error.errors
+    public_url, request_id = current_app.config["PUBLIC_URL"], g.get("request_id", "")
+    body = problem_body(error, public_url=public_url, request_id=request_id)
     response = cast(Response, current_app.json.response(body))
     response.status_code = error.status
     response.mimetype = "application/problem+json"
     response.headers.update(error.headers)
     return response
+
+
+def problem_body(error: DomainError, *, public_url: str, request_id: str) -> dict[str, Any]:
+    """The members of the problem, as ``ProblemSchema`` describes them."""
+    body: dict[str, Any] = {
+        "type": f"{public_url}/problems/{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if isinstance(error, ValidationFailed):
+        body["errors"] = error.errors
+    return body
+
+
+def problem_of_status(status: int) -> DomainError:
+    """The problem that stands for a status of HTTP.
+
+    A rare status keeps its number and name, under a code whose page exists.
+    """
+    problem = BY_STATUS.get(status, DomainError if status < 500 else errors.InternalError)()
+    if problem.status != status:
+        problem.status, problem.title = status, HTTPStatus(status).phrase
+    return problem
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -71,6 +93,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(HTTPException, _from_werkzeug)
     app.register_error_handler(DBAPIError, _from_database)
     app.register_error_handler(PoolTimeout, _from_database)
+    app.register_error_handler(StaleDataError, _from_lost_race)
     app.register_error_handler(Exception, _from_bug)
 
 
@@ -82,10 +105,7 @@ def _from_werkzeug(error: HTTPException) -> Response:
     if error.response is not None:
         return error.response  # type: ignore[return-value]  # a redirect carries its own answer
     status = error.code or 500
-    problem = BY_STATUS.get(status, DomainError if status < 500 else errors.InternalError)()
-    if problem.status != status:
-        # A rare status keeps its number and name, under a code whose page exists.
-        problem.status, problem.title = status, error.name
+    problem = problem_of_status(status)
     problem.detail = _explain(error, status)
     problem.headers |= {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return problem_response(problem)
@@ -108,6 +128,10 @@ def _from_database(error: DBAPIError | PoolTimeout) -> Response:
 
 def _is_outage(error: DBAPIError) -> bool:
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+
+def _from_lost_race(_error: StaleDataError) -> Response:
+    return problem_response(errors.Conflict("It was changed by somebody else meanwhile; try again."))
 
 
 def _from_bug(error: Exception) -> Response:

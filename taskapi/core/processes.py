@@ -74,7 +74,7 @@ class ChildProcess:
                 bufsize=0,
                 # A Ctrl-C of the terminal reaches this process only, which then decides the order.
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=tie_to(os.getpid(), signal.SIGTERM),
             )
         except OSError as error:
             raise LaunchError(f"cannot start {self.name}: {self.arguments[0]}: {error.strerror}") from error
@@ -84,19 +84,20 @@ class ChildProcess:
         return self._process
 
 
-def _end_with_parent() -> Callable[[], None] | None:
-    """What a child does before exec so that the kernel ends it with this process (Linux only)."""
+def tie_to(parent_pid: int, death_signal: signal.Signals) -> Callable[[], None]:
+    """What a child calls so that its end follows its parent's, even by kill -9 (Linux only).
+
+    The kernel sends the signal when the forking *thread* ends: start programs from the main thread.
+    """
     if not sys.platform.startswith("linux"):
-        return None
-    # Everything is made ready before the fork: a forked child must not import or take locks.
+        return lambda: None
+    # Everything is made ready here, before the fork: a forked child must not import or take locks.
     prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
 
     def ask_the_kernel() -> None:
-        # The kernel sends it when the forking *thread* ends: start programs from the main thread.
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         # A parent that died before that call would never be noticed.
-        if os.getppid() != parent:
+        if os.getppid() != parent_pid:
             os._exit(1)
 
     return ask_the_kernel

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import marshmallow as ma
@@ -18,6 +18,10 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 
 class Schema(ma.Schema):
     """Refuses fields it does not know, naming the one that was probably meant."""
+
+    # For the OpenAPI document: its answers carry an ETag; one of these fields must be sent.
+    tagged: ClassVar[bool] = False
+    exactly_one_of: ClassVar[tuple[str, ...]] = ()
 
     class Meta:
         unknown = ma.RAISE
@@ -75,18 +79,29 @@ class Time(fields.Field[datetime]):
         return moment
 
 
+def has_control_characters(text: str, *, allowed: str = "") -> bool:
+    return any(unicodedata.category(letter) == "Cc" and letter not in allowed for letter in text)
+
+
+class _Length(validate.Length):
+    """Blanks around a text do not make it long enough, but they may make it too long."""
+
+    def __call__(self, value: Any) -> Any:
+        super().__call__(value.strip())
+        return super().__call__(value)
+
+
 class Text(fields.String):
     """Text whose length is counted without surrounding blanks; optional control characters refused."""
 
     def __init__(self, *, minimum: int = 0, maximum: int, single_line: bool = True, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(min=minimum, max=maximum), **kwargs)
+        super().__init__(validate=_Length(min=minimum, max=maximum), **kwargs)
         self.single_line = single_line
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         assert text is not None
-        allowed = "" if self.single_line else "\n\r\t"
-        if any(unicodedata.category(letter) == "Cc" and letter not in allowed for letter in text):
+        if has_control_characters(text, allowed="" if self.single_line else "\n\r\t"):
             raise ma.ValidationError("Control characters are not allowed here.")
         return text.strip() if self.single_line else text
 
@@ -125,10 +140,14 @@ class QueryNumber(WholeNumber):
 
 
 class Flag(fields.Boolean):
-    """true or false; in a query string as words."""
+    """true or false; in a query string as words in any case."""
 
-    truthy = {True, "true", "True", "TRUE", "1"}
-    falsy = {False, "false", "False", "FALSE", "0"}
+    truthy = {True, "true", "1"}
+    falsy = {False, "false", "0"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        text = value.lower() if isinstance(value, str) else value
+        return super()._deserialize(text, attr, data, **kwargs)
 
 
 class Seconds(fields.Field[float]):

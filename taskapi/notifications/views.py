@@ -57,7 +57,7 @@ def mark_read(notification_id: UUID) -> Notification:
 
 @blp.route("/unsubscribe/<token>", methods=["GET"])
 @blp.public
-@blp.response(200, content_type="text/html")
+@blp.response(200, {"type": "string"}, content_type="text/html")
 def ask_to_unsubscribe(token: str) -> Response:
     """A page that asks before it stops e-mail (link scanners follow links, people press buttons)"""
     user_id, _address, kind = read_unsubscribe_token(token)
@@ -66,7 +66,7 @@ def ask_to_unsubscribe(token: str) -> Response:
 
 @blp.route("/unsubscribe/<token>", methods=["POST"])
 @blp.public
-@blp.response(200, content_type="text/html")
+@blp.response(200, {"type": "string"}, content_type="text/html")
 def unsubscribe(token: str) -> Response:
     """Stop e-mail of this kind with one click (RFC 8058)"""
     user_id, address, kind = read_unsubscribe_token(token)

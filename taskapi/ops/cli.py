@@ -43,6 +43,7 @@ def scheduler_command() -> None:
 
 def _begin_process(kind: str) -> tuple[Flask, Settings]:
     # `flask up` is found in this module too, and starts faster without all of these.
+    from taskapi.core.cli import fail_with_one_line
     from taskapi.core.db import db
     from taskapi.core.engine import wait_for_database
     from taskapi.core.logging import configure_logging
@@ -50,6 +51,6 @@ def _begin_process(kind: str) -> tuple[Flask, Settings]:
 
     settings = runtime_settings()
     configure_logging(settings, process=kind)
-    wait_for_database(db.engine, timeout=settings.db_connect_timeout)
+    fail_with_one_line(wait_for_database)(db.engine, timeout=settings.db_connect_timeout)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     return app, settings

@@ -27,6 +27,7 @@ def api_health() -> dict[str, str]:
 
 @blp.route("/api/health/ready", methods=["GET"])
 @blp.public
+@blp.alt_response(503, schema=ReadinessSchema, description="Something is down")
 @blp.response(200, ReadinessSchema)
 def ready() -> Response:
     """Whether everything is up; 503 names what is down"""

@@ -32,7 +32,12 @@ def fail(*, run_id: UUID, attempt: int, error: dict[str, str], permanent: bool) 
     delay = None if permanent or over else retry_delay(run.retry, failures=attempt - run.lost_attempts)
     if delay is None:
         reason = SCHEDULE_CANCELLED if over and not permanent else None
-        values: dict[str, Any] = {"status": "failed", "error": error, "reason": reason, "finished_at": database_now()}
+        values: dict[str, Any] = {
+            "status": "failed",
+            "error": error,
+            "reason": reason,
+            "finished_at": database_now(),
+        }
     else:
         values = {
             "status": "pending",

@@ -20,7 +20,7 @@ DEFAULT_RETRY = {"max_attempts": 3, "delay": 10.0, "factor": 2.0, "max_delay": 3
 DEFAULT_DST = {"gap": "next_valid", "repeat": "first"}
 
 
-class LocalTime(fields.Field[datetime]):
+class LocalTime(Time):
     """A time on the wall, with its offset."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
@@ -45,6 +45,8 @@ class RetrySchema(Schema):
 
 class TriggerSchema(Schema):
     """When: exactly one of run_at, cron and every."""
+
+    exactly_one_of = TRIGGERS
 
     run_at = Time(metadata={"description": "Once, at this time"})
     cron = Text(
@@ -73,7 +75,8 @@ class TriggerSchema(Schema):
 
     @ma.validates_schema
     def _ends_after_it_starts(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if "ends_at" in data and "starts_at" in data and data["ends_at"] <= data["starts_at"]:
+        starts_at, ends_at = data.get("starts_at"), data.get("ends_at")
+        if starts_at is not None and ends_at is not None and ends_at <= starts_at:
             raise ma.ValidationError("The end must come after the start.", "ends_at")
 
 
@@ -103,6 +106,8 @@ class RunErrorSchema(Schema):
 class RunSchema(Schema):
     """One due time, or one request to run now, and what became of it."""
 
+    tagged = True
+
     id = fields.UUID(required=True)
     schedule_id = fields.UUID(required=True)
     action = fields.String(required=True)
@@ -127,6 +132,8 @@ class RunSchema(Schema):
 
 class ScheduleSchema(Schema):
     """A schedule: what is done, when, and by which policies."""
+
+    tagged = True
 
     id = fields.UUID(required=True)
     owner_id = fields.UUID(required=True)
@@ -210,8 +217,10 @@ class PreviewSchema(TriggerSchema):
     timezone = TimeZone(load_default=None)
 
 
-class PreviewQuery(Schema):
-    """How many fire times, and after when."""
+class PreviewQuery(PageQuery):
+    """How many fire times, and after when; they come on one page unless a smaller one is asked for."""
+
+    per_page = QueryNumber(minimum=1, maximum=1000, load_default=1000)
 
     n = QueryNumber(minimum=1, maximum=1000, load_default=10)
     after = Time(load_default=None)

@@ -9,7 +9,7 @@ from taskapi.core.access import Actor
 from taskapi.core.db import on_commit, read_database_clock, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
-from taskapi.core.paging import Page, PageRequest, whole_page
+from taskapi.core.paging import Page, PageRequest, page_of_list
 from taskapi.schedules import claims, queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action
@@ -29,9 +29,9 @@ ONE_OFF_NOTIFY = ("created", "completed", "failed")
 RECURRING_NOTIFY = ("created", "failed")
 
 
-def list_actions() -> Page[Action]:
+def list_actions(*, page: PageRequest) -> Page[Action]:
     """The actions installed."""
-    return whole_page(registry.installed())
+    return page_of_list(registry.installed(), request_=page)
 
 
 def create_schedule(

@@ -6,7 +6,7 @@ from uuid import UUID
 from taskapi.core.access import current_actor
 from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
-from taskapi.core.paging import Page, page_schema
+from taskapi.core.paging import Page, PageQuery, page_of_list, page_schema
 from taskapi.schedules import preview, service
 from taskapi.schedules.actions.base import Action
 from taskapi.schedules.models import Run, RunLogLine, Schedule
@@ -31,10 +31,11 @@ blp = Blueprint("schedules", __name__, url_prefix="/api", description="Automatio
 
 @blp.route("/actions", methods=["GET"])
 @blp.requires("read")
+@blp.arguments(PageQuery, location="query")
 @blp.response(200, page_schema(ActionSchema))
-def list_actions() -> Page[Action]:
+def list_actions(query: dict[str, Any]) -> Page[Action]:
     """The actions installed, each with its params as JSON Schema"""
-    return service.list_actions()
+    return service.list_actions(**query)
 
 
 @blp.route("/schedules", methods=["POST"])
@@ -88,7 +89,9 @@ def delete_schedule(schedule_id: UUID) -> None:
 @blp.response(200, page_schema(FireTimeSchema))
 def preview_schedule(query: dict[str, Any], schedule_id: UUID) -> Page[FireTime]:
     """The next fire times of a schedule"""
-    return preview.preview_schedule(actor=current_actor(), schedule_id=schedule_id, **query)
+    page = query.pop("page")
+    found = preview.preview_schedule(actor=current_actor(), schedule_id=schedule_id, **query)
+    return page_of_list(found.items, request_=page)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/pause", methods=["POST"])

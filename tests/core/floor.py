@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask import Flask, abort
 from marshmallow import fields
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
 
 from taskapi.core.access import Actor, set_authenticator
 from taskapi.core.db import session
@@ -92,6 +93,11 @@ def _add_failures(blp: Blueprint) -> None:
     @blp.public
     def crowded() -> None:
         raise PoolTimeout("QueuePool limit of size 5 reached")
+
+    @blp.route("/lost-race", methods=["GET"])
+    @blp.public
+    def lost_race() -> None:
+        raise StaleDataError("UPDATE statement on table 'users' expected to update 1 row(s); 0 were matched.")
 
     @blp.route("/statement", methods=["GET"])
     @blp.requires("read")

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 from flask.cli import FlaskGroup
+from sqlalchemy.exc import DataError
 
 from taskapi.app import create_app
 from taskapi.core.cli import fail_with_one_line, print_rows
@@ -71,3 +72,13 @@ def test_without_a_database_a_command_says_so_in_one_line(without_database: Flas
     assert result.stderr.startswith("Error: the database cannot do this: ")
     assert result.stderr.count("\n") == 1
     assert "hunter2" not in result.stderr
+
+
+def test_a_value_that_the_database_refuses_is_one_line_without_the_statement() -> None:
+    @click.command()
+    @fail_with_one_line
+    def command() -> None:
+        raise DataError("INSERT INTO users", {"password_hash": "hunter2"}, Exception("value too long\nhint"))
+
+    result = CliRunner().invoke(command)
+    assert (result.exit_code, result.stderr) == (1, "Error: the database cannot do this: value too long\n")

@@ -56,6 +56,7 @@ PROBLEMS = [
     ("POST", "/probe/bug", {}, 500, "internal_error"),
     ("GET", "/probe/constraint", {}, 500, "internal_error"),
     ("GET", "/probe/crowded", {}, 503, "database_unavailable"),
+    ("GET", "/probe/lost-race", {}, 409, "conflict"),
     ("GET", "/probe/teapot", {}, 418, "bad_request"),
     ("GET", "/problems/nonsense", {}, 404, "not_found"),
     ("GET", "/docs/assets/nothing.js", {}, 404, "not_found"),

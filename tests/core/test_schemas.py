@@ -23,7 +23,7 @@ from taskapi.core.schemas import (
 )
 
 TIME, ZONE, SECONDS = Time(), TimeZone(), Seconds(minimum=1, maximum=86_400)
-LINE, PARAGRAPH = Text(minimum=1, maximum=5), Text(maximum=50, single_line=False)
+LINE, PARAGRAPH = Text(minimum=1, maximum=5), Text(minimum=1, maximum=50, single_line=False)
 WORD, NUMBER, QUERY_NUMBER = (
     Word(("low", "high")),
     WholeNumber(minimum=1, maximum=9),
@@ -51,6 +51,8 @@ WORD, NUMBER, QUERY_NUMBER = (
         (NUMBER, 9, 9),
         (QUERY_NUMBER, "7", 7),
         (Flag(), "TRUE", True),
+        (Flag(), "tRue", True),
+        (Flag(), "fALSE", False),
         (Flag(), False, False),
     ],
 )
@@ -86,6 +88,8 @@ def test_what_is_meant_is_read(field: fields.Field[Any], sent: object, read: obj
         (LINE, "a\nb", "Control characters"),
         (LINE, "a\x1bb", "Control characters"),
         (LINE, "a\x7fb", "Control characters"),
+        (PARAGRAPH, " \n\t ", "between 1 and 50|Shorter"),
+        (PARAGRAPH, "a" + " " * 50, "between 1 and 50|Longer"),
         (PARAGRAPH, "a\x00b", "Control characters"),
         (WORD, "medium", "Must be one of"),
         (WORD, 1, "Not a valid string"),

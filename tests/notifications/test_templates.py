@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from taskapi.core.mail_kinds import MAIL_KINDS
+from taskapi.notifications import templates
 from taskapi.notifications.templates import duration, interval, lateness, on_the_wall, render_email
+from taskapi.notifications.unsubscribe import ABOUT
 from tests.conftest import settings_for
 
 COMMON = {
@@ -158,3 +161,8 @@ def test_intervals_in_words(seconds: float, words: str) -> None:
 )
 def test_times_are_on_the_wall_of_the_reader(moment: str, zone: str, words: str) -> None:
     assert on_the_wall(moment, zone) == words
+
+
+def test_each_kind_of_e_mail_can_be_switched_off_and_has_its_texts() -> None:
+    folder = Path(templates.__file__).parent / "mail_templates"
+    assert {path.stem for path in folder.glob("*.txt")} - {"footer"} == set(MAIL_KINDS) == ABOUT.keys()

@@ -57,3 +57,11 @@ def test_a_cancelled_schedule_has_nothing_to_come(owner: Person) -> None:
     schedule = make(owner, every=60)
     owner.post(f"/api/schedules/{schedule['id']}/cancel")
     assert owner.get(f"/api/schedules/{schedule['id']}/preview").json["items"] == []
+
+
+def test_what_is_to_come_can_be_read_in_pages(owner: Person, time: Time) -> None:
+    path = f"/api/schedules/{make(owner, every=60)['id']}/preview"
+    page = owner.get(f"{path}?n=5&page=2&per_page=3").json
+    assert [item["utc"] for item in page["items"]] == ["2026-11-20T09:04:00Z", "2026-11-20T09:05:00Z"]
+    assert (page["page"], page["per_page"], page["total"], page["next_cursor"]) == (2, 3, 5, None)
+    assert len(owner.get(f"{path}?n=150").json["items"]) == 150

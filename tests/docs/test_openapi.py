@@ -1,0 +1,161 @@
+"""The OpenAPI document says what the API really answers."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from taskapi.core.db import transaction
+from taskapi.notifications.service import remind
+from taskapi.notifications.unsubscribe import unsubscribe_url
+from tests.people import PASSWORD, Person
+from tests.schedules.making import make
+from tests.work import tick
+
+DESCRIBED_HEADERS = {"ETag", "Location", "Link"}
+EVERY_ERROR = "default"
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] | None = client.get("/openapi.json").json
+    assert found is not None
+    return found
+
+
+def operation_of(document: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    """What the document says of a request; a path without parameters goes first."""
+    for template in sorted(document["paths"], key=lambda text: text.count("{")):
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path):
+            found: dict[str, Any] | None = document["paths"][template].get(method.lower())
+            if found is not None:
+                return found
+    raise AssertionError(f"{method} {path} is not in the document")
+
+
+def check(document: dict[str, Any], answer: TestResponse) -> None:
+    """Compare an answer with what the document says of it."""
+    operation = operation_of(document, answer.request.method, answer.request.path)
+    status = str(answer.status_code)
+    assert status in operation["responses"] or answer.status_code >= 400, (answer.request, status)
+    described = operation["responses"].get(status) or operation["responses"][EVERY_ERROR]
+    assert set(described.get("headers", {})) >= DESCRIBED_HEADERS & set(answer.headers.keys()), answer.request
+    if not answer.data:
+        assert "content" not in described, answer.request
+        return
+    schema = described["content"][answer.mimetype]["schema"]
+    if answer.is_json:
+        jsonschema_rs.validate({**schema, "components": document["components"]}, answer.json)
+
+
+def of_accounts(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    sent = {"email": "nora@example.org", "password": PASSWORD}
+    yield owner.client.post("/api/auth/register", json=sent)
+    yield owner.client.post("/api/auth/login", json=sent)
+    yield owner.client.post("/api/auth/login", json={**sent, "password": "wrong"})
+    yield owner.client.post("/api/auth/refresh", headers={"Authorization": f"Bearer {owner.refresh_token}"})
+    yield owner.get("/api/auth/me")
+    yield owner.get("/api/auth/me", headers={"If-None-Match": '"v1"'})
+    yield owner.patch("/api/auth/me", {"full_name": 1})
+    yield owner.patch("/api/auth/me", {"avatar_url": "https://a.example/o.png"})
+    yield owner.post("/api/auth/logout")
+    yield owner.get("/api/auth/me")
+
+
+def of_schedules(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    every = {"action": "reminder", "params": {"message": "Tea"}, "every": "PT1M", "retry": {"delay": "PT5S"}}
+    path = f"/api/schedules/{make(owner, every=60)['id']}"
+    yield owner.post("/api/schedules", every)
+    yield owner.post("/api/schedules", {**every, "cron": "* * * * *"})
+    yield owner.get("/api/schedules?per_page=1")
+    shown = owner.get(path)
+    yield shown
+    yield owner.get(path, headers={"If-None-Match": shown.headers["ETag"]})
+    yield owner.get("/api/actions")
+    yield owner.post("/api/schedules/preview", {"every": 60})
+    yield owner.get(f"{path}/preview")
+    run = owner.post(f"{path}/run")
+    yield run
+    tick(app)
+    yield owner.get("/api/runs")
+    yield owner.get(f"{path}/runs")
+    yield owner.get(f"/api/runs/{run.json['id']}")
+    yield owner.get(f"/api/runs/{run.json['id']}/log")
+    yield from (owner.post(f"{path}/{verb}") for verb in ("pause", "resume", "cancel", "resume"))
+    yield owner.delete(path)
+    yield owner.get(path)
+
+
+def of_notifications(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    with app.app_context():
+        with transaction():
+            remind(user_id=owner.id, title="Tea", message="At four.", to=None, key="k")
+        link = urlsplit(unsubscribe_url(user_id=owner.id, address=owner.email, kind="reminder")).path
+    listed = owner.get("/api/notifications")
+    yield listed
+    yield owner.put(f"/api/notifications/{listed.json['items'][0]['id']}/read")
+    yield owner.get("/api/notifications/unread-count")
+    yield owner.put("/api/notifications/read-all")
+    yield owner.client.get(link)
+    yield owner.client.post(link)
+    yield owner.client.get("/api/notifications/unsubscribe/nonsense")
+
+
+def of_health(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    yield owner.client.get("/health")
+    yield owner.client.get("/api/health")
+    yield owner.client.get("/api/health/ready")
+
+
+@pytest.mark.parametrize("family", [of_accounts, of_schedules, of_notifications, of_health])
+def test_every_answer_is_as_described(
+    app: Flask, owner: Person, document: dict[str, Any], family: Any
+) -> None:
+    for answer in family(owner, app):
+        check(document, answer)
+
+
+def test_times_durations_and_addresses_have_types(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    request = schemas["NewSchedule"]["properties"]
+    assert request["starts_at"] == {"type": "string", "format": "date-time"}
+    assert [kind["type"] for kind in request["every"]["anyOf"]] == ["number", "string"]
+    assert request["every"]["anyOf"][0]["minimum"] == 1
+    assert schemas["FireTime"]["properties"]["local"]["format"] == "date-time"
+    assert schemas["Problem"]["properties"]["type"]["format"] == "uri"
+
+
+@pytest.mark.parametrize(
+    ("schema", "names"),
+    [
+        ("NewSchedule", ["run_at", "cron", "every"]),
+        ("Preview", ["run_at", "cron", "every"]),
+        ("Login", ["email", "username"]),
+    ],
+)
+def test_it_says_where_exactly_one_field_is_sent(
+    document: dict[str, Any], schema: str, names: list[str]
+) -> None:
+    assert document["components"]["schemas"][schema]["oneOf"] == [{"required": [name]} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "headers"),
+    [
+        ("get /api/schedules/{schedule_id}", "200", {"ETag"}),
+        ("get /api/schedules/{schedule_id}", "304", {"ETag"}),
+        ("post /api/schedules", "201", {"ETag", "Location"}),
+        ("get /api/schedules", "200", {"Link"}),
+    ],
+)
+def test_it_describes_headers(
+    document: dict[str, Any], operation: str, status: str, headers: set[str]
+) -> None:
+    method, _, path = operation.partition(" ")
+    assert document["paths"][path][method]["responses"][status]["headers"].keys() == headers
