@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import context
 from flask import current_app
 
+from taskapi.core.cli import fail_with_one_line
 from taskapi.core.columns import UtcDateTime
 from taskapi.core.db import Base, db
 from taskapi.core.engine import wait_for_database
@@ -21,7 +22,7 @@ def render_item(kind, item, _autogen_context):
 
 
 def run_migrations() -> None:
-    wait_for_database(db.engine, timeout=runtime_settings().db_connect_timeout)
+    fail_with_one_line(wait_for_database)(db.engine, timeout=runtime_settings().db_connect_timeout)
     options = current_app.extensions["migrate"].configure_args
     with db.engine.connect().execution_options(taskapi_writes=True) as connection:
         if connection.dialect.name == "postgresql":

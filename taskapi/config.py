@@ -59,7 +59,7 @@ class Settings:
     app_name: str = "taskapi"
     web_concurrency: int = 2
     db_pool_size: int = 5
-    db_max_overflow: int = 10
+    db_max_overflow: int = 15
     db_connect_timeout: int = 30
     access_token_minutes: int = 15
     refresh_token_days: int = 30
@@ -104,14 +104,10 @@ class Environment:
             raise ConfigError(f"{name}_FILE: cannot read {path}: {error}") from error
 
     def boolean(self, name: str, default: bool) -> bool:
-        value = self.text(name)
-        if value is None:
-            return default
-        if value.lower() in TRUE_WORDS:
-            return True
-        if value.lower() in FALSE_WORDS:
-            return False
-        raise ConfigError(f"{name} must be true or false, not {value!r}")
+        value = self.text(name) or str(default)
+        if value.lower() not in TRUE_WORDS | FALSE_WORDS:
+            raise ConfigError(f"{name} must be true or false, not {value!r}")
+        return value.lower() in TRUE_WORDS
 
     def integer(self, name: str, default: int, *, minimum: int = 0, maximum: int = 2**31) -> int:
         value = self.text(name)
@@ -137,9 +133,8 @@ class Environment:
         if value is None:
             return None
         if not _is_url(value, schemes):
-            raise ConfigError(
-                f"{name} is not a URL that starts with {' or '.join(f'{s}://' for s in schemes)}"
-            )
+            starts = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ConfigError(f"{name} is not a URL that starts with {starts}")
         return value
 
 
@@ -183,7 +178,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         app_name=_single_line("APP_NAME", env.text("APP_NAME") or "taskapi"),
         web_concurrency=env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=256),
         db_pool_size=env.integer("DB_POOL_SIZE", 5, minimum=1, maximum=1000),
-        db_max_overflow=env.integer("DB_MAX_OVERFLOW", 10, maximum=1000),
+        db_max_overflow=env.integer("DB_MAX_OVERFLOW", 15, maximum=1000),
         db_connect_timeout=env.integer("DB_CONNECT_TIMEOUT", 30, maximum=3600),
         access_token_minutes=env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", 15, minimum=1, maximum=1440),
         refresh_token_days=env.integer("REFRESH_TOKEN_EXPIRE_DAYS", 30, minimum=1, maximum=3650),
@@ -248,7 +243,12 @@ def _database_url(env: Environment, data_dir: Path) -> str:
     if url is None:
         return _database_url_from_parts(env) or f"sqlite:///{quote(str(data_dir / 'taskapi.db'))}"
     scheme, _, address = url.partition("://")
-    return url if scheme == "sqlite" else f"postgresql+psycopg://{address}"
+    if scheme != "sqlite":
+        return f"postgresql+psycopg://{address}"
+    if address in ("", "/") or address.startswith(("//", "/:memory:", "/file:", "/?")):
+        return url
+    # Once and for all: those who read it would each begin at another directory.
+    return f"sqlite:///{quote(os.getcwd())}{address}"
 
 
 def _database_url_from_parts(env: Environment) -> str | None:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -190,7 +190,7 @@ SECRETS = {
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_may_lie_in_a_file(tmp_path: Path, name: str) -> None:
-    value = "redis://localhost:6379/0" if name == "REDIS_URL" else "sqlite:///x.db"
+    value = "redis://localhost:6379/0" if name == "REDIS_URL" else "sqlite:////x.db"
     (tmp_path / "secret").write_text(f"{value}\n")
     values = {"DATA_DIR": str(tmp_path), f"{name}_FILE": str(tmp_path / "secret")}
     assert SECRETS[name](load_settings(values)) == value
@@ -294,7 +294,26 @@ def test_a_database_on_an_ipv6_address_needs_no_password(load: Any) -> None:
 
 
 def test_the_url_of_the_database_wins_over_its_parts(load: Any) -> None:
-    assert load(DATABASE_URL="sqlite:///x.db", DB_HOST="db").database_url == "sqlite:///x.db"
+    assert load(DATABASE_URL="sqlite:////x.db", DB_HOST="db").database_url == "sqlite:////x.db"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("sqlite:///foo.db", "sqlite:///{here}/foo.db"),
+        ("sqlite:///./a%20b.db?timeout=3", "sqlite:///{here}/./a%20b.db?timeout=3"),
+        ("sqlite:////tmp/foo.db", "sqlite:////tmp/foo.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+    ],
+)
+def test_a_relative_database_file_is_looked_for_in_the_working_directory(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, found: str
+) -> None:
+    here = tmp_path / "my place"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert load(DATABASE_URL=given).database_url == found.format(here=quote(str(here)))
 
 
 def test_the_default_database_may_lie_in_a_directory_with_an_odd_name(tmp_path: Path) -> None:

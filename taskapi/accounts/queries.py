@@ -59,5 +59,11 @@ def list_users(*, role: str | None = None) -> list[User]:
     return list(session().scalars(statement))
 
 
+def lock_user(user_id: UUID) -> User | None:
+    """The user as they are now, locked until the transaction ends so that changes queue up."""
+    statement = sa.select(User).where(User.id == user_id).with_for_update()
+    return session().scalar(statement.execution_options(populate_existing=True))
+
+
 def username_exists(key: str) -> bool:
     return session().scalar(sa.select(sa.exists().where(User.username_key == key))) is True

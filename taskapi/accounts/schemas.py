@@ -6,11 +6,14 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from taskapi.accounts.passwords import MAX_LENGTH
+from taskapi.core.mail_kinds import MAIL_KINDS
 from taskapi.core.schemas import Schema, Text, Time, TimeZone
 
 
 class UserSchema(Schema):
     """A user, as they see themselves and as admins see them; never a password or hash."""
+
+    tagged = True
 
     id = fields.UUID(required=True)
     email = fields.Email(required=True)
@@ -24,14 +27,15 @@ class UserSchema(Schema):
     created_at = Time(required=True)
 
 
+EmailPreferencesSchema = Schema.from_dict(
+    {kind: fields.Boolean(truthy={True}, falsy={False}) for kind in MAIL_KINDS}, name="EmailPreferences"
+)
+
+
 class NotificationPreferencesSchema(Schema):
     """Which messages come by e-mail; what is not named is sent."""
 
-    email = fields.Dict(
-        keys=fields.String(validate=validate.Regexp(r"[a-z_]{1,40}\Z")),
-        values=fields.Boolean(truthy={True}, falsy={False}),
-        validate=validate.Length(max=50),
-    )
+    email = fields.Nested(EmailPreferencesSchema)
 
 
 class ProfileSchema(UserSchema):
@@ -62,6 +66,8 @@ class RegistrationSchema(Schema):
 
 class LoginSchema(Schema):
     """A name (e-mail address or username, in either field) and the password."""
+
+    exactly_one_of = ("email", "username")
 
     email = fields.String(validate=validate.Length(max=254))
     username = fields.String(validate=validate.Length(max=254))

@@ -17,8 +17,10 @@ from taskapi.core.access import Actor
 from taskapi.core.db import savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
+from taskapi.core.schemas import has_control_characters
 
 EMAIL = re.compile(r"[^@\s,;<>()\"\\:]{1,64}@[^@\s,;<>()\"\\:]{1,190}")
+MAX_FULL_NAME = 200
 NAME_ATTEMPTS = 10
 USERNAME = re.compile(r"\w(?:[\w.-]{0,48}\w)?")
 
@@ -65,6 +67,7 @@ def create_user(
         EmailTaken, UsernameTaken, ValidationFailed
     """
     check_email(email)
+    check_full_name(full_name)
     if username is not None and not USERNAME.fullmatch(username):
         raise ValidationFailed({"username": ["Use 1 to 50 letters, digits, dots, dashes and underscores."]})
     user = User(
@@ -106,7 +109,9 @@ def _insert(user: User, username: str) -> None:
         # The unique index decides, not a look before: two people may ask at the same moment.
         if "email_key" in str(error.orig):
             raise EmailTaken("An account with this e-mail address exists.") from error
-        raise UsernameTaken("This username is taken.") from error
+        if "username_key" in str(error.orig):
+            raise UsernameTaken("This username is taken.") from error
+        raise
 
 
 def check_email(email: str) -> None:
@@ -120,6 +125,20 @@ def check_email(email: str) -> None:
         raise ValidationFailed({"email": ["Not a valid e-mail address."]})
     if domain.startswith((".", "-")) or domain.endswith((".", "-")):
         raise ValidationFailed({"email": ["Not a valid e-mail address."]})
+
+
+def check_full_name(name: str | None) -> None:
+    """Refuse what does not fit, or is not one line of text.
+
+    Raises:
+        ValidationFailed
+    """
+    if name is None:
+        return
+    if len(name) > MAX_FULL_NAME:
+        raise ValidationFailed({"full_name": [f"Use {MAX_FULL_NAME} characters at most."]})
+    if has_control_characters(name):
+        raise ValidationFailed({"full_name": ["Control characters are not allowed here."]})
 
 
 def _free_username(email: str) -> str:
@@ -155,8 +174,15 @@ def list_users(*, role: str | None = None) -> list[User]:
 
 
 def update_profile(*, actor: Actor, changes: dict[str, Any]) -> User:
-    """Change the fields of one's own profile that are given."""
-    user = get_user(user_id=actor.user_id)
+    """Change the fields of one's own profile that are given.
+
+    Raises:
+        UserNotFound, ValidationFailed
+    """
+    check_full_name(changes.get("full_name"))
+    user = queries.lock_user(actor.user_id)
+    if user is None:
+        raise UserNotFound
     before = public_state(user)
     for name, value in changes.items():
         setattr(user, name, value)
@@ -178,7 +204,9 @@ def set_role(*, login: str, role: str, actor: Actor | None = None) -> User:
     Raises:
         UserNotFound
     """
-    user = get_user_by_login(login=login)
+    user = queries.lock_user(get_user_by_login(login=login).id)
+    if user is None:
+        raise UserNotFound(f"There is no user {login!r}.")
     before, user.role = user.role, role
     session().flush()
     record_event(
@@ -206,7 +234,7 @@ def mail_preference(*, user_id: UUID, kind: str) -> tuple[User | None, bool]:
 
 def switch_mail_off(*, user_id: UUID, kind: str) -> None:
     """Stop e-mail of this kind to the user; asking twice changes nothing more."""
-    user = session().get(User, user_id)
+    user = queries.lock_user(user_id)
     if user is None:
         return
     preferences = dict(user.notification_preferences)

@@ -1,25 +1,15 @@
 """Facts about operating system processes that several rooms need."""
 
-import ctypes
 import os
 import signal
 import socket
-import sys
 
-PR_SET_PDEATHSIG = 1
+from taskapi.core.processes import tie_to
 
 
-def die_with_parent(parent_pid: int, death_signal: signal.Signals = signal.SIGKILL) -> None:
-    """Let the kernel end this process when its parent ends, even by kill -9 (Linux; elsewhere nothing).
-
-    Call it in the child. The setting belongs to the parent's *thread* that made the fork.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-    if os.getppid() != parent_pid:
-        # The parent died before the request was made, so the kernel will not tell.
-        os.kill(os.getpid(), death_signal)
+def die_with_parent(parent_pid: int) -> None:
+    """Let the kernel kill this forked child when its parent ends."""
+    tie_to(parent_pid, signal.SIGKILL)()
 
 
 def process_name(kind: str) -> str:

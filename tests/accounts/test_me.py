@@ -1,8 +1,11 @@
 """GET, PUT and PATCH /api/auth/me"""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.accounts.helpers import body, code
@@ -59,9 +62,9 @@ def test_an_unchanged_account_need_not_be_sent_again(owner: Person) -> None:
 
 
 def test_preferences_are_replaced_whole(owner: Person) -> None:
-    owner.patch(ME, {"notification_preferences": {"email": {"reminder": False, "mention": True}}})
-    owner.patch(ME, {"notification_preferences": {"email": {"mention": False}}})
-    assert body(owner.get(ME))["notification_preferences"] == {"email": {"mention": False}}
+    owner.patch(ME, {"notification_preferences": {"email": {"reminder": False, "run_failed": True}}})
+    owner.patch(ME, {"notification_preferences": {"email": {"run_failed": False}}})
+    assert body(owner.get(ME))["notification_preferences"] == {"email": {"run_failed": False}}
 
 
 @pytest.mark.parametrize(
@@ -77,11 +80,11 @@ def test_preferences_are_replaced_whole(owner: Person) -> None:
         ({"notification_preferences": {"sms": {}}}, "notification_preferences.sms"),
         (
             {"notification_preferences": {"email": {"reminder": "yes"}}},
-            "notification_preferences.email.reminder.value",
+            "notification_preferences.email.reminder",
         ),
         (
             {"notification_preferences": {"email": {"Not a kind": True}}},
-            "notification_preferences.email.Not a kind.key",
+            "notification_preferences.email.Not a kind",
         ),
         ({"email": "other@example.org"}, "email"),
         ({"username": "other"}, "username"),
@@ -101,3 +104,24 @@ def test_what_may_not_be_changed_so_is_refused(owner: Person, sent: dict[str, An
 def test_a_change_is_nobody_elses(owner: Person, teammate: Person) -> None:
     owner.patch(ME, {"full_name": "Olivia"})
     assert body(teammate.get(ME))["full_name"] is None
+
+
+def test_changes_at_the_same_moment_queue_up(app: Flask, owner: Person) -> None:
+    def change(number: int) -> list[int]:
+        person = replace(owner, client=app.test_client())
+        return [person.patch(ME, {"full_name": f"O {number} {turn}"}).status_code for turn in range(10)]
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = [*threads.map(change, range(4))]
+    assert answers == [[200] * 10] * 4
+    assert body(owner.get(ME))["version"] == 41
+
+
+def test_a_kind_of_e_mail_that_is_unknown_is_refused_with_the_one_that_was_meant(owner: Person) -> None:
+    answer = owner.patch(
+        ME, {"notification_preferences": {"email": {"remindr": False, "nonsense_kind": True}}}
+    )
+    assert body(answer)["errors"] == {
+        "notification_preferences.email.remindr": ["Unknown field. Did you mean 'reminder'?"],
+        "notification_preferences.email.nonsense_kind": ["Unknown field."],
+    }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import IntegrityError
 
 from taskapi.accounts.service import create_user
 from taskapi.core.db import db, transaction
@@ -166,3 +167,8 @@ def test_nothing_is_left_of_a_refused_registration(client: FlaskClient, owner: P
     register(client, "olivia@example.org", username="other")
     with app.app_context():
         assert db.session.execute(db.text("SELECT count(*) FROM users")).scalar_one() == 1
+
+
+def test_a_fault_that_is_no_taken_name_is_not_called_one(context: Flask) -> None:
+    with pytest.raises(IntegrityError, match="role"), transaction():
+        create_user(email="x@example.org", username="x", password_hash=PASSWORD_HASH, role="boss")

@@ -47,6 +47,8 @@ def test_it_asks_again_when_the_two_differ(flask: Run, client: FlaskClient) -> N
         ("olivia@example.org", "Error: An account with this e-mail address exists."),
         ("new@example.org --username olivia", "Error: This username is taken."),
         ("nonsense", "Error: email: Not a valid e-mail address."),
+        (f"new@example.org --full-name {'x' * 201}", "Error: full_name: Use 200 characters at most."),
+        ("new@example.org --full-name a\x07b", "Error: full_name: Control characters are not allowed here."),
         ("new@example.org --username a/b", "Error: username: Use 1 to 50 letters, digits,"),
     ],
 )
