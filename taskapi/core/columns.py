@@ -40,6 +40,12 @@ ShortText = Annotated[str, mapped_column(sa.String(200))]
 JsonObject = Annotated[dict[str, Any], mapped_column(Json)]
 
 
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
+    """An index of the rows that fit a condition, on both databases."""
+    condition = sa.text(where)
+    return sa.Index(name, *columns, unique=unique, postgresql_where=condition, sqlite_where=condition)
+
+
 class HasId:
     """A UUIDv7 key made by the application, so that it is known before the insert."""
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core import clock
 from taskapi.core.access import Actor
-from taskapi.core.columns import HasId, Json, UtcDateTime
+from taskapi.core.columns import HasId, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base, in_transaction, on_commit, once_on_commit, session
 
 log = structlog.get_logger(__name__)
@@ -40,9 +40,7 @@ class Event(HasId, Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
     __table_args__ = (
-        sa.Index(
-            "ix_events_unplaced", "id", postgresql_where=position.is_(None), sqlite_where=position.is_(None)
-        ),
+        partial_index("ix_events_unplaced", "id", where="position IS NULL"),
         sa.Index("ix_events_subject", "subject_type", "subject_id", "position"),
     )
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core import clock
-from taskapi.core.columns import HasId, UtcDateTime
+from taskapi.core.columns import HasId, UtcDateTime, partial_index
 from taskapi.core.db import Base
 
 
@@ -27,12 +27,7 @@ class Notification(HasId, Base):
 
     __table_args__ = (
         sa.Index("ix_notifications_user", "user_id", "created_at", "id"),
-        sa.Index(
-            "ix_notifications_unread",
-            "user_id",
-            postgresql_where=sa.text("NOT is_read"),
-            sqlite_where=sa.text("NOT is_read"),
-        ),
+        partial_index("ix_notifications_unread", "user_id", where="NOT is_read"),
     )
 
 
@@ -59,12 +54,7 @@ class Email(HasId, Base):
 
     __table_args__ = (
         sa.CheckConstraint("status IN ('pending', 'sending', 'sent', 'failed')", name="status"),
-        sa.Index(
-            "ix_emails_open",
-            "next_attempt_at",
-            postgresql_where=sa.text("status IN ('pending', 'sending')"),
-            sqlite_where=sa.text("status IN ('pending', 'sending')"),
-        ),
+        partial_index("ix_emails_open", "next_attempt_at", where="status IN ('pending', 'sending')"),
     )
 
 

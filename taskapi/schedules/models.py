@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core import clock
-from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime
+from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base
 from taskapi.schedules.triggers import Trigger
 
@@ -73,18 +73,8 @@ class Schedule(HasId, HasTimestamps, Base):
         ),
         sa.Index("ix_schedules_owner", "owner_id", "created_at", "id"),
         # What the dispatcher looks at: only schedules that can become due.
-        sa.Index(
-            "ix_schedules_due",
-            "next_run_at",
-            postgresql_where=sa.text("status = 'active'"),
-            sqlite_where=sa.text("status = 'active'"),
-        ),
-        sa.Index(
-            "ix_schedules_unsettled",
-            "unsettled_from",
-            postgresql_where=sa.text("unsettled_from IS NOT NULL"),
-            sqlite_where=sa.text("unsettled_from IS NOT NULL"),
-        ),
+        partial_index("ix_schedules_due", "next_run_at", where="status = 'active'"),
+        partial_index("ix_schedules_unsettled", "unsettled_from", where="unsettled_from IS NOT NULL"),
     )
 
     @property
@@ -170,35 +160,15 @@ class Run(HasId, Base):
             "status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'skipped')", name="status"
         ),
         # The ledger's promise: one run per due time, whoever inserts it first.
-        sa.Index(
-            "uq_runs_due_time",
-            "schedule_id",
-            "scheduled_for",
-            unique=True,
-            postgresql_where=sa.text("trigger <> 'manual'"),
-            sqlite_where=sa.text("trigger <> 'manual'"),
+        partial_index(
+            "uq_runs_due_time", "schedule_id", "scheduled_for", unique=True, where="trigger <> 'manual'"
         ),
         # What overlap and completion look at: a history may be long, few runs are open.
-        sa.Index(
-            "ix_runs_open",
-            "schedule_id",
-            postgresql_where=sa.text("status = 'pending' OR status = 'running'"),
-            sqlite_where=sa.text("status = 'pending' OR status = 'running'"),
-        ),
+        partial_index("ix_runs_open", "schedule_id", where="status = 'pending' OR status = 'running'"),
         sa.Index("ix_runs_schedule", "schedule_id", "created_at", "id"),
         sa.Index("ix_runs_owner", "owner_id", "created_at", "id"),
-        sa.Index(
-            "ix_runs_pending",
-            "queued_at",
-            postgresql_where=sa.text("status = 'pending'"),
-            sqlite_where=sa.text("status = 'pending'"),
-        ),
-        sa.Index(
-            "ix_runs_leases",
-            "lease_until",
-            postgresql_where=sa.text("status = 'running'"),
-            sqlite_where=sa.text("status = 'running'"),
-        ),
+        partial_index("ix_runs_pending", "queued_at", where="status = 'pending'"),
+        partial_index("ix_runs_leases", "lease_until", where="status = 'running'"),
     )
 
     @property
