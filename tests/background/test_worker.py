@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 from rq import Worker
 from rq.job import JobStatus
+from rq.worker import WorkerStatus
 
 from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonJob, JsonQueue
@@ -87,9 +88,14 @@ def test_sigterm_lets_the_job_in_progress_finish(redis: Redis, environment: dict
     assert later.get_status() == JobStatus.QUEUED
 
 
+def is_idle(redis: Redis) -> bool:
+    """Whether a worker waits for jobs: it registers before it listens to signals."""
+    return any(worker.get_state() == WorkerStatus.IDLE for worker in Worker.all(connection=redis))
+
+
 def test_an_idle_worker_stops_at_once(redis: Redis, environment: dict[str, str]) -> None:
     process = work(environment)
-    wait_for(lambda: Worker.count(connection=redis) == 1, seconds=20, what="registration")
+    wait_for(lambda: is_idle(redis), seconds=20, what="waiting for work")
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 0
