@@ -27,8 +27,9 @@ run: $(RUNTIME) ## Run everything on this machine; Ctrl-C stops it
 
 test: lint ## Run all checks and tests, with coverage
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not e2e" --cov --cov-branch --cov-fail-under=90
+	$(BIN)/pytest -n 2 --dist worksteal --maxschedchunk 1 -m "e2e and not quiet"
 	@# By themselves: they measure how late work starts, which a busy machine would spoil.
-	$(BIN)/pytest -m e2e
+	$(BIN)/pytest -m quiet
 
 lint: $(DEVELOPMENT) ## Check style and types
 	$(BIN)/ruff check .
