@@ -7,27 +7,30 @@ understood stops the start with one clear line (``ConfigError``).
 
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from dotenv import dotenv_values
+from taskapi.environment import (
+    PORT_RANGE,
+    ConfigError,
+    Environment,
+    Network,
+    Rate,
+    read_values,
+    single_line,
+)
 
-TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
-FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg")
 MIN_SECRET_LENGTH = 32
-PORT_RANGE = {"minimum": 1, "maximum": 65535}
+ORIGIN = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^/\s*@?#]+")
 # A Unix socket's path must fit into sockaddr_un (104 bytes on macOS, 108 on Linux).
 MAX_SOCKET_PATH = 100
-
-
-class ConfigError(ValueError):
-    """A setting is missing or wrong; the message is one line for the operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class Settings:
 
     environment: str
     secret_key: str
+    secret_key_fallbacks: tuple[str, ...] = ()
     data_dir: Path
     database_url: str
     redis_url: str
@@ -64,7 +68,14 @@ class Settings:
     access_token_minutes: int = 15
     refresh_token_days: int = 30
     password_min_length: int = 10
+    password_check_common: bool = True
     registration: bool = True
+    rate_limit_default: Rate | None = Rate(100, 60)
+    rate_limit_auth: Rate | None = Rate(10, 60)
+    rate_limit_account: Rate | None = Rate(10, 60)
+    cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     max_content_length: int = 1_048_576
     mail: MailSettings = MailSettings()
     log_level: str = "INFO"
@@ -77,87 +88,13 @@ class Settings:
         return self.database_url.startswith("sqlite")
 
 
-class Environment:
-    """Reads one kind of value at a time and names the setting in every complaint."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-
-    def text(self, name: str) -> str | None:
-        """The value without surrounding blanks; an empty value counts as unset."""
-        value = self._values.get(name, "").strip()
-        return value or None
-
-    def first(self, *names: str) -> str | None:
-        return next((value for name in names if (value := self.text(name))), None)
-
-    def secret(self, name: str) -> str | None:
-        """The value of NAME, or the content of the file that NAME_FILE points to."""
-        path = self.text(f"{name}_FILE")
-        if path is None:
-            return self.text(name)
-        if self.text(name):
-            raise ConfigError(f"{name} and {name}_FILE are both set: keep one")
-        try:
-            return Path(path).read_text(encoding="utf-8").strip() or None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{name}_FILE: cannot read {path}: {error}") from error
-
-    def boolean(self, name: str, default: bool) -> bool:
-        value = self.text(name) or str(default)
-        if value.lower() not in TRUE_WORDS | FALSE_WORDS:
-            raise ConfigError(f"{name} must be true or false, not {value!r}")
-        return value.lower() in TRUE_WORDS
-
-    def integer(self, name: str, default: int, *, minimum: int = 0, maximum: int = 2**31) -> int:
-        value = self.text(name)
-        if value is None:
-            return default
-        try:
-            number = int(value)
-        except ValueError:
-            raise ConfigError(f"{name} must be a whole number, not {value!r}") from None
-        if not minimum <= number <= maximum:
-            raise ConfigError(f"{name} must be between {minimum} and {maximum}, not {number}")
-        return number
-
-    def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
-        value = self.text(name) or default
-        for option in options:
-            if value.lower() == option.lower():
-                return option
-        raise ConfigError(f"{name} must be one of {', '.join(options)}, not {value!r}")
-
-    def url(self, name: str, schemes: tuple[str, ...]) -> str | None:
-        value = self.secret(name)
-        if value is None:
-            return None
-        if not _is_url(value, schemes):
-            starts = " or ".join(f"{scheme}://" for scheme in schemes)
-            raise ConfigError(f"{name} is not a URL that starts with {starts}")
-        return value
-
-
-def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        return False
-    if parts.scheme not in schemes or not value.startswith(f"{parts.scheme}://"):
-        return False
-    return port != 0 and (parts.hostname is not None or not parts.scheme.startswith("http"))
-
-
 def load_settings(values: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from ``values``, else from the process environment and ``.env``.
 
     Raises:
         ConfigError: a setting is missing, malformed or too weak for production.
     """
-    if values is None:
-        values = {**_dotenv(), **os.environ}
-    env = Environment(values)
+    env = Environment(read_values() if values is None else values)
     environment = env.choice("TASKAPI_ENV", "development", ("development", "production"))
     production = environment == "production"
     data_dir = Path(env.text("DATA_DIR") or "var").absolute()
@@ -168,6 +105,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         environment=environment,
         secret_key=_secret_key(env, data_dir, production=production),
+        secret_key_fallbacks=_fallback_keys(env, production=production),
         data_dir=data_dir,
         database_url=_database_url(env, data_dir),
         redis_url=redis_url or embedded_redis_url(data_dir),
@@ -175,7 +113,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         host=host,
         port=port,
         public_url=(env.url("PUBLIC_URL", ("http", "https")) or f"http://127.0.0.1:{port}").rstrip("/"),
-        app_name=_single_line("APP_NAME", env.text("APP_NAME") or "taskapi"),
+        app_name=single_line("APP_NAME", env.text("APP_NAME") or "taskapi"),
         web_concurrency=env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=256),
         db_pool_size=env.integer("DB_POOL_SIZE", 5, minimum=1, maximum=1000),
         db_max_overflow=env.integer("DB_MAX_OVERFLOW", 15, maximum=1000),
@@ -183,20 +121,20 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         access_token_minutes=env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", 15, minimum=1, maximum=1440),
         refresh_token_days=env.integer("REFRESH_TOKEN_EXPIRE_DAYS", 30, minimum=1, maximum=3650),
         password_min_length=env.integer("PASSWORD_MIN_LENGTH", 10, minimum=8, maximum=128),
+        password_check_common=env.boolean("PASSWORD_CHECK_COMMON", True),
         registration=env.boolean("REGISTRATION", True),
+        rate_limit_default=env.rate("RATE_LIMIT_DEFAULT", "100/minute"),
+        rate_limit_auth=env.rate("RATE_LIMIT_AUTH", "10/minute"),
+        rate_limit_account=env.rate("RATE_LIMIT_ACCOUNT", "10/minute"),
+        cors_origins=_origins(env),
+        allowed_hosts=env.words("ALLOWED_HOSTS"),
+        trusted_proxies=env.networks("TRUSTED_PROXIES"),
         mail=_mail(env),
         log_level=env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         log_format=env.choice("LOG_FORMAT", "json" if production else "console", ("json", "console")),
         log_file=Path(log_file).absolute() if log_file else None,
         log_sql=env.boolean("LOG_SQL", False),
     )
-
-
-def _dotenv() -> dict[str, str]:
-    try:
-        return {key: value or "" for key, value in dotenv_values(".env").items()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f".env cannot be read: {error}") from error
 
 
 def embedded_redis_url(data_dir: Path) -> str:
@@ -214,9 +152,31 @@ def _secret_key(env: Environment, data_dir: Path, *, production: bool) -> str:
         if production:
             raise ConfigError("SECRET_KEY is missing: production needs a random one of 32 characters or more")
         return _development_secret(data_dir)
-    if production and (len(key) < MIN_SECRET_LENGTH or len(set(key)) < 8):
-        raise ConfigError("SECRET_KEY is too weak: production needs a random one of 32 characters or more")
+    if production:
+        _refuse_weak("SECRET_KEY", key)
     return key
+
+
+def _refuse_weak(name: str, key: str) -> None:
+    if len(key) < MIN_SECRET_LENGTH or len(set(key)) < 8:
+        raise ConfigError(f"{name} is too weak: production needs a random one of 32 characters or more")
+
+
+def _fallback_keys(env: Environment, *, production: bool) -> tuple[str, ...]:
+    """Former keys, newest first, separated by commas: what they signed is still accepted."""
+    keys = tuple(key.strip() for key in (env.secret("SECRET_KEY_FALLBACKS") or "").split(",") if key.strip())
+    for key in keys if production else ():
+        _refuse_weak("SECRET_KEY_FALLBACKS", key)
+    return keys
+
+
+def _origins(env: Environment) -> tuple[str, ...]:
+    """The sites whose pages may call this API from a browser, such as https://app.example.org."""
+    origins = env.words("CORS_ORIGINS")
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise ConfigError(f"CORS_ORIGINS must be like https://app.example.org, or *, not {origin!r}")
+    return tuple(origin.lower() for origin in origins)
 
 
 def _development_secret(data_dir: Path) -> str:
@@ -286,14 +246,8 @@ def _mail(env: Environment) -> MailSettings:
         username=env.first("MAIL_USERNAME", "SMTP_USER"),
         password=env.secret("MAIL_PASSWORD") or env.secret("SMTP_PASSWORD"),
         use_tls=env.boolean("MAIL_USE_TLS", False),
-        default_sender=_single_line(
+        default_sender=single_line(
             "MAIL_DEFAULT_SENDER", env.first("MAIL_DEFAULT_SENDER", "EMAIL_FROM") or "taskapi@localhost"
         ),
         sendgrid_api_key=env.secret("SENDGRID_API_KEY"),
     )
-
-
-def _single_line(name: str, value: str) -> str:
-    if any(not character.isprintable() for character in value):
-        raise ConfigError(f"{name} must be one line of printable text")
-    return value

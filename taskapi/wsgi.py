@@ -3,7 +3,7 @@
 import sys
 
 from taskapi.app import create_app
-from taskapi.config import ConfigError
+from taskapi.environment import ConfigError
 
 try:
     app = create_app()

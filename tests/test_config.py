@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -16,7 +17,8 @@ import sqlalchemy as sa
 from redis import ConnectionPool
 
 from taskapi import config
-from taskapi.config import ConfigError, MailSettings, Settings, load_settings
+from taskapi.config import MailSettings, Settings, load_settings
+from taskapi.environment import ConfigError, Rate
 
 REPOSITORY = Path(__file__).parents[1]
 SECRET = "k9#mQ2vX-7pL0sT4wZ8yB6nD3fG5hJ1c"
@@ -73,7 +75,25 @@ def test_without_settings_everything_has_its_default(empty_environment: Path) ->
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "1", "access_token_minutes", 1),
         ("REFRESH_TOKEN_EXPIRE_DAYS", "90", "refresh_token_days", 90),
         ("PASSWORD_MIN_LENGTH", "12", "password_min_length", 12),
+        ("PASSWORD_CHECK_COMMON", "no", "password_check_common", False),
         ("REGISTRATION", "off", "registration", False),
+        ("SECRET_KEY_FALLBACKS", "former, older", "secret_key_fallbacks", ("former", "older")),
+        ("RATE_LIMIT_DEFAULT", "5/second", "rate_limit_default", Rate(5, 1)),
+        ("RATE_LIMIT_AUTH", "OFF", "rate_limit_auth", None),
+        ("RATE_LIMIT_ACCOUNT", "20/hour", "rate_limit_account", Rate(20, 3600)),
+        ("CORS_ORIGINS", "https://App.example.org,*", "cors_origins", ("https://app.example.org", "*")),
+        (
+            "ALLOWED_HOSTS",
+            "a.example.org, b.example.org",
+            "allowed_hosts",
+            ("a.example.org", "b.example.org"),
+        ),
+        (
+            "TRUSTED_PROXIES",
+            "10.0.0.0/8,::1",
+            "trusted_proxies",
+            (ip_network("10.0.0.0/8"), ip_network("::1")),
+        ),
         ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("LOG_FORMAT", "JSON", "log_format", "json"),
         ("TASKAPI_ENV", "production", "log_format", "json"),
@@ -141,6 +161,14 @@ def test_mail_settings_have_two_spellings(load: Any, values: dict[str, str], mai
         ("WEB_CONCURRENCY", "2.5"),
         ("PASSWORD_MIN_LENGTH", "7"),
         ("REGISTRATION", "maybe"),
+        ("RATE_LIMIT_DEFAULT", "100"),
+        ("RATE_LIMIT_DEFAULT", "0/minute"),
+        ("RATE_LIMIT_AUTH", "10/fortnight"),
+        ("RATE_LIMIT_ACCOUNT", "-1/minute"),
+        ("CORS_ORIGINS", "app.example.org"),
+        ("CORS_ORIGINS", "https://app.example.org/path"),
+        ("TRUSTED_PROXIES", "proxy.local"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("MAIL_USE_TLS", "2"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
@@ -180,6 +208,7 @@ def test_a_refused_url_is_not_repeated_because_it_holds_a_password(load: Any) ->
 
 SECRETS = {
     "SECRET_KEY": lambda s: s.secret_key,
+    "SECRET_KEY_FALLBACKS": lambda s: s.secret_key_fallbacks[0],
     "DATABASE_URL": lambda s: s.database_url,
     "REDIS_URL": lambda s: s.redis_url,
     "MAIL_PASSWORD": lambda s: s.mail.password,
@@ -381,7 +410,7 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
 
 def _settings_read() -> set[str]:
     """The names that config.py hands to the readers of its ``Environment``."""
-    readers = {"text", "first", "secret", "boolean", "integer", "choice", "url"}
+    readers = {"text", "first", "secret", "boolean", "integer", "choice", "url", "words", "rate", "networks"}
     calls = [
         node
         for node in ast.walk(ast.parse(Path(config.__file__).read_text()))

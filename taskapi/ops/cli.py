@@ -4,7 +4,8 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from taskapi.config import ConfigError, Settings, load_settings
+from taskapi.config import Settings, load_settings
+from taskapi.environment import ConfigError
 
 
 @click.command("up")

@@ -10,7 +10,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
-from taskapi.config import ConfigError, load_settings
+from taskapi.config import load_settings
+from taskapi.environment import ConfigError
 
 # Threads of a worker: each serves one request at a time.
 THREADS = 16
