@@ -1,7 +1,17 @@
 """All models in one place, for migrations; rooms refer to each other's tables by name."""
 
-from taskapi.accounts.models import RefreshToken, SignInSession, User
+from taskapi.accounts.models import (
+    OneTimeToken,
+    PersonalToken,
+    RecoveryCode,
+    RefreshToken,
+    SecondFactor,
+    SignInFailures,
+    SignInSession,
+    User,
+)
 from taskapi.core.events import Event
+from taskapi.core.idempotency import IdempotencyKey
 from taskapi.events.models import FailedDelivery
 from taskapi.notifications.models import Email, MailSuppression, Notification
 from taskapi.ops.models import Heartbeat
@@ -12,12 +22,18 @@ ALL_MODELS = (
     Event,
     FailedDelivery,
     Heartbeat,
+    IdempotencyKey,
     MailSuppression,
     Notification,
+    OneTimeToken,
+    PersonalToken,
+    RecoveryCode,
     RefreshToken,
     Run,
     RunLogLine,
     Schedule,
+    SecondFactor,
+    SignInFailures,
     SignInSession,
     User,
 )
