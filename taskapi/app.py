@@ -1,10 +1,10 @@
 """The application factory: the one place that knows every room."""
 
 from flask import Flask
-from flask_jwt_extended import JWTManager
 from flask_migrate import Migrate
 
 from taskapi.accounts import sign_in
+from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
 from taskapi.background.connection import init_redis
 from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.from_mapping(_flask_config(settings))
     init_database(app, settings)
     Migrate(app, db, directory=str(MIGRATIONS_DIR), compare_type=True, render_as_batch=True)
-    JWTManager(app)
+    install_tokens(app)
     init_redis(app, settings)
     init_mail(app, settings)
     _register_api(app)
@@ -58,8 +58,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _flask_config(settings: Settings) -> dict[str, object]:
     return {
         "SECRET_KEY": settings.secret_key,
-        "JWT_SECRET_KEY": settings.secret_key,
-        "JWT_ALGORITHM": "HS256",
         "PUBLIC_URL": settings.public_url,
         "MAX_CONTENT_LENGTH": settings.max_content_length,
         "SQLALCHEMY_TRACK_MODIFICATIONS": False,

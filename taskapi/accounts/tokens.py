@@ -7,17 +7,46 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from flask_jwt_extended import create_access_token, decode_token
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from taskapi.accounts.errors import InvalidToken, TokenExpired
+from taskapi.core.signing import all_keys
 
 REFRESH_PREFIX = "tar_"
+# Who makes these tokens and for whom (RFC 7519, 4.1): another program's token is not ours,
+# although an operator may have given both the same key.
+PARTY = "taskapi"
+
+
+def install_tokens(app: Flask) -> None:
+    """Set up access tokens; each names its key, so that a former key still verifies its own."""
+    app.config |= {
+        "JWT_ALGORITHM": "HS256",
+        "JWT_SECRET_KEY": app.config["SECRET_KEY"],
+        "JWT_ENCODE_ISSUER": PARTY,
+        "JWT_DECODE_ISSUER": PARTY,
+        "JWT_ENCODE_AUDIENCE": PARTY,
+        "JWT_DECODE_AUDIENCE": PARTY,
+    }
+    JWTManager(app).decode_key_loader(_key_of)
+
+
+def _key_of(header: dict[str, Any], _claims: dict[str, Any]) -> str:
+    return next((key for key in all_keys() if _name_of(key) == header.get("kid")), all_keys()[0])
+
+
+def _name_of(key: str) -> str:
+    return hashlib.sha256(f"taskapi.kid:{key}".encode()).hexdigest()[:16]
 
 
 def new_access_token(*, user_id: UUID, session_id: UUID, lifetime: timedelta) -> str:
     token: str = create_access_token(
-        identity=str(user_id), additional_claims={"sid": str(session_id)}, expires_delta=lifetime
+        identity=str(user_id),
+        additional_claims={"sid": str(session_id)},
+        additional_headers={"kid": _name_of(all_keys()[0])},
+        expires_delta=lifetime,
     )
     return token
 

@@ -37,10 +37,14 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What an endpoint asks: an authenticated caller, and mostly a scope of their token."""
+    """What an endpoint asks: an authenticated caller, and mostly a scope of their token.
+
+    ``session`` asks for somebody who signed in: no personal access token will do.
+    """
 
     scope: Scope | None
     public: bool = False
+    session: bool = False
 
 
 PUBLIC = Access(None, public=True)
@@ -58,6 +62,13 @@ class MissingScope(Forbidden):
 
     code = "missing_scope"
     title = "Missing scope"
+
+
+class SessionRequired(Forbidden):
+    """A personal access token may not do this: sign in, and use the access token of the session."""
+
+    code = "session_required"
+    title = "Signing in is required"
 
 
 Authenticator = Callable[[str], Actor]
@@ -98,6 +109,8 @@ def check_access() -> None:
     structlog.contextvars.bind_contextvars(user=str(actor.user_id))
     if access is None:
         raise Forbidden("This endpoint has no access rule.")
+    if access.session and actor.session_id is None:
+        raise SessionRequired
     if access.scope == "admin" and actor.role != "admin":
         raise AdminOnly
     if access.scope is not None and access.scope not in actor.scopes:

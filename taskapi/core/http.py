@@ -130,6 +130,10 @@ class Blueprint(SmorestBlueprint):
         """An authenticated caller may call this; the token needs ``scope``, any token will do for None."""
         return lambda view: _declare(view, Access(scope))
 
+    def requires_session(self, view: View) -> View:
+        """Only somebody who signed in may call this, not a program with a personal access token."""
+        return _declare(view, Access(None, session=True))
+
     def response(
         self, status_code: int, schema: Any = None, *, location: str | None = None, **kwargs: Any
     ) -> Callable[[View], View]:

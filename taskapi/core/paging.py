@@ -13,7 +13,7 @@ from uuid import UUID
 
 import marshmallow as ma
 import sqlalchemy as sa
-from flask import current_app, g, request
+from flask import g, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from marshmallow import fields, validate
 from sqlalchemy.orm import Session
@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from taskapi.core.columns import UtcDateTime
 from taskapi.core.errors import InvalidCursor, ValidationFailed
 from taskapi.core.schemas import QueryNumber, Schema
+from taskapi.core.signing import serializer
 
 T = TypeVar("T")
 MAX_PER_PAGE = 100
@@ -145,7 +146,7 @@ def fetch_page(
 
 
 def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="taskapi.cursor")
+    return serializer("taskapi.cursor")
 
 
 def _scope() -> str:

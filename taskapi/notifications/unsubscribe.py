@@ -6,6 +6,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from taskapi.core.errors import NotFound
 from taskapi.core.runtime import runtime_settings
+from taskapi.core.signing import serializer
 
 SALT = "taskapi.unsubscribe"
 
@@ -53,4 +54,4 @@ def read_unsubscribe_token(token: str) -> tuple[UUID | None, str | None, str]:
 
 
 def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(runtime_settings().secret_key, salt=SALT)
+    return serializer(SALT)

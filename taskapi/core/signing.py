@@ -1,0 +1,66 @@
+"""What the installation signs, seals and derives with ``SECRET_KEY``.
+
+The current key does new work; what a key of ``SECRET_KEY_FALLBACKS`` signed or sealed is still
+read, so that keys can be changed without signing everybody out.
+"""
+
+import base64
+import hmac
+from collections.abc import Iterator
+from uuid import UUID
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from itsdangerous import URLSafeSerializer
+
+from taskapi.core.runtime import runtime_settings
+
+
+class SealBroken(ValueError):
+    """No key of this installation opens the text: it was altered, or its key is gone."""
+
+
+def all_keys() -> tuple[str, ...]:
+    """The current key, then former ones."""
+    settings = runtime_settings()
+    return (settings.secret_key, *settings.secret_key_fallbacks)
+
+
+def serializer(salt: str) -> URLSafeSerializer:
+    """Signs values into URL-safe text; ``salt`` keeps texts for different uses apart."""
+    return URLSafeSerializer(list(reversed(all_keys())), salt=salt)
+
+
+def derived_secrets(purpose: str, identifier: UUID) -> Iterator[str]:
+    """The secret that belongs to an id, by the current key and then by each former one.
+
+    HMAC-SHA256, 43 characters of base64url. Nothing has to be stored to know it again, and
+    who reads the database alone cannot make it.
+    """
+    message = f"{purpose}:{identifier}".encode()
+    for key in all_keys():
+        yield _base64(hmac.digest(key.encode(), message, "sha256")).rstrip("=")
+
+
+def seal(text: str, purpose: str) -> str:
+    """Encrypt a text that must be read again later (Fernet: AES-128-CBC and HMAC-SHA256)."""
+    return _fernet(purpose).encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str, purpose: str) -> str:
+    """
+    Raises:
+        SealBroken
+    """
+    try:
+        return _fernet(purpose).decrypt(sealed.encode()).decode()
+    except InvalidToken as error:
+        raise SealBroken("the text cannot be unsealed: was SECRET_KEY changed?") from error
+
+
+def _fernet(purpose: str) -> MultiFernet:
+    label = f"taskapi.seal.{purpose}".encode()
+    return MultiFernet([Fernet(_base64(hmac.digest(key.encode(), label, "sha256"))) for key in all_keys()])
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()

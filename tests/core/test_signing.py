@@ -1,0 +1,62 @@
+"""Signing, sealing and deriving, also while the key is being changed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from itsdangerous import BadSignature
+
+from taskapi.core.ids import new_id
+from taskapi.core.signing import SealBroken, derived_secrets, seal, serializer, unseal
+
+pytestmark = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
+
+
+@contextmanager
+def keys(app: Flask, key: str, *former: str) -> Iterator[None]:
+    """The installation with another current key, and former ones."""
+    settings = app.extensions["taskapi_settings"]
+    app.extensions["taskapi_settings"] = replace(settings, secret_key=key, secret_key_fallbacks=former)
+    yield
+    app.extensions["taskapi_settings"] = settings
+
+
+def test_what_a_former_key_signed_is_read_until_it_is_dropped(context: Flask) -> None:
+    with keys(context, "old"):
+        signed = serializer("use").dumps({"a": 1})
+    with keys(context, "new", "newer", "old"):
+        assert serializer("use").loads(signed) == {"a": 1}
+        again = serializer("use").dumps({"a": 1})
+    with keys(context, "new"):
+        assert serializer("use").loads(again) == {"a": 1}
+        with pytest.raises(BadSignature):
+            serializer("use").loads(signed)
+
+
+def test_a_signature_for_one_use_is_none_for_another(context: Flask) -> None:
+    with pytest.raises(BadSignature):
+        serializer("other").loads(serializer("use").dumps(1))
+
+
+def test_a_sealed_text_is_unreadable_without_the_key(context: Flask) -> None:
+    with keys(context, "old"):
+        sealed = seal("JBSWY3DPEHPK3PXP", "totp")
+    assert "JBSWY3DPEHPK3PXP" not in sealed
+    with keys(context, "new", "old"):
+        assert unseal(sealed, "totp") == "JBSWY3DPEHPK3PXP"
+        with pytest.raises(SealBroken):
+            unseal(sealed, "webhook")
+    with keys(context, "new"), pytest.raises(SealBroken):
+        unseal(sealed, "totp")
+
+
+def test_a_derived_secret_is_the_same_again_and_differs_by_id_and_purpose(context: Flask) -> None:
+    identifier = new_id()
+    (secret,) = derived_secrets("reset", identifier)
+    assert [secret] == list(derived_secrets("reset", identifier))
+    assert len({secret, *derived_secrets("verify", identifier), *derived_secrets("reset", new_id())}) == 3
+    with keys(context, "new", context.extensions["taskapi_settings"].secret_key):
+        current, former = derived_secrets("reset", identifier)
+        assert current != former == secret
