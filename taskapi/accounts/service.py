@@ -17,6 +17,7 @@ from taskapi.core.access import Actor
 from taskapi.core.db import savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.core.schemas import has_control_characters
 
 EMAIL = re.compile(r"[^@\s,;<>()\"\\:]{1,64}@[^@\s,;<>()\"\\:]{1,190}")
@@ -173,16 +174,17 @@ def list_users(*, role: str | None = None) -> list[User]:
     return queries.list_users(role=role)
 
 
-def update_profile(*, actor: Actor, changes: dict[str, Any]) -> User:
+def update_profile(*, actor: Actor, changes: dict[str, Any], condition: Precondition = ANY_VERSION) -> User:
     """Change the fields of one's own profile that are given.
 
     Raises:
-        UserNotFound, ValidationFailed
+        UserNotFound, ValidationFailed, PreconditionFailed
     """
     check_full_name(changes.get("full_name"))
     user = queries.lock_user(actor.user_id)
     if user is None:
         raise UserNotFound
+    condition.check(user.version)
     before = public_state(user)
     for name, value in changes.items():
         setattr(user, name, value)

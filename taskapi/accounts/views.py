@@ -16,6 +16,7 @@ from taskapi.accounts.sign_in import TokenPair
 from taskapi.core.access import bearer_token, current_actor
 from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
+from taskapi.core.preconditions import Precondition
 from taskapi.core.runtime import runtime_settings
 
 blp = Blueprint("accounts", __name__, url_prefix="/api/auth", description="Sign-in and accounts")
@@ -83,8 +84,9 @@ def show_profile() -> User:
 @blp.route("/me", methods=["PUT", "PATCH"])
 @blp.requires("write")
 @blp.arguments(ProfileChangeSchema)
+@blp.conditional
 @blp.response(200, ProfileSchema)
-def update_profile(changes: dict[str, Any]) -> User:
+def update_profile(changes: dict[str, Any], *, condition: Precondition) -> User:
     """Change one's own profile; fields left out stay as they are"""
     with transaction():
-        return service.update_profile(actor=current_actor(), changes=changes)
+        return service.update_profile(actor=current_actor(), changes=changes, condition=condition)

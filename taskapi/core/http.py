@@ -15,23 +15,23 @@ from uuid import UUID
 
 import marshmallow as ma
 import structlog
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Response, g, request
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
-from webargs.flaskparser import FlaskParser
-from webargs.multidictproxy import MultiDictProxy
-from werkzeug.datastructures import MultiDict
 from werkzeug.http import quote_etag
 
 from taskapi.core.access import PUBLIC, Access, Scope, check_access
 from taskapi.core.db import repeatable
-from taskapi.core.errors import MalformedJson, UnsupportedMediaType, ValidationFailed
+from taskapi.core.errors import ValidationFailed
+from taskapi.core.idempotency import idempotent
 from taskapi.core.ids import new_id
-from taskapi.core.json import OrjsonProvider, check_text, load_strict
+from taskapi.core.json import OrjsonProvider
 from taskapi.core.openapi import Plugin, describe_operation
-from taskapi.core.paging import Page, PageQuery, query_lists
+from taskapi.core.paging import Page
+from taskapi.core.parser import Parser
+from taskapi.core.preconditions import requested_precondition
 from taskapi.core.problems import ProblemSchema, register_error_handlers
-from taskapi.core.schemas import flatten_messages, unknown_field_message
+from taskapi.core.schemas import unknown_field_message
 
 log = structlog.get_logger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -45,47 +45,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, no-cache",
 }
-
-
-class Parser(FlaskParser):
-    """Reads bodies and queries strictly and reports every fault in one shape."""
-
-    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE, "form": ma.RAISE}
-
-    def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        if (
-            req.mimetype != "application/json"
-            or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8"
-        ):
-            raise UnsupportedMediaType("Send the body as application/json.")
-        if req.headers.get("Content-Encoding", "identity") != "identity":
-            raise UnsupportedMediaType("Send the body without a content coding.")
-        return load_strict(req.get_data())
-
-    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
-        values = query_lists() if isinstance(schema, PageQuery) else dict(req.args.lists())
-        for name, texts in values.items():
-            _check_query_value(
-                name, texts, repeatable_name=isinstance(schema.fields.get(name), ma.fields.List)
-            )
-        return MultiDictProxy(MultiDict(values), schema)
-
-    def handle_error(self, error: ma.ValidationError, req: Request, schema: ma.Schema, **kwargs: Any) -> Any:
-        by_location: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
-        flat: dict[str, list[str]] = {}
-        for messages in by_location.values():
-            flat |= flatten_messages(messages)
-        raise ValidationFailed(flat) from error
-
-
-def _check_query_value(name: str, texts: list[str], *, repeatable_name: bool) -> None:
-    if len(texts) > 1 and not repeatable_name:
-        raise ValidationFailed({name: ["Send it once."]})
-    try:
-        for text in (name, *texts):
-            check_text(text)
-    except MalformedJson as error:
-        raise ValidationFailed({name: [error.detail]}) from error
 
 
 class Blueprint(SmorestBlueprint):
@@ -104,6 +63,12 @@ class Blueprint(SmorestBlueprint):
         register = super().route(rule, parameters=parameters, tags=tags, **options)
 
         def decorator(view: View) -> View:
+            creates = not {201, 202}.isdisjoint(getattr(view, "_apidoc", {}).get("success_status_codes", ()))
+            # A credential that is shown once must not lie in a store of answers.
+            if options.get("methods") == ["POST"] and creates and not self.url_prefix.startswith("/api/auth"):
+                view = _note(view, idempotent=True)
+                register(repeatable(_without_undeclared_query(idempotent(view))))
+                return view
             register(repeatable(_without_undeclared_query(view)))
             return view
 
@@ -124,15 +89,24 @@ class Blueprint(SmorestBlueprint):
 
     def public(self, view: View) -> View:
         """Anyone may call this endpoint."""
-        return _declare(view, PUBLIC)
+        return _note(view, access=PUBLIC)
 
     def requires(self, scope: Scope | None) -> Callable[[View], View]:
         """An authenticated caller may call this; the token needs ``scope``, any token will do for None."""
-        return lambda view: _declare(view, Access(scope))
+        return lambda view: _note(view, access=Access(scope))
 
     def requires_session(self, view: View) -> View:
         """Only somebody who signed in may call this, not a program with a personal access token."""
-        return _declare(view, Access(None, session=True))
+        return _note(view, access=Access(None, session=True))
+
+    def conditional(self, view: View) -> View:
+        """Give the view ``condition``, what ``If-Match`` asks of the version that is changed."""
+
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, condition=requested_precondition(), **kwargs)
+
+        return _note(cast(View, wrapper), conditional=True)
 
     def response(
         self, status_code: int, schema: Any = None, *, location: str | None = None, **kwargs: Any
@@ -162,8 +136,9 @@ class Blueprint(SmorestBlueprint):
         return decorator
 
 
-def _declare(view: View, access: Access) -> View:
-    view._apidoc = {**getattr(view, "_apidoc", {}), "access": access}  # type: ignore[attr-defined]
+def _note(view: View, **facts: Any) -> View:
+    """Keep with the view what ``describe_operation`` and the access check read."""
+    view._apidoc = {**getattr(view, "_apidoc", {}), **facts}  # type: ignore[attr-defined]
     return view
 
 

@@ -4,15 +4,27 @@ The key's row is written in the transaction of the work, so both exist or neithe
 request with the key waits at its unique index until the first has ended.
 """
 
-from datetime import datetime
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any
 
 import sqlalchemy as sa
+from flask import Response, request
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core import clock
+from taskapi.core.access import current_actor
 from taskapi.core.columns import HasId, Json, UtcDateTime
-from taskapi.core.db import Base
+from taskapi.core.db import Base, insert_if_new, session, transaction
+from taskapi.core.errors import DomainError, ValidationFailed
+
+HEADER = "Idempotency-Key"
+KEPT = timedelta(hours=24)
+VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
+STORED_HEADERS = ("Content-Type", "ETag", "Location")
 
 
 class IdempotencyKey(HasId, Base):
@@ -28,3 +40,83 @@ class IdempotencyKey(HasId, Base):
     headers: Mapped[dict[str, Any] | None] = mapped_column(Json)
     body: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now, index=True)
+
+
+class IdempotencyKeyReused(DomainError):
+    """This key came before, within 24 hours, with another body: use a new key for new work."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "Idempotency key reused"
+
+
+def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Give a view that creates something the header's meaning; without the header nothing changes.
+
+    Only successes are kept: a refusal changed nothing, so the key may be tried again.
+    """
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Response:
+        if HEADER not in request.headers:
+            return view(*args, **kwargs)
+        scope, fingerprint = (
+            _scope(request.headers[HEADER]),
+            _digest(request.query_string, request.get_data()),
+        )
+        with transaction():
+            stored = _claim(scope, fingerprint)
+            if stored is not None:
+                return _replay(stored, fingerprint)
+            response = view(*args, **kwargs)
+            _store(scope, response)
+            return response
+
+    return wrapper
+
+
+def _scope(key: str) -> str:
+    if not VISIBLE_ASCII.fullmatch(key):
+        raise ValidationFailed({HEADER: ["Use 1 to 255 visible ASCII characters."]})
+    parts = (str(current_actor().user_id), request.method, request.path.rstrip("/"), key)
+    return _digest(*(part.encode() for part in parts))
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8) + part)
+    return digest.hexdigest()
+
+
+def _claim(scope: str, fingerprint: str) -> IdempotencyKey | None:
+    """Take the key, or give back what it answered before."""
+    too_old = IdempotencyKey.created_at <= clock.now() - KEPT
+    forget = sa.delete(IdempotencyKey).where(IdempotencyKey.scope == scope, too_old)
+    session().execute(forget.execution_options(synchronize_session=False))
+    if insert_if_new(IdempotencyKey, scope=scope, fingerprint=fingerprint, created_at=clock.now()):
+        return None
+    return session().execute(sa.select(IdempotencyKey).where(IdempotencyKey.scope == scope)).scalar_one()
+
+
+def _replay(stored: IdempotencyKey, fingerprint: str) -> Response:
+    if stored.fingerprint != fingerprint:
+        raise IdempotencyKeyReused("The key was used before with another body.")
+    headers = {**(stored.headers or {}), "Idempotent-Replayed": "true"}
+    return Response(stored.body, status=stored.status, headers=headers)
+
+
+def _store(scope: str, response: Response) -> None:
+    kept = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
+    session().execute(
+        sa.update(IdempotencyKey)
+        .where(IdempotencyKey.scope == scope)
+        .values(status=response.status_code, headers=kept, body=response.get_data())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def forget_old_keys() -> None:
+    """Remove keys whose day is over."""
+    old = sa.delete(IdempotencyKey).where(IdempotencyKey.created_at <= clock.now() - KEPT)
+    session().execute(old.execution_options(synchronize_session=False))

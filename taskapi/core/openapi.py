@@ -18,6 +18,20 @@ LOCATION = {"Location": {"description": "Where it is", "schema": {**TEXT, "forma
 LINK = {"Link": {"description": 'The pages around it: rel="next", rel="prev"', "schema": TEXT}}
 ETAG = {"ETag": {"description": "Send it back as If-None-Match", "schema": TEXT}}
 
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "An ETag: the change is made only if the resource still has this version",
+    "schema": TEXT,
+}
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Makes it safe to repeat the request: within 24 hours the same key and body give the first"
+    " answer again, with `Idempotent-Replayed: true`",
+    "schema": {**TEXT, "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
 
 class Converter(OpenAPIConverter):
     """Knows the house's own fields, and schemas of which one field must be chosen."""
@@ -69,6 +83,11 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
     responses["default"] = {"description": "Any other error", **PROBLEM}
     if 422 in responses:
         responses[422] = {"description": "Validation failed", **PROBLEM}
+    if doc_info.get("conditional"):
+        doc.setdefault("parameters", []).append(IF_MATCH)
+        responses[412] = {"description": "It has another version by now", **PROBLEM}
+    if doc_info.get("idempotent"):
+        doc.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     access: Access | None = doc_info.get("access")
     if access is not None and access != PUBLIC:
         responses[401] = {"description": "No, bad, expired or revoked token", **PROBLEM}

@@ -131,6 +131,8 @@ def _is_outage(error: DBAPIError) -> bool:
 
 
 def _from_lost_race(_error: StaleDataError) -> Response:
+    if "If-Match" in request.headers:
+        return problem_response(errors.PreconditionFailed("It was changed by somebody else meanwhile."))
     return problem_response(errors.Conflict("It was changed by somebody else meanwhile; try again."))
 
 

@@ -62,7 +62,8 @@ class Schedule(HasId, HasTimestamps, Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
 
-    __mapper_args__ = {"version_id_col": version}
+    # Only people's changes count: a due time that passes must not void somebody's edit.
+    __mapper_args__ = {"version_id_col": version, "version_id_generator": False}
     __table_args__ = (
         sa.CheckConstraint("status IN ('active', 'paused', 'completed', 'cancelled')", name="status"),
         sa.CheckConstraint(
@@ -97,10 +98,12 @@ class Schedule(HasId, HasTimestamps, Base):
 
     @property
     def entity_tag(self) -> str:
-        """Changes with the definition, the last run, and how many runs came to what."""
+        """Changes with the definition, the next due time, the last run, and how many runs came to what."""
         counts = ".".join(f"{status[:3]}{count}" for status, count in sorted(self.stats.items()))
+        due = f"{self.next_run_at.timestamp():.3f}" if self.next_run_at else "never"
         run = self.last_run
-        return f"v{self.version}.{counts}" + (f".{run.id.hex[-12:]}.{run.entity_tag}" if run else "")
+        state = f"v{self.version}.{self.status[:3]}.{due}.{counts}"
+        return state + (f".{run.id.hex[-12:]}.{run.entity_tag}" if run else "")
 
     @property
     def trigger(self) -> Trigger:

@@ -10,6 +10,7 @@ from taskapi.core.db import on_commit, read_database_clock, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest, page_of_list
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.schedules import claims, queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action
@@ -122,13 +123,13 @@ def get_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
     return schedule
 
 
-def pause_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
+def pause_schedule(*, actor: Actor, schedule_id: UUID, condition: Precondition = ANY_VERSION) -> Schedule:
     """Hold a schedule: what falls due meanwhile gets its verdict at resume; pausing twice is once.
 
     Raises:
-        ScheduleNotFound, ScheduleCancelled, ScheduleCompleted
+        ScheduleNotFound, ScheduleCancelled, ScheduleCompleted, PreconditionFailed
     """
-    schedule = _lock_live(actor, schedule_id)
+    schedule = _lock_live(actor, schedule_id, condition)
     if schedule.status == "active":
         # A pause whose due times still wait for their verdict is taken as one with this.
         if not _waits_for_verdicts(schedule):
@@ -144,13 +145,13 @@ def _waits_for_verdicts(schedule: Schedule) -> bool:
     return mark is not None and pause is not None and mark < pause[1]
 
 
-def resume_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
+def resume_schedule(*, actor: Actor, schedule_id: UUID, condition: Precondition = ANY_VERSION) -> Schedule:
     """Let a paused schedule go on; the due times of the pause fall under catch_up.
 
     Raises:
-        ScheduleNotFound, ScheduleCancelled, ScheduleCompleted
+        ScheduleNotFound, ScheduleCancelled, ScheduleCompleted, PreconditionFailed
     """
-    schedule = _lock_live(actor, schedule_id)
+    schedule = _lock_live(actor, schedule_id, condition)
     if schedule.status == "paused":
         schedule.resumed_at = read_database_clock()
         over = schedule.next_run_at is None and not claims.has_open_run(schedule.id)
@@ -160,15 +161,15 @@ def resume_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
     return schedule
 
 
-def cancel_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
+def cancel_schedule(*, actor: Actor, schedule_id: UUID, condition: Precondition = ANY_VERSION) -> Schedule:
     """End a schedule for good; runs that have not started are cancelled with it.
 
     Due times that have passed and were not handled yet become cancelled runs, too.
 
     Raises:
-        ScheduleNotFound
+        ScheduleNotFound, PreconditionFailed
     """
-    schedule = _lock(actor, schedule_id)
+    schedule = _lock(actor, schedule_id, condition)
     if schedule.status != "cancelled":
         now = read_database_clock()
         for run_id in claims.cancel_pending_runs(schedule.id):
@@ -182,14 +183,15 @@ def cancel_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
     return schedule
 
 
-def delete_schedule(*, actor: Actor, schedule_id: UUID) -> None:
+def delete_schedule(*, actor: Actor, schedule_id: UUID, condition: Precondition = ANY_VERSION) -> None:
     """Cancel a schedule and take it out of sight; its runs stay in the history.
 
     Raises:
-        ScheduleNotFound
+        ScheduleNotFound, PreconditionFailed
     """
-    schedule = cancel_schedule(actor=actor, schedule_id=schedule_id)
+    schedule = cancel_schedule(actor=actor, schedule_id=schedule_id, condition=condition)
     schedule.deleted_at = read_database_clock()
+    schedule.version += 1
     session().flush()
     _record(actor, schedule, "schedule.deleted")
 
@@ -254,15 +256,16 @@ def read_log(*, actor: Actor, run_id: UUID, page: PageRequest) -> Page[RunLogLin
     return queries.page_of_log(get_run(actor=actor, run_id=run_id).id, page)
 
 
-def _lock(actor: Actor, schedule_id: UUID) -> Schedule:
+def _lock(actor: Actor, schedule_id: UUID, condition: Precondition = ANY_VERSION) -> Schedule:
     schedule = queries.find_schedule(actor, schedule_id, lock=True)
     if schedule is None:
         raise ScheduleNotFound
+    condition.check(schedule.version)
     return schedule
 
 
-def _lock_live(actor: Actor, schedule_id: UUID) -> Schedule:
-    schedule = _lock(actor, schedule_id)
+def _lock_live(actor: Actor, schedule_id: UUID, condition: Precondition) -> Schedule:
+    schedule = _lock(actor, schedule_id, condition)
     if schedule.status == "cancelled":
         raise ScheduleCancelled("The schedule was cancelled, which is final.")
     if schedule.status == "completed":
@@ -272,6 +275,7 @@ def _lock_live(actor: Actor, schedule_id: UUID) -> Schedule:
 
 def _change_status(actor: Actor, schedule: Schedule, status: str, *, event: str) -> None:
     before, schedule.status = schedule.status, status
+    schedule.version += 1
     session().flush()
     _record(actor, schedule, event, before={"status": before}, after={"status": status})
 

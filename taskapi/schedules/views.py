@@ -7,6 +7,7 @@ from taskapi.core.access import current_actor
 from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, PageQuery, page_of_list, page_schema
+from taskapi.core.preconditions import Precondition
 from taskapi.schedules import preview, service
 from taskapi.schedules.actions.base import Action
 from taskapi.schedules.models import Run, RunLogLine, Schedule
@@ -76,11 +77,12 @@ def get_schedule(schedule_id: UUID) -> Schedule:
 
 @blp.route("/schedules/<uuid:schedule_id>", methods=["DELETE"])
 @blp.requires("write")
+@blp.conditional
 @blp.response(204)
-def delete_schedule(schedule_id: UUID) -> None:
+def delete_schedule(schedule_id: UUID, *, condition: Precondition) -> None:
     """Cancel a schedule and take it out of sight; its runs stay in the history"""
     with transaction():
-        service.delete_schedule(actor=current_actor(), schedule_id=schedule_id)
+        service.delete_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/preview", methods=["GET"])
@@ -96,29 +98,32 @@ def preview_schedule(query: dict[str, Any], schedule_id: UUID) -> Page[FireTime]
 
 @blp.route("/schedules/<uuid:schedule_id>/pause", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.response(200, ScheduleSchema)
-def pause_schedule(schedule_id: UUID) -> Schedule:
+def pause_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """Hold a schedule; what falls due meanwhile gets its verdict at resume"""
     with transaction():
-        return service.pause_schedule(actor=current_actor(), schedule_id=schedule_id)
+        return service.pause_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/resume", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.response(200, ScheduleSchema)
-def resume_schedule(schedule_id: UUID) -> Schedule:
+def resume_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """Let a paused schedule go on; due times of the pause fall under catch_up"""
     with transaction():
-        return service.resume_schedule(actor=current_actor(), schedule_id=schedule_id)
+        return service.resume_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/cancel", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.response(200, ScheduleSchema)
-def cancel_schedule(schedule_id: UUID) -> Schedule:
+def cancel_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """End a schedule for good"""
     with transaction():
-        return service.cancel_schedule(actor=current_actor(), schedule_id=schedule_id)
+        return service.cancel_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/run", methods=["POST"])

@@ -1,0 +1,55 @@
+"""Reads bodies and queries: strictly, with every fault reported in one shape."""
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Request
+from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
+
+from taskapi.core.errors import MalformedJson, UnsupportedMediaType, ValidationFailed
+from taskapi.core.json import check_text, load_strict
+from taskapi.core.paging import PageQuery, query_lists
+from taskapi.core.schemas import flatten_messages
+
+
+class Parser(FlaskParser):
+    """Reads the arguments of a request for a schema; what nobody asked for is refused."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE, "form": ma.RAISE}
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        if (
+            req.mimetype != "application/json"
+            or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8"
+        ):
+            raise UnsupportedMediaType("Send the body as application/json.")
+        if req.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnsupportedMediaType("Send the body without a content coding.")
+        return load_strict(req.get_data())
+
+    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
+        values = query_lists() if isinstance(schema, PageQuery) else dict(req.args.lists())
+        for name, texts in values.items():
+            _check_query_value(
+                name, texts, repeatable_name=isinstance(schema.fields.get(name), ma.fields.List)
+            )
+        return MultiDictProxy(MultiDict(values), schema)
+
+    def handle_error(self, error: ma.ValidationError, req: Request, schema: ma.Schema, **kwargs: Any) -> Any:
+        by_location: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+        flat: dict[str, list[str]] = {}
+        for messages in by_location.values():
+            flat |= flatten_messages(messages)
+        raise ValidationFailed(flat) from error
+
+
+def _check_query_value(name: str, texts: list[str], *, repeatable_name: bool) -> None:
+    if len(texts) > 1 and not repeatable_name:
+        raise ValidationFailed({name: ["Send it once."]})
+    try:
+        for text in (name, *texts):
+            check_text(text)
+    except MalformedJson as error:
+        raise ValidationFailed({name: [error.detail]}) from error

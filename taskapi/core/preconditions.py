@@ -1,0 +1,39 @@
+"""``If-Match``: a change is made only to the version that its author has seen (RFC 9110, 13.1.1)."""
+
+import re
+from dataclasses import dataclass
+
+from flask import request
+
+from taskapi.core.errors import PreconditionFailed
+
+# A tag begins with the version; what may follow it tells of things that do not void an edit.
+TAG = re.compile(r"v([0-9]{1,9})(?:\..*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """The versions that a change is meant for; None when any will do."""
+
+    versions: frozenset[int] | None = None
+
+    def check(self, version: int) -> None:
+        """Call it once the row is locked, so that the version cannot change any more.
+
+        Raises:
+            PreconditionFailed: the resource has another version by now.
+        """
+        if self.versions is not None and version not in self.versions:
+            raise PreconditionFailed(f"It was changed meanwhile: it is at version {version} now.")
+
+
+ANY_VERSION = Precondition()
+
+
+def requested_precondition() -> Precondition:
+    """What the request's ``If-Match`` says; a weak tag matches nothing there."""
+    if "If-Match" not in request.headers or request.if_match.star_tag:
+        return ANY_VERSION
+    # Werkzeug reads an empty tag as None.
+    matches = (TAG.fullmatch(tag or "") for tag in request.if_match.as_set())
+    return Precondition(frozenset(int(match[1]) for match in matches if match))

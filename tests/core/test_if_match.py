@@ -1,0 +1,104 @@
+"""If-Match: a change is made only to the version that its author has seen."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from tests.people import Person
+from tests.schedules.making import Time, at, make
+from tests.work import run_jobs, tick
+
+ROUNDS, WRITERS = 30, 8
+
+
+def profile_tag(person: Person) -> str:
+    return person.get("/api/auth/me").headers["ETag"]
+
+
+def test_a_change_with_the_current_tag_is_made_and_answers_the_next_one(owner: Person) -> None:
+    tag = profile_tag(owner)
+    answer = owner.patch("/api/auth/me", {"full_name": "Olivia"}, headers={"If-Match": tag})
+    assert answer.status_code == 200
+    assert answer.headers["ETag"] == profile_tag(owner) != tag
+
+
+@pytest.mark.parametrize("tag", ['"v99"', '"v99", "v98"', '"of another resource"', '""', "nonsense"])
+def test_a_change_with_a_stale_or_foreign_tag_is_refused_and_changes_nothing(owner: Person, tag: str) -> None:
+    answer = owner.patch("/api/auth/me", {"full_name": "Olivia"}, headers={"If-Match": tag})
+    assert (answer.status_code, answer.json["code"]) == (412, "precondition_failed")
+    assert owner.get("/api/auth/me").json["full_name"] is None
+
+
+def test_a_weak_tag_never_matches(owner: Person) -> None:
+    tag = f"W/{profile_tag(owner)}"
+    assert owner.patch("/api/auth/me", {"full_name": "O"}, headers={"If-Match": tag}).status_code == 412
+
+
+def test_one_of_several_tags_or_a_star_is_enough(owner: Person) -> None:
+    several = f'"v99", {profile_tag(owner)}'
+    assert owner.patch("/api/auth/me", {"full_name": "A"}, headers={"If-Match": several}).status_code == 200
+    assert owner.patch("/api/auth/me", {"full_name": "B"}, headers={"If-Match": "*"}).status_code == 200
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "cancel"])
+def test_acts_on_a_schedule_heed_it(owner: Person, act: str) -> None:
+    schedule = make(owner, every=3600)
+    path = f"/api/schedules/{schedule['id']}"
+    tag = owner.get(path).headers["ETag"]
+    owner.post(f"{path}/pause")
+    stale = owner.post(f"{path}/{act}", headers={"If-Match": tag})
+    assert (stale.status_code, owner.get(path).json["status"]) == (412, "paused")
+    current = owner.get(path).headers["ETag"]
+    assert owner.post(f"{path}/{act}", headers={"If-Match": current}).status_code == 200
+
+
+def test_deleting_heeds_it(owner: Person) -> None:
+    path = f"/api/schedules/{make(owner, every=3600)['id']}"
+    assert owner.delete(path, headers={"If-Match": '"v99"'}).status_code == 412
+    assert owner.delete(path, headers={"If-Match": owner.get(path).headers["ETag"]}).status_code == 204
+
+
+def test_a_due_time_that_passes_changes_the_tag_but_voids_no_edit(owner: Person) -> None:
+    time = Time(at("2026-11-20 09:00"))
+    with time.running():
+        path = f"/api/schedules/{make(owner, every=60)['id']}"
+        tag = owner.get(path).headers["ETag"]
+        time.pass_(minutes=1)
+        tick(owner.client.application)
+        run_jobs(owner.client.application)
+        assert owner.get(path, headers={"If-None-Match": tag}).status_code == 200
+        assert owner.post(f"{path}/pause", headers={"If-Match": tag}).status_code == 200
+
+
+def test_what_one_may_not_see_is_not_found_before_its_tag_is_compared(
+    owner: Person, teammate: Person
+) -> None:
+    path = f"/api/schedules/{make(owner, every=3600)['id']}"
+    assert teammate.delete(path, headers={"If-Match": '"v99"'}).status_code == 404
+
+
+def race(writers: int, write: Callable[[int], int]) -> list[int]:
+    """The statuses of so many writers that start at the same moment."""
+    start = Barrier(writers)
+
+    def run(number: int) -> int:
+        start.wait()
+        return write(number)
+
+    with ThreadPoolExecutor(writers) as pool:
+        return list(pool.map(run, range(writers)))
+
+
+def test_of_eight_writers_with_one_tag_exactly_one_wins(owner: Person) -> None:
+    """Lost updates are impossible: the others are told, and nobody meets a server error."""
+    client = owner.client.application.test_client
+    for round_ in range(ROUNDS):
+        headers = {"If-Match": profile_tag(owner), "Authorization": f"Bearer {owner.access_token}"}
+
+        def write(number: int, headers: dict[str, str] = headers, round_: int = round_) -> int:
+            body = {"full_name": f"Writer {number} of round {round_}"}
+            return client().patch("/api/auth/me", json=body, headers=headers).status_code
+
+        assert sorted(race(WRITERS, write)) == [200] + [412] * (WRITERS - 1)
