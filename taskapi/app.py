@@ -18,6 +18,7 @@ from taskapi.core.docs import install_docs
 from taskapi.core.http import Api, install_http
 from taskapi.core.logging import configure_logging
 from taskapi.core.migrations import MIGRATIONS_DIR
+from taskapi.core.openapi import list_problem_codes
 from taskapi.models import ALL_MODELS
 from taskapi.notifications import service as notifications
 from taskapi.notifications.views import blp as notifications_blp
@@ -77,6 +78,7 @@ def _register_api(app: Flask) -> None:
     api.spec.components.security_scheme("refresh", {**bearer, "description": "The refresh token"})
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    list_problem_codes(api.spec)
     install_docs(app)
 
 

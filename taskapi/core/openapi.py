@@ -9,8 +9,9 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields
 
 from taskapi.core.access import PUBLIC, Access
+from taskapi.core.errors import all_errors
 from taskapi.core.problems import ProblemSchema
-from taskapi.core.schemas import Seconds, Time
+from taskapi.core.schemas import Bound, Seconds, Time
 
 PROBLEM = {"content": {"application/problem+json": {"schema": ProblemSchema}}}
 TEXT = {"type": "string"}
@@ -38,8 +39,13 @@ class Converter(OpenAPIConverter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.field_mapping |= {Time: ("string", "date-time"), fields.Url: ("string", "uri")}
+        self.field_mapping |= {
+            Time: ("string", "date-time"),
+            Bound: ("string", None),
+            fields.Url: ("string", "uri"),
+        }
         self.add_attribute_function(_describe_duration)  # type: ignore[no-untyped-call]
+        self.add_attribute_function(_describe_bound)  # type: ignore[no-untyped-call]
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         document: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
@@ -62,6 +68,14 @@ def _describe_duration(_self: Converter, field: fields.Field[Any], ret: dict[str
     return {"anyOf": [{"type": "number", **limits}, {**TEXT, "format": "duration"}]}
 
 
+def _describe_bound(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(field, Bound):
+        return {}
+    ret.pop("format", None)
+    meaning = "A time, or a date: that whole day in one's own time zone, the day included"
+    return {"anyOf": [{"format": "date-time"}, {"format": "date"}], "description": meaning}
+
+
 def json_schema(schema: type[Schema]) -> dict[str, Any]:
     """A self-contained JSON Schema (2020-12) of ``schema``."""
     # No names: every nested schema is written in place.
@@ -74,6 +88,15 @@ def json_schema(schema: type[Schema]) -> dict[str, Any]:
         **document,
         "additionalProperties": False,
     }
+
+
+def list_problem_codes(spec: APISpec) -> None:
+    """Name every code in the schema of problems; call it once all rooms are loaded."""
+    kinds = {kind.code: kind for kind in all_errors()}
+    code = spec.components.schemas["Problem"]["properties"]["code"]
+    code["enum"] = sorted(kinds)
+    lines = [f"- `{name}` ({kind.status}): {kind.title}" for name, kind in sorted(kinds.items())]
+    code["description"] = "Stable, for programs; `/problems/{code}` explains each.\n\n" + "\n".join(lines)
 
 
 def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) -> Any:

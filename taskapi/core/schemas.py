@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo, available_timezones
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from taskapi.core.access import current_actor
 from taskapi.core.json import format_time
 
+PLAIN_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -70,13 +72,43 @@ class Time(fields.Field[datetime]):
             raise ma.ValidationError("Not a time: send RFC 3339 such as 2026-11-20T09:00:00Z.") from None
         if moment.tzinfo is None:
             raise ma.ValidationError("The offset is missing: end the time with Z or, say, +01:00.")
-        try:
-            moment = moment.astimezone(UTC)
-        except OverflowError:
-            raise ma.ValidationError("The time is out of range.") from None
+        return self._within_range(moment)
+
+    def _within_range(self, moment: datetime) -> datetime:
         if not EARLIEST <= moment < LATEST:
             raise ma.ValidationError("The time must lie between 1970 and 2199.")
-        return moment
+        return moment.astimezone(UTC)
+
+
+class Bound(Time):
+    """A bound of a filter: a time, or a date, which means that whole day in the caller's time zone.
+
+    ``end`` is for upper bounds: a date then stands for the midnight that ends the day. ``open`` is
+    for lower bounds that are not part of the range: the day itself still is.
+    """
+
+    def __init__(self, *, end: bool = False, open: bool = False, **kwargs: Any) -> None:  # noqa: A002
+        super().__init__(**kwargs)
+        self.end, self.open = end, open
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        if not isinstance(value, str) or not PLAIN_DATE.fullmatch(value):
+            return super()._deserialize(value, attr, data, **kwargs)
+        try:
+            # RFC 3339 has a year 0, Python has not; as a bound any early leap year does as well.
+            day = datetime.fromisoformat(value.replace("0000-", "0004-")) + timedelta(days=int(self.end))
+            day -= timedelta(microseconds=int(self.open))
+        except OverflowError:
+            return LATEST
+        except ValueError:
+            raise ma.ValidationError("There is no such day.") from None
+        # Where midnight falls into a gap, this is the moment at which the day begins.
+        midnight = day.replace(tzinfo=ZoneInfo(current_actor().timezone))
+        return self._within_range(midnight)
+
+    def _within_range(self, moment: datetime) -> datetime:
+        # Nothing happens outside of the range, so that its ends do as well.
+        return min(max(moment, EARLIEST), LATEST).astimezone(UTC)
 
 
 def has_control_characters(text: str, *, allowed: str = "") -> bool:

@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from taskapi.core.openapi import json_schema
 from taskapi.core.paging import PageQuery, sort_field
-from taskapi.core.schemas import QueryNumber, Schema, Seconds, Text, Time, TimeZone, WholeNumber, Word
+from taskapi.core.schemas import Bound, QueryNumber, Schema, Seconds, Text, Time, TimeZone, WholeNumber, Word
 
 TRIGGERS = ("run_at", "cron", "every")
 SCHEDULE_STATUSES = ("active", "paused", "completed", "cancelled")
@@ -174,8 +174,8 @@ class ScheduleQuery(PageQuery):
     action = fields.List(fields.String(validate=validate.Length(max=80)))
     last_run_status = fields.List(Word(RUN_STATUSES))
     q = Text(minimum=1, maximum=200, metadata={"description": "Part of the name"})
-    next_before = Time()
-    next_after = Time()
+    next_before = Bound(end=True)
+    next_after = Bound()
     sort = sort_field("created_at", "name", "next_run_at")
 
 
@@ -183,8 +183,8 @@ class RunsOfScheduleQuery(PageQuery):
     """Filters of the runs of one schedule."""
 
     status = fields.List(Word(RUN_STATUSES))
-    scheduled_before = Time()
-    scheduled_after = Time()
+    scheduled_before = Bound(end=True)
+    scheduled_after = Bound()
     sort = sort_field("created_at", "scheduled_for")
 
 
@@ -212,7 +212,7 @@ class PreviewSchema(TriggerSchema):
     """A trigger to try out."""
 
     n = WholeNumber(minimum=1, maximum=1000, load_default=10)
-    after = Time(load_default=None)
+    after = Bound(open=True, load_default=None)
     starts_at = Time(load_default=None)
     timezone = TimeZone(load_default=None)
 
@@ -223,7 +223,7 @@ class PreviewQuery(PageQuery):
     per_page = QueryNumber(minimum=1, maximum=1000, load_default=1000)
 
     n = QueryNumber(minimum=1, maximum=1000, load_default=10)
-    after = Time(load_default=None)
+    after = Bound(open=True, load_default=None)
 
 
 class FireTimeSchema(Schema):
