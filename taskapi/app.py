@@ -8,17 +8,21 @@ from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
 from taskapi.background.connection import init_redis
 from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
+from taskapi.background.limits import count_in_redis
 from taskapi.cli import register_commands
 from taskapi.clients.mail import init_mail
 from taskapi.config import Settings, load_settings
 from taskapi.core import events
 from taskapi.core.access import set_authenticator
+from taskapi.core.cors import install_cors
 from taskapi.core.db import db, init_database
 from taskapi.core.docs import install_docs
 from taskapi.core.http import Api, install_http
+from taskapi.core.limits import set_shared_counter
 from taskapi.core.logging import configure_logging
 from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
+from taskapi.core.proxies import install_proxies
 from taskapi.models import ALL_MODELS
 from taskapi.notifications import service as notifications
 from taskapi.notifications.views import blp as notifications_blp
@@ -51,6 +55,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_redis(app, settings)
     init_mail(app, settings)
     _register_api(app)
+    install_cors(app, settings)
+    install_proxies(app, settings)
     _connect_rooms(app)
     register_commands(app)
     return app
@@ -83,10 +89,11 @@ def _register_api(app: Flask) -> None:
 
 
 def _connect_rooms(app: Flask) -> None:
-    """Tell the floor what it must not know by itself: who signs in, who listens, what can be done."""
+    """Tell the floor what it must not know: who signs in, counts and listens, and what can be done."""
     assert ALL_MODELS
     with app.app_context():
         set_authenticator(sign_in.authenticate)
+        set_shared_counter(count_in_redis)
     events.set_relay_waker(lambda: wake_scheduler(WAKE_RELAY))
     events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
     events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)

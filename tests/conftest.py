@@ -79,6 +79,9 @@ def settings_for(folder: Path, redis_url: str, **values: str) -> Settings:
             "DATA_DIR": str(folder),
             "REDIS_URL": redis_url,
             "LOG_LEVEL": "WARNING",
+            "RATE_LIMIT_DEFAULT": "off",
+            "RATE_LIMIT_AUTH": "off",
+            "RATE_LIMIT_ACCOUNT": "off",
             **values,
         }
     )

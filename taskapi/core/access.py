@@ -7,7 +7,7 @@ is refused to everybody. The accounts room tells this module how a bearer token 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import structlog
@@ -97,16 +97,31 @@ def bearer_token() -> str:
     return token.strip()
 
 
-def check_access() -> None:
-    """Before each request: authenticate the caller and compare with what the endpoint asks."""
-    if request.endpoint is None or request.method == "OPTIONS" or request.routing_exception is not None:
-        return
-    access = access_of(request.endpoint)
-    if access == PUBLIC:
+def identify() -> None:
+    """Before each request: find out who calls an endpoint that is not public.
+
+    ``check_access`` refuses whom nobody knows; until then others may count the attempt.
+    """
+    if _asked_access() == PUBLIC:
         return
     authenticate: Authenticator = current_app.extensions["taskapi_authenticator"]
-    actor = g.actor = authenticate(bearer_token())
-    structlog.contextvars.bind_contextvars(user=str(actor.user_id))
+    try:
+        g.actor = authenticate(bearer_token())
+    except Unauthorized as refusal:
+        g.refusal = refusal
+        return
+    structlog.contextvars.bind_contextvars(user=str(g.actor.user_id))
+
+
+def check_access() -> None:
+    """Before each request: compare the caller with what the endpoint asks."""
+    access = _asked_access()
+    if access == PUBLIC:
+        return
+    refusal: Unauthorized | None = g.pop("refusal", None)
+    if refusal is not None:
+        raise refusal
+    actor = current_actor()
     if access is None:
         raise Forbidden("This endpoint has no access rule.")
     if access.session and actor.session_id is None:
@@ -117,10 +132,21 @@ def check_access() -> None:
         raise MissingScope(f"This call needs the scope '{access.scope}'.")
 
 
+def _asked_access() -> Access | None:
+    """What the requested endpoint asks; anybody may hear that there is none, or which methods it takes."""
+    if request.endpoint is None or request.method == "OPTIONS" or request.routing_exception is not None:
+        return PUBLIC
+    return access_of(request.endpoint)
+
+
 def access_of(endpoint: str) -> Access | None:
     """What the endpoint declares, or None when it forgot to."""
-    view = current_app.view_functions[endpoint]
     if endpoint in current_app.extensions["taskapi_public_endpoints"]:
         return PUBLIC
-    access: Access | None = getattr(view, "_apidoc", {}).get("access")
+    access: Access | None = fact_of(endpoint, "access")
     return access
+
+
+def fact_of(endpoint: str, name: str) -> Any:
+    """What the endpoint's view says of itself under this name (see ``Blueprint``), or None."""
+    return getattr(current_app.view_functions[endpoint], "_apidoc", {}).get(name)

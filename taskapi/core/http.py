@@ -20,12 +20,14 @@ from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
 from werkzeug.http import quote_etag
 
-from taskapi.core.access import PUBLIC, Access, Scope, check_access
+from taskapi.core.access import PUBLIC, Access, Scope, check_access, identify
 from taskapi.core.db import repeatable
 from taskapi.core.errors import ValidationFailed
+from taskapi.core.hosts import check_host
 from taskapi.core.idempotency import idempotent
 from taskapi.core.ids import new_id
 from taskapi.core.json import OrjsonProvider
+from taskapi.core.limits import limit_rate, rate_limit_headers
 from taskapi.core.openapi import Plugin, describe_operation
 from taskapi.core.paging import Page
 from taskapi.core.parser import Parser
@@ -98,6 +100,14 @@ class Blueprint(SmorestBlueprint):
     def requires_session(self, view: View) -> View:
         """Only somebody who signed in may call this, not a program with a personal access token."""
         return _note(view, access=Access(None, session=True))
+
+    def limited_per_address(self, view: View) -> View:
+        """Each address may call this as often as ``RATE_LIMIT_AUTH`` says, whoever is signed in."""
+        return _note(view, limited_per_address=True)
+
+    def for_probes(self, view: View) -> View:
+        """Load balancers ask this often, by any name of the machine: no rate limit, no ``ALLOWED_HOSTS``."""
+        return _note(view, for_probes=True)
 
     def conditional(self, view: View) -> View:
         """Give the view ``condition``, what ``If-Match`` asks of the version that is changed."""
@@ -211,14 +221,15 @@ class Api(SmorestApi):
 
 
 def install_http(app: Flask) -> None:
-    """Put the request life cycle on the application: id, access, headers, log line."""
+    """Put the request life cycle on the application: id, caller, limit, access, headers, log line."""
     app.json = OrjsonProvider(app)
     app.url_map.strict_slashes = False
     # Otherwise werkzeug answers // with a redirect in HTML.
     app.url_map.merge_slashes = False
     app.extensions.setdefault("taskapi_public_endpoints", {"static"})
-    app.before_request(_begin_request)
-    app.before_request(check_access)
+    app.extensions.setdefault("taskapi_uncounted_endpoints", {"static"})
+    for step in (_begin_request, identify, limit_rate, check_host, check_access):
+        app.before_request(step)
     app.after_request(_finish_response)
     app.teardown_request(lambda _error: structlog.contextvars.clear_contextvars())
 
@@ -233,6 +244,7 @@ def _begin_request() -> None:
 
 def _finish_response(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
+    response.headers.update(rate_limit_headers())
     if response.is_sequence and not response.get_data():
         # Flask calls every answer HTML that is not said to be something else.
         response.headers.pop("Content-Type", None)

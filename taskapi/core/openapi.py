@@ -18,7 +18,20 @@ TEXT = {"type": "string"}
 LOCATION = {"Location": {"description": "Where it is", "schema": {**TEXT, "format": "uri-reference"}}}
 LINK = {"Link": {"description": 'The pages around it: rel="next", rel="prev"', "schema": TEXT}}
 ETAG = {"ETag": {"description": "Send it back as If-None-Match", "schema": TEXT}}
-
+COUNT = {"type": "integer", "minimum": 0}
+RATE_LIMIT = {
+    "RateLimit-Limit": {"description": "Requests allowed in a window", "schema": COUNT},
+    "RateLimit-Remaining": {"description": "Requests left in this window", "schema": COUNT},
+    "RateLimit-Reset": {"description": "Seconds until the window ends", "schema": COUNT},
+}
+TOO_MANY_REQUESTS = {
+    "description": "Too many requests. Every other answer has the headers RateLimit-… too",
+    "headers": {
+        "Retry-After": {"description": "Seconds to wait", "schema": {**COUNT, "minimum": 1}},
+        **RATE_LIMIT,
+    },
+    **PROBLEM,
+}
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
@@ -106,6 +119,8 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
     responses["default"] = {"description": "Any other error", **PROBLEM}
     if 422 in responses:
         responses[422] = {"description": "Validation failed", **PROBLEM}
+    if not doc_info.get("for_probes"):
+        responses[429] = TOO_MANY_REQUESTS
     if doc_info.get("conditional"):
         doc.setdefault("parameters", []).append(IF_MATCH)
         responses[412] = {"description": "It has another version by now", **PROBLEM}

@@ -59,7 +59,8 @@ max_requests = 0
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
-# Nobody is believed who says on whose behalf they ask, or that they were asked by https.
+# Gunicorn believes nobody who says on whose behalf they ask, or that they were asked by https:
+# the application decides that by TRUSTED_PROXIES.
 forwarded_allow_ips = ""
 logger_class = StandardLogger
 # The application logs the requests itself.

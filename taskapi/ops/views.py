@@ -11,6 +11,7 @@ blp = Blueprint("health", __name__, description="Health")
 
 @blp.route("/health", methods=["GET"])
 @blp.public
+@blp.for_probes
 @blp.response(200, HealthSchema)
 def health() -> dict[str, str]:
     """The process answers; nothing else is asked"""
@@ -19,6 +20,7 @@ def health() -> dict[str, str]:
 
 @blp.route("/api/health", methods=["GET"])
 @blp.public
+@blp.for_probes
 @blp.response(200, HealthSchema)
 def api_health() -> dict[str, str]:
     """The same as /health"""
@@ -27,6 +29,7 @@ def api_health() -> dict[str, str]:
 
 @blp.route("/api/health/ready", methods=["GET"])
 @blp.public
+@blp.for_probes
 @blp.alt_response(503, schema=ReadinessSchema, description="Something is down")
 @blp.response(200, ReadinessSchema)
 def ready() -> Response:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from redis import Redis
 
 from taskapi.app import create_app
 from taskapi.core.db import db, session, transaction
@@ -84,6 +85,24 @@ def floor_app(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Itera
     yield app
     with app.app_context():
         db.engine.dispose()
+
+
+@pytest.fixture
+def app_with(tmp_path: Path, redis_url: str) -> Iterator[Callable[..., Flask]]:
+    """Makes applications with the endpoints of ``floor.py`` and with settings of the test."""
+    made: list[Flask] = []
+
+    def make(redis: str = redis_url, **values: str) -> Flask:
+        made.append(create_app(settings_for(tmp_path, redis, **values)))
+        install_probes(made[-1])
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()
+    with Redis.from_url(redis_url) as connection:
+        connection.flushdb()
 
 
 @pytest.fixture

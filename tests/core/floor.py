@@ -23,6 +23,7 @@ ACTORS = {
     "reader": Actor(user_id=NOBODY, role="user", username="reader", scopes=frozenset({"read"})),
     "none": Actor(user_id=NOBODY, role="user", username="none", scopes=frozenset()),
     "admin": Actor(user_id=NOBODY, role="admin", username="admin"),
+    "other": Actor(user_id=UUID(int=2), role="user", username="other"),
     "admin-reader": Actor(user_id=NOBODY, role="admin", username="limited", scopes=frozenset({"read"})),
 }
 

@@ -34,6 +34,9 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
         "REDIS_URL": embedded_redis_url(tmp_path),
         "PORT": str(free_port()),
         "LOG_FORMAT": "json",
+        "RATE_LIMIT_DEFAULT": "off",
+        "RATE_LIMIT_AUTH": "off",
+        "RATE_LIMIT_ACCOUNT": "off",
         "FLASK_APP": "wsgi.py",
     }
     if request.param == "postgresql":

@@ -25,13 +25,16 @@ from taskapi.config import load_settings
 from taskapi.core.db import init_database
 from taskapi.core.http import install_http
 from taskapi.core.problems import register_error_handlers
+from taskapi.core.proxies import install_proxies
 from taskapi.ops.gunicorn_worker import Worker
 
 Worker.read_timeout_seconds = 0.5
 app = Flask(__name__)
-app.config |= {"PUBLIC_URL": load_settings().public_url, "MAX_CONTENT_LENGTH": 1000}
-init_database(app, load_settings())
+settings = app.extensions["taskapi_settings"] = load_settings()
+app.config |= {"PUBLIC_URL": settings.public_url, "MAX_CONTENT_LENGTH": 1000}
+init_database(app, settings)
 install_http(app)
+install_proxies(app, settings)
 register_error_handlers(app)
 app.extensions["taskapi_public_endpoints"] |= {"show", "echo", "hash"}
 
@@ -67,6 +70,7 @@ class Gunicorn:
             "PORT": str(self.port),
             "LOG_FORMAT": "json",
             "FORWARDED_ALLOW_IPS": "*",
+            "RATE_LIMIT_DEFAULT": "off",
             **settings,
         }
         command = [sys.executable, "-m", "gunicorn", "-c", "python:taskapi.ops.gunicorn_settings"]
@@ -107,9 +111,26 @@ def test_requests_are_left_to_the_application_to_log(gunicorn: Gunicorn) -> None
     assert "GET /" not in gunicorn.output
 
 
+# Twice one header, as by two proxies, and one that in CGI has the same name as the other.
+FORWARDED = (
+    b"GET / HTTP/1.0\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 6.6.6.6\r\n"
+    b"X-Forwarded-For: 198.51.100.7\r\nX_Forwarded_For: 127.0.0.1\r\n\r\n"
+)
+
+
 def test_nobody_is_believed_about_proxies(gunicorn: Gunicorn) -> None:
-    answer = gunicorn.send(b"GET / HTTP/1.0\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n")
+    """The client is the real peer, and its connection is what it is."""
+    answer = gunicorn.send(FORWARDED)
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"scheme": "http", "peer": "127.0.0.1"}
+
+
+def test_a_trusted_proxy_is_believed(tmp_path: Path) -> None:
+    server = Gunicorn(tmp_path, TRUSTED_PROXIES="127.0.0.1", WEB_CONCURRENCY="1")
+    wait_until(lambda: "Booting worker" in server.output or server.process.poll() is not None)
+    answer = server.send(FORWARDED)
+    server.process.terminate()
+    server.process.wait(10)
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"scheme": "https", "peer": "198.51.100.7"}
 
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -1,0 +1,114 @@
+"""Rate limits: so many requests in a fixed window, which begins with the first of them.
+
+A signed-in caller is counted as a user, others by their address. All processes count in Redis;
+while it is away each counts for itself, so that limits hold, and no request fails for them.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from flask import current_app, g, request
+from limits.storage import MemoryStorage
+
+from taskapi.core.access import Actor, fact_of
+from taskapi.core.errors import TooManyRequests
+from taskapi.core.proxies import read_address
+from taskapi.core.runtime import runtime_settings
+from taskapi.environment import Rate
+
+# The part of an IPv6 address that one host cannot choose freely (RFC 4291, 2.5.4).
+HOST_BITS = 64
+
+# Counts one more under a key that is forgotten after so many seconds. It answers the count and the
+# seconds that are left, or None when it cannot count.
+SharedCounter = Callable[[str, int], tuple[int, float] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a caller stands in the current window."""
+
+    allowed: int
+    used: int
+    seconds_left: int
+
+
+def set_shared_counter(count: SharedCounter) -> None:
+    """Say how all processes count together."""
+    current_app.extensions["taskapi_shared_counter"] = count
+
+
+def limit_rate() -> None:
+    """Before each request, when it is known who calls: count it.
+
+    Raises:
+        TooManyRequests: the window's requests are used up.
+    """
+    limit = _limit_of_request()
+    if limit is None:
+        return
+    rate, caller = limit
+    used, seconds_left = _count(f"{rate.seconds}/{caller}", rate.seconds)
+    standing = g.standing = Standing(rate.amount, used, max(1, math.ceil(seconds_left)))
+    if used > rate.amount:
+        wait = standing.seconds_left
+        detail = f"Only {rate.amount} requests are allowed in {rate.seconds} s; try again in {wait} s."
+        raise TooManyRequests(detail, headers={"Retry-After": str(wait)})
+
+
+def rate_limit_headers() -> dict[str, str]:
+    """What every answer tells of the caller's limit; nothing when the request was not counted."""
+    standing: Standing | None = g.get("standing")
+    if standing is None:
+        return {}
+    return {
+        "RateLimit-Limit": str(standing.allowed),
+        "RateLimit-Remaining": str(max(0, standing.allowed - standing.used)),
+        "RateLimit-Reset": str(standing.seconds_left),
+    }
+
+
+def _limit_of_request() -> tuple[Rate, str] | None:
+    """The rate and who is counted, or None for what is never refused."""
+    endpoint, settings = request.endpoint, runtime_settings()
+    # Browsers ask by OPTIONS before requests of other sites; the requests themselves are counted.
+    if request.method == "OPTIONS":
+        return None
+    if endpoint is not None and (fact_of(endpoint, "for_probes") or endpoint in _uncounted()):
+        return None
+    if endpoint is not None and fact_of(endpoint, "limited_per_address"):
+        rate, caller = settings.rate_limit_auth, f"{endpoint}/{_address()}"
+    else:
+        actor: Actor | None = g.get("actor")
+        rate, caller = settings.rate_limit_default, f"user/{actor.user_id}" if actor else _address()
+    return (rate, caller) if rate else None
+
+
+def _uncounted() -> set[str]:
+    found: set[str] = current_app.extensions["taskapi_uncounted_endpoints"]
+    return found
+
+
+def _address() -> str:
+    """The client's address; of IPv6 the network, since one host has 2^64 addresses in it."""
+    address: IPv4Address | IPv6Address | None = read_address(request.remote_addr)
+    if isinstance(address, IPv6Address):
+        return f"address/{IPv6Address(int(address) >> HOST_BITS << HOST_BITS)}"
+    return f"address/{address}"
+
+
+def _count(key: str, seconds: int) -> tuple[int, float]:
+    shared: SharedCounter | None = current_app.extensions.get("taskapi_shared_counter")
+    counted = shared(key, seconds) if shared else None
+    return counted or _count_here(key, seconds)
+
+
+def _count_here(key: str, seconds: int) -> tuple[int, float]:
+    # Made on first use: it has a thread, which a process that forks would lose.
+    counts: MemoryStorage | None = current_app.extensions.get("taskapi_own_counts")
+    if counts is None:
+        counts = current_app.extensions.setdefault("taskapi_own_counts", MemoryStorage())
+    return counts.incr(key, seconds), counts.get_expiry(key) - time.time()
