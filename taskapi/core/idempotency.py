@@ -20,6 +20,7 @@ from taskapi.core.access import current_actor
 from taskapi.core.columns import HasId, Json, UtcDateTime
 from taskapi.core.db import Base, insert_if_new, session, transaction
 from taskapi.core.errors import DomainError, ValidationFailed
+from taskapi.core.parser import read_body
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
@@ -62,7 +63,7 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
             return view(*args, **kwargs)
         scope, fingerprint = (
             _scope(request.headers[HEADER]),
-            _digest(request.query_string, request.get_data()),
+            _digest(request.query_string, read_body(request)),
         )
         with transaction():
             stored = _claim(scope, fingerprint)

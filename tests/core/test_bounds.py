@@ -61,7 +61,9 @@ def test_a_day_that_is_none_is_refused(parisian: Person, text: str) -> None:
     assert (answer.status_code, list(answer.json["errors"])) == (422, ["next_before"])
 
 
-@pytest.mark.parametrize("text", ["9999-12-31", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "0000-01-01"])
+@pytest.mark.parametrize(
+    "text", ["9999-12-31", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "0000-01-01"]
+)
 def test_a_bound_may_lie_beyond_all_times(around_a_day: Person, text: str) -> None:
     assert len(names(around_a_day, next_before=text) + names(around_a_day, next_after=text)) == 4
 
