@@ -4,6 +4,9 @@ from flask import Flask
 from flask_migrate import Migrate
 
 from taskapi.accounts import sign_in
+from taskapi.accounts.recovery_views import blp as recovery_blp
+from taskapi.accounts.second_factor_views import blp as second_factor_blp
+from taskapi.accounts.token_views import blp as tokens_blp
 from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
 from taskapi.background.connection import init_redis
@@ -14,6 +17,7 @@ from taskapi.clients.mail import init_mail
 from taskapi.config import Settings, load_settings
 from taskapi.core import events
 from taskapi.core.access import set_authenticator
+from taskapi.core.closing import on_account_closing
 from taskapi.core.cors import install_cors
 from taskapi.core.db import db, init_database
 from taskapi.core.docs import install_docs
@@ -24,15 +28,21 @@ from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
 from taskapi.core.proxies import install_proxies
 from taskapi.models import ALL_MODELS
+from taskapi.notifications import security as security_mails
 from taskapi.notifications import service as notifications
+from taskapi.notifications.closing import delete_messages_of
 from taskapi.notifications.views import blp as notifications_blp
 from taskapi.ops.views import blp as health_blp
 from taskapi.schedules.actions.registry import register as register_action
 from taskapi.schedules.actions.reminder import REMINDER
+from taskapi.schedules.closing import cancel_schedules_of
 from taskapi.schedules.views import blp as schedules_blp
 from taskapi.version import VERSION
 
-BLUEPRINTS = (health_blp, accounts_blp, schedules_blp, notifications_blp)
+BLUEPRINTS = (
+    *(health_blp, accounts_blp, recovery_blp, second_factor_blp, tokens_blp),
+    *(schedules_blp, notifications_blp),
+)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -98,4 +108,10 @@ def _connect_rooms(app: Flask) -> None:
     events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
     events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
     events.subscribe("mail.run_failed", "run.failed", notifications.on_run_ended)
+    for event_type in security_mails.LINKS:
+        events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_link)
+    for event_type in security_mails.NEWS:
+        events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_news)
+    on_account_closing("schedules", cancel_schedules_of)
+    on_account_closing("notifications", delete_messages_of)
     register_action(REMINDER)

@@ -2,7 +2,7 @@
 
 import click
 
-from taskapi.accounts import service
+from taskapi.accounts import second_factor, service
 from taskapi.core.cli import as_json_option, fail_with_one_line, print_rows
 from taskapi.core.db import transaction
 from taskapi.core.runtime import runtime_settings
@@ -10,7 +10,7 @@ from taskapi.core.runtime import runtime_settings
 COLUMNS = ("id", "email", "username", "role", "is_active", "created_at")
 
 
-@click.group("users", help="Accounts: create, list, promote.")
+@click.group("users", help="Accounts: create, list, promote, reset a second factor.")
 def users() -> None:
     """Group of the commands below."""
 
@@ -50,6 +50,18 @@ def promote_user(login: str, as_json: bool) -> None:
     """Make a user an administrator."""
     with transaction():
         user = service.set_role(login=login, role="admin")
+    print_rows([user], COLUMNS, as_json=as_json)
+
+
+@users.command("reset-second-factor")
+@click.argument("login", metavar="EMAIL_OR_USERNAME")
+@as_json_option
+@fail_with_one_line
+def reset_second_factor(login: str, as_json: bool) -> None:
+    """Let a user who lost their authenticator app sign in by password alone."""
+    with transaction():
+        user = service.get_user_by_login(login=login)
+        second_factor.remove_factor(user_id=user.id)
     print_rows([user], COLUMNS, as_json=as_json)
 
 

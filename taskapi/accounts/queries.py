@@ -1,11 +1,16 @@
 """Reads of users and sessions."""
 
+import re
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from taskapi.accounts.models import RefreshToken, SignInSession, User
+from taskapi.accounts.models import PersonalToken, RefreshToken, SignInSession, User
+from taskapi.core import clock
 from taskapi.core.db import db, session
+from taskapi.core.paging import Page, PageRequest, fetch_page
 
 
 def fold(text: str) -> str:
@@ -15,9 +20,26 @@ def fold(text: str) -> str:
 
 def find_user(login: str) -> User | None:
     """The user with this e-mail address or username; an address is never another's username."""
+    return session().scalar(sa.select(User).where(_is_called(login)))
+
+
+def _is_called(login: str) -> sa.ColumnElement[bool]:
     key = fold(login)
     column = User.email_key if "@" in key else User.username_key
-    return session().scalar(sa.select(User).where(column == key))
+    return column == key
+
+
+def credentials_of(login: str) -> sa.Row[UUID, str, bool] | None:
+    """Id, hash and ``is_active``, read on a connection of its own as ``password_hash_of``."""
+    statement = sa.select(User.id, User.password_hash, User.is_active).where(_is_called(login))
+    with db.engine.connect() as connection:
+        return connection.execute(statement).one_or_none()
+
+
+def password_hash_of(user_id: UUID) -> str | None:
+    """The hash, read on a connection of its own: no transaction is open while it is compared."""
+    with db.engine.connect() as connection:
+        return connection.scalar(sa.select(User.password_hash).where(User.id == user_id))
 
 
 def active_user_of_session(user_id: UUID, session_id: UUID) -> sa.Row[UUID, str, str, str] | None:
@@ -37,6 +59,85 @@ def active_user_of_session(user_id: UUID, session_id: UUID) -> sa.Row[UUID, str,
     )
     with db.engine.connect() as connection:
         return connection.execute(statement).one_or_none()
+
+
+def names_of(user_id: UUID) -> sa.Row[str, str] | None:
+    """E-mail address and username, read on a connection of its own as ``password_hash_of``."""
+    with db.engine.connect() as connection:
+        return connection.execute(
+            sa.select(User.email, User.username).where(User.id == user_id)
+        ).one_or_none()
+
+
+def is_live() -> sa.ColumnElement[bool]:
+    """Whether a session has neither ended nor expired."""
+    return sa.and_(SignInSession.revoked_at.is_(None), SignInSession.expires_at > clock.now())
+
+
+def is_live_session(session_id: UUID) -> bool:
+    found = sa.exists().where(SignInSession.id == session_id, is_live())
+    return session().scalar(sa.select(found)) is True
+
+
+def end_sessions(user_id: UUID, *, except_for: UUID | None = None) -> None:
+    """End all sessions of a user, or all but one; their tokens stop working at once."""
+    mine = (SignInSession.user_id == user_id, SignInSession.revoked_at.is_(None))
+    statement = sa.update(SignInSession).where(*mine).values(revoked_at=clock.now())
+    if except_for is not None:
+        statement = statement.where(SignInSession.id != except_for)
+    session().execute(statement.execution_options(synchronize_session=False))
+
+
+def is_signed_in_at(user_id: UUID, address: str | None) -> bool:
+    """Whether the user has a live session that was last used from this address."""
+    there = (SignInSession.user_id == user_id, SignInSession.address == (address or ""), is_live())
+    with db.engine.connect() as connection:
+        return connection.scalar(sa.select(sa.exists().where(*there))) is True
+
+
+def page_of_sessions(user_id: UUID, page: PageRequest) -> Page[SignInSession]:
+    statement = sa.select(SignInSession).where(SignInSession.user_id == user_id, is_live())
+    sorts = {"last_used_at": SignInSession.last_used_at}
+    return fetch_page(
+        session(),
+        statement,
+        request_=page,
+        sorts=sorts,
+        default_sort="-last_used_at",
+        key=SignInSession.id,
+    )
+
+
+def page_of_directory(page: PageRequest, *, q: str) -> Page[User]:
+    """Active users a part of whose username or full name is ``q``, whatever its case."""
+    statement = sa.select(User).where(User.is_active)
+    if q:
+        pattern = in_any_case(q)
+        statement = statement.where(
+            sa.or_(User.username.regexp_match(pattern), User.full_name.regexp_match(pattern))
+        )
+    return fetch_page(
+        session(),
+        statement,
+        request_=page,
+        sorts={"username": User.username_key},
+        default_sort="username",
+        key=User.id,
+    )
+
+
+def in_any_case(text: str) -> str:
+    """A pattern for the text in upper and lower case, with no other meaning.
+
+    It spells both cases out: what lower() knows differs between databases and their locales.
+    """
+    return "".join(_cases_of(letter) for letter in text)
+
+
+def _cases_of(letter: str) -> str:
+    cases = {letter, letter.lower(), letter.upper(), letter.casefold(), letter.upper().lower()}
+    single = sorted(case for case in cases if len(case) == 1)
+    return f"[{''.join(single)}]" if len(single) > 1 else re.escape(letter)
 
 
 def lock_refresh_token(token_hash: str) -> tuple[RefreshToken, SignInSession, User] | None:
@@ -65,5 +166,56 @@ def lock_user(user_id: UUID) -> User | None:
     return session().scalar(statement.execution_options(populate_existing=True))
 
 
+def lock_user_and_admins(user_id: UUID) -> list[User]:
+    """The user and all active administrators, locked in one order: of two who leave, one is the last."""
+    is_admin = sa.and_(User.role == "admin", User.is_active)
+    statement = sa.select(User).where(sa.or_(User.id == user_id, is_admin)).order_by(User.id)
+    # Rows that refer to a user may be inserted meanwhile (FOR NO KEY UPDATE).
+    statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return list(session().scalars(statement))
+
+
 def username_exists(key: str) -> bool:
     return session().scalar(sa.select(sa.exists().where(User.username_key == key))) is True
+
+
+def page_of_tokens(user_id: UUID, page: PageRequest) -> Page[PersonalToken]:
+    statement = sa.select(PersonalToken).where(PersonalToken.user_id == user_id)
+    return fetch_page(
+        session(),
+        statement,
+        request_=page,
+        sorts={"created_at": PersonalToken.created_at},
+        default_sort="-created_at",
+        key=PersonalToken.id,
+    )
+
+
+def count_tokens(user_id: UUID) -> int:
+    statement = sa.select(sa.func.count()).select_from(PersonalToken)
+    return session().execute(statement.where(PersonalToken.user_id == user_id)).scalar_one()
+
+
+def token_with_owner(token_hash: str) -> Any:
+    """A personal access token with its owner's identity, on a connection of its own."""
+    statement = (
+        sa.select(
+            *(User.id, User.role, User.username, User.timezone, User.is_active),
+            PersonalToken.id.label("token_id"),
+            *(PersonalToken.scopes, PersonalToken.expires_at, PersonalToken.last_used_at),
+        )
+        .join(PersonalToken, PersonalToken.user_id == User.id)
+        .where(PersonalToken.token_hash == token_hash)
+    )
+    with db.engine.connect() as connection:
+        return connection.execute(statement).one_or_none()
+
+
+def note_use_of_token(token_id: UUID, *, now: datetime, unless_after: datetime) -> None:
+    """Write when a token was used, in a transaction of its own, unless somebody just did."""
+    last = PersonalToken.last_used_at
+    statement = sa.update(PersonalToken).where(
+        PersonalToken.id == token_id, sa.or_(last.is_(None), last <= unless_after)
+    )
+    with db.engine.execution_options(taskapi_writes=True).begin() as connection:
+        connection.execute(statement.values(last_used_at=now))

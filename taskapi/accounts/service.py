@@ -17,6 +17,8 @@ from taskapi.core.access import Actor
 from taskapi.core.db import savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
+from taskapi.core.mail_kinds import SECURITY_KINDS
+from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.core.schemas import has_control_characters
 
@@ -29,26 +31,52 @@ USERNAME = re.compile(r"\w(?:[\w.-]{0,48}\w)?")
 def register(*, settings: Settings, email: str, password_hash: str, **profile: Any) -> User:
     """Make an account for somebody who asks for one; the arguments are those of ``create_user``.
 
+    They are mailed a link that shows that the address is theirs.
+
     Raises:
         RegistrationClosed, EmailTaken, UsernameTaken, ValidationFailed
     """
     if not settings.registration:
         raise RegistrationClosed
-    return create_user(email=email, password_hash=password_hash, **profile)
+    user = create_user(email=email, password_hash=password_hash, **profile)
+    ask_to_verify_email(user)
+    return user
+
+
+def ask_to_verify_email(user: User) -> None:
+    """Have a link mailed to the user; it is made by whoever hears of this event."""
+    record_event(
+        "user.email_verification_requested", subject=("user", user.id), actor=user.id, owner_id=user.id
+    )
 
 
 def hash_new_password(
-    *, settings: Settings, password: str, email: str, username: str | None = None, **_profile: Any
+    *,
+    settings: Settings,
+    password: str,
+    email: str,
+    username: str | None = None,
+    field: str = "password",
+    **_profile: Any,
 ) -> str:
     """The hash of a password that follows the rules; the other arguments say whose it will be.
 
     Call it outside of a transaction: hashing is slow on purpose, and SQLite has one writer.
 
+    Args:
+        field: where the password stood in the request, for the error.
+
     Raises:
         ValidationFailed: with the reason in words.
     """
     about_user = (username or "", email.partition("@")[0], settings.app_name)
-    check_new_password(password, minimum=settings.password_min_length, about_user=about_user)
+    check_new_password(
+        password,
+        minimum=settings.password_min_length,
+        about_user=about_user,
+        check_common=settings.password_check_common,
+        field=field,
+    )
     return hash_password(password)
 
 
@@ -174,6 +202,11 @@ def list_users(*, role: str | None = None) -> list[User]:
     return queries.list_users(role=role)
 
 
+def list_directory(*, page: PageRequest, q: str = "") -> Page[User]:
+    """Active users, by name; ``q`` is a part of the username or full name, whatever its case."""
+    return queries.page_of_directory(page, q=q)
+
+
 def update_profile(*, actor: Actor, changes: dict[str, Any], condition: Precondition = ANY_VERSION) -> User:
     """Change the fields of one's own profile that are given.
 
@@ -227,10 +260,15 @@ def has_admin() -> bool:
 
 
 def mail_preference(*, user_id: UUID, kind: str) -> tuple[User | None, bool]:
-    """The user, and whether they want e-mail of this kind (wanted unless switched off)."""
+    """The user, and whether they get e-mail of this kind: unless it is switched off, or they inactive.
+
+    What is about the security of the account cannot be switched off.
+    """
     user = session().get(User, user_id)
     if user is None or not user.is_active:
         return user, False
+    if kind in SECURITY_KINDS:
+        return user, True
     return user, bool(user.notification_preferences.get("email", {}).get(kind, True))
 
 

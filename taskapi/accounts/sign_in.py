@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from taskapi.accounts import queries, service
+from taskapi.accounts import one_time, personal_tokens, queries, second_factor, service, throttle
 from taskapi.accounts.errors import (
     InvalidCredentials,
     InvalidToken,
@@ -16,7 +16,9 @@ from taskapi.accounts.errors import (
 )
 from taskapi.accounts.models import RefreshToken, SignInSession, User
 from taskapi.accounts.passwords import verify_password
+from taskapi.accounts.throttle import Device, counted_attempt
 from taskapi.accounts.tokens import (
+    PERSONAL_PREFIX,
     REFRESH_PREFIX,
     hash_token,
     new_access_token,
@@ -28,11 +30,21 @@ from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.events import record_event
+from taskapi.core.runtime import runtime_settings
 
 # Parallel tabs may exchange the same refresh token at nearly the same time.
 REUSE_GRACE = timedelta(seconds=30)
 # Ended sessions are kept so that a late reuse of a token is still recognised.
 KEEP_ENDED = timedelta(days=30)
+UNKNOWN_DEVICE = Device()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedCredentials:
+    """Whose credentials were right, and the hash of the password that was."""
+
+    user_id: UUID
+    password_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,33 +58,60 @@ class TokenPair:
     token_type: str = "bearer"  # noqa: S105 - a kind, not a secret
 
 
-def check_credentials(*, login: str, password: str) -> UUID:
-    """The id of the user whose name and password these are.
+def check_credentials(
+    *, settings: Settings, login: str, password: str, device: Device, code: str | None = None
+) -> CheckedCredentials:
+    """The user whose name, password and second factor these are.
 
     Call it outside of a transaction: hashing is slow on purpose, and SQLite has one writer.
 
     Raises:
         InvalidCredentials: unknown, inactive or wrong password, after the same work and time.
+        TooManyFailures: the password of this account, or of this unknown name, was wrong too often.
+        SecondFactorRequired, InvalidSecondFactor: only after the right password.
     """
-    user = queries.find_user(login)
-    fits = verify_password(password, user.password_hash if user else None)
-    if user is None or not fits or not user.is_active:
+    found = queries.credentials_of(login)
+    key = throttle.key_of_sign_in(login=login, user_id=found.id if found else None, device=device)
+    with counted_attempt(settings=settings, key=key):
+        fits = verify_password(password, found.password_hash if found else None)
+        if found is None or not fits or not found.is_active:
+            raise InvalidCredentials("The name or the password is wrong.")
+    second_factor.require_code(settings=settings, user_id=found.id, code=code, key=key)
+    return CheckedCredentials(user_id=found.id, password_hash=found.password_hash)
+
+
+def log_in(
+    *, settings: Settings, credentials: CheckedCredentials, device: Device = UNKNOWN_DEVICE
+) -> TokenPair:
+    """Sign a user in whose credentials were checked.
+
+    Raises:
+        InvalidCredentials: meanwhile the password was changed, or the account closed or switched off.
+    """
+    # Locked: a change of the password ends the sessions that it finds, so none may begin beside it.
+    user = queries.lock_user(credentials.user_id)
+    if user is None or not user.is_active or user.password_hash != credentials.password_hash:
         raise InvalidCredentials("The name or the password is wrong.")
-    return user.id
+    return start_session(settings=settings, user_id=user.id, device=device)
 
 
-def start_session(*, settings: Settings, user_id: UUID) -> TokenPair:
-    """Sign a user in whose credentials were checked."""
+def start_session(*, settings: Settings, user_id: UUID, device: Device = UNKNOWN_DEVICE) -> TokenPair:
+    """Begin a session without asking for anything."""
     user = service.get_user(user_id=user_id)
     now = clock.now()
-    sign_in = SignInSession(user_id=user.id, expires_at=now + timedelta(days=settings.refresh_token_days))
+    sign_in = SignInSession(
+        user_id=user.id,
+        expires_at=now + timedelta(days=settings.refresh_token_days),
+        address=device.address,
+        user_agent=device.user_agent,
+    )
     session().add(sign_in)
     session().flush()
     record_event("user.signed_in", subject=("user", user.id), actor=user.id, owner_id=user.id)
     return _new_pair(settings, user, sign_in)
 
 
-def refresh(*, settings: Settings, token: str) -> TokenPair:
+def refresh(*, settings: Settings, token: str, device: Device = UNKNOWN_DEVICE) -> TokenPair:
     """Exchange a refresh token for a new pair; the old one is spent.
 
     Raises:
@@ -96,6 +135,7 @@ def refresh(*, settings: Settings, token: str) -> TokenPair:
         raise RefreshTokenReused("This refresh token was used before; the session was ended.")
     spent.spent_at = spent.spent_at or now
     sign_in.last_used_at = now
+    sign_in.address, sign_in.user_agent = device.address, device.user_agent
     sign_in.expires_at = now + timedelta(days=settings.refresh_token_days)
     return _new_pair(settings, user, sign_in)
 
@@ -107,7 +147,7 @@ def log_out(*, actor: Actor) -> None:
 
 
 def log_out_everywhere(*, actor: Actor) -> None:
-    """End all sessions of the caller."""
+    """End all sessions of the caller. Personal access tokens go on: they are deleted one by one."""
     _end_sessions(actor, sa.true())
 
 
@@ -121,11 +161,13 @@ def _end_sessions(actor: Actor, which: sa.ColumnElement[bool]) -> None:
 
 
 def authenticate(token: str) -> Actor:
-    """The caller behind an access token; ended sessions are looked up, not remembered.
+    """The caller behind an access token or a personal one; what has ended is looked up, not remembered.
 
     Raises:
         InvalidToken, TokenExpired, TokenRevoked
     """
+    if token.startswith(PERSONAL_PREFIX):
+        return personal_tokens.authenticate(token)
     user_id, session_id = read_access_token(token)
     row = queries.active_user_of_session(user_id, session_id)
     if row is None:
@@ -149,7 +191,9 @@ def _new_pair(settings: Settings, user: User, sign_in: SignInSession) -> TokenPa
 
 
 def forget_ended_sessions() -> None:
-    """Remove sessions that ended or expired a while ago, and refresh tokens spent as long ago."""
+    """Remove sessions and one-time tokens that ended a while ago, spent refresh tokens, old failures."""
+    throttle.forget_old_failures(settings=runtime_settings())
+    one_time.forget_closed_tokens()
     before = clock.now() - KEEP_ENDED
     ended = sa.or_(SignInSession.revoked_at < before, SignInSession.expires_at < before)
     for statement in (

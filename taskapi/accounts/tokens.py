@@ -15,6 +15,7 @@ from taskapi.accounts.errors import InvalidToken, TokenExpired
 from taskapi.core.signing import all_keys
 
 REFRESH_PREFIX = "tar_"
+PERSONAL_PREFIX = "tap_"
 # Who makes these tokens and for whom (RFC 7519, 4.1): another program's token is not ours,
 # although an operator may have given both the same key.
 PARTY = "taskapi"

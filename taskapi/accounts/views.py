@@ -2,10 +2,15 @@
 
 from typing import Any
 
-from taskapi.accounts import service, sign_in
+from flask import request
+
+from taskapi.accounts import closing, service, sign_in, throttle
 from taskapi.accounts.models import User
 from taskapi.accounts.schemas import (
+    DirectoryEntrySchema,
+    DirectoryQuery,
     LoginSchema,
+    PasswordSchema,
     ProfileChangeSchema,
     ProfileSchema,
     RegistrationSchema,
@@ -13,17 +18,26 @@ from taskapi.accounts.schemas import (
     UserSchema,
 )
 from taskapi.accounts.sign_in import TokenPair
+from taskapi.accounts.throttle import Device
 from taskapi.core.access import bearer_token, current_actor
 from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
+from taskapi.core.paging import Page, page_schema
 from taskapi.core.preconditions import Precondition
 from taskapi.core.runtime import runtime_settings
 
 blp = Blueprint("accounts", __name__, url_prefix="/api/auth", description="Sign-in and accounts")
 
 
+def _device() -> Device:
+    """Where the request comes from, short enough to be kept and fit to be shown."""
+    agent = "".join(letter for letter in request.user_agent.string if letter.isprintable())
+    return Device(address=(request.remote_addr or "")[:45] or None, user_agent=agent[:300] or None)
+
+
 @blp.route("/register", methods=["POST"])
 @blp.public
+@blp.limited_per_address
 @blp.arguments(RegistrationSchema)
 @blp.response(201, UserSchema, location="/api/auth/me")
 def register(data: dict[str, Any]) -> User:
@@ -36,13 +50,15 @@ def register(data: dict[str, Any]) -> User:
 
 @blp.route("/login", methods=["POST"])
 @blp.public
+@blp.limited_per_address
 @blp.arguments(LoginSchema)
 @blp.response(200, TokenPairSchema)
-def log_in(data: dict[str, str]) -> TokenPair:
+def log_in(data: dict[str, Any]) -> TokenPair:
     """Sign in by e-mail address or username"""
-    user_id = sign_in.check_credentials(**data)
+    settings, device = runtime_settings(), _device()
+    credentials = sign_in.check_credentials(settings=settings, device=device, **data)
     with transaction():
-        return sign_in.start_session(settings=runtime_settings(), user_id=user_id)
+        return sign_in.log_in(settings=settings, credentials=credentials, device=device)
 
 
 @blp.route("/refresh", methods=["POST"])
@@ -52,11 +68,11 @@ def log_in(data: dict[str, str]) -> TokenPair:
 def refresh() -> TokenPair:
     """Exchange the refresh token, sent as Bearer, for a new pair"""
     with transaction():
-        return sign_in.refresh(settings=runtime_settings(), token=bearer_token())
+        return sign_in.refresh(settings=runtime_settings(), token=bearer_token(), device=_device())
 
 
 @blp.route("/logout", methods=["POST"])
-@blp.requires(None)
+@blp.requires_session
 @blp.response(204)
 def log_out() -> None:
     """End this session; its tokens stop working at once"""
@@ -65,10 +81,10 @@ def log_out() -> None:
 
 
 @blp.route("/logout-all", methods=["POST"])
-@blp.requires(None)
+@blp.requires_session
 @blp.response(204)
 def log_out_everywhere() -> None:
-    """End all of one's sessions"""
+    """End all of one's sessions; personal access tokens go on"""
     with transaction():
         sign_in.log_out_everywhere(actor=current_actor())
 
@@ -90,3 +106,24 @@ def update_profile(changes: dict[str, Any], *, condition: Precondition) -> User:
     """Change one's own profile; fields left out stay as they are"""
     with transaction():
         return service.update_profile(actor=current_actor(), changes=changes, condition=condition)
+
+
+@blp.route("/me", methods=["DELETE"])
+@blp.requires_session
+@blp.arguments(PasswordSchema)
+@blp.response(204)
+def close_account(data: dict[str, str]) -> None:
+    """Close one's account for good: schedules are cancelled, and the person is forgotten"""
+    actor = current_actor()
+    throttle.require_password(settings=runtime_settings(), actor=actor, password=data["password"])
+    with transaction():
+        closing.close_account(actor=actor)
+
+
+@blp.route("/users", methods=["GET"])
+@blp.requires("read")
+@blp.arguments(DirectoryQuery, location="query")
+@blp.response(200, page_schema(DirectoryEntrySchema))
+def list_directory(query: dict[str, Any]) -> Page[User]:
+    """Who can be chosen, as for assigning something: active users"""
+    return service.list_directory(**query)

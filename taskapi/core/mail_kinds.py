@@ -1,3 +1,7 @@
-"""The kinds of e-mail: one may switch off each, and each has its templates."""
+"""The kinds of e-mail: each has its templates, and one may switch off each that is not about security."""
 
 MAIL_KINDS = ("schedule_created", "run_completed", "run_failed", "reminder")
+SECURITY_KINDS = (
+    *("verify_email", "password_reset"),
+    *("password_changed", "session_reuse", "second_factor_changed"),
+)

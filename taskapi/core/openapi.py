@@ -11,10 +11,11 @@ from marshmallow import Schema, fields
 from taskapi.core.access import PUBLIC, Access
 from taskapi.core.errors import all_errors
 from taskapi.core.problems import ProblemSchema
-from taskapi.core.schemas import Bound, Seconds, Time
+from taskapi.core.schemas import Bound, Seconds, Text, Time
 
 PROBLEM = {"content": {"application/problem+json": {"schema": ProblemSchema}}}
 TEXT = {"type": "string"}
+PRINTABLE_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 LOCATION = {"Location": {"description": "Where it is", "schema": {**TEXT, "format": "uri-reference"}}}
 LINK = {"Link": {"description": 'The pages around it: rel="next", rel="prev"', "schema": TEXT}}
 ETAG = {"ETag": {"description": "Send it back as If-None-Match", "schema": TEXT}}
@@ -59,6 +60,7 @@ class Converter(OpenAPIConverter):
         }
         self.add_attribute_function(_describe_duration)  # type: ignore[no-untyped-call]
         self.add_attribute_function(_describe_bound)  # type: ignore[no-untyped-call]
+        self.add_attribute_function(_describe_text)  # type: ignore[no-untyped-call]
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         document: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
@@ -79,6 +81,12 @@ def _describe_duration(_self: Converter, field: fields.Field[Any], ret: dict[str
         return {}
     limits = {name: ret.pop(f"x-{name}") for name in ("minimum", "maximum") if f"x-{name}" in ret}
     return {"anyOf": [{"type": "number", **limits}, {**TEXT, "format": "duration"}]}
+
+
+def _describe_text(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(field, Text) or not field.single_line or "pattern" in ret:
+        return {}
+    return {"pattern": PRINTABLE_LINE}
 
 
 def _describe_bound(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
+from taskapi.accounts.one_time import secret_of
 from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import JobCall, enqueue, queued_job_ids
 from taskapi.background.names import DELIVER_EMAIL, Queue
 from taskapi.clients.mail import MailClient, MailError, OutgoingEmail
 from taskapi.core.db import database_now, insert_if_new, on_commit, read_database_clock, session, transaction
 from taskapi.core.json import storable_text
+from taskapi.core.mail_kinds import SECURITY_KINDS
 from taskapi.notifications.models import Email, MailSuppression
 from taskapi.notifications.templates import render_email
 from taskapi.notifications.unsubscribe import unsubscribe_url, which_emails
@@ -30,22 +32,30 @@ FORGOTTEN_AFTER_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 4 * 3600
 MAX_ATTEMPTS = 14
+# Stands in the stored texts for the secret of a link.
+SECRET_PLACEHOLDER = "{one-time-token}"  # noqa: S105 - it is none
 
 
 def queue_email(
-    *, key: str, kind: str, recipient: str, user_id: UUID | None, subject: str, context: dict[str, Any]
+    *,
+    key: str,
+    kind: str,
+    recipient: str,
+    user_id: UUID | None,
+    subject: str,
+    context: dict[str, Any],
+    one_time_token_id: UUID | None = None,
 ) -> bool:
     """Put a message into the outbox unless one with this key is or was there.
 
     Args:
         kind: names the template and the preference; ``context`` is what the template shows.
+        one_time_token_id: whose secret takes the place of ``SECRET_PLACEHOLDER`` when it is sent.
     """
     if user_id is None and is_suppressed(recipient):
         return False
-    link = unsubscribe_url(user_id=user_id, address=recipient, kind=kind)
-    words = f"Stop {which_emails(user_id=user_id, kind=kind)}"
-    links = {"unsubscribe_url": link, "unsubscribe_words": words}
-    text, html = render_email(kind, {**context, **links, "subject": subject})
+    unsubscribing = _unsubscribing(kind, recipient, user_id)
+    text, html = render_email(kind, {**context, **unsubscribing, "subject": subject})
     email_id = insert_if_new(
         Email,
         key=key,
@@ -55,7 +65,8 @@ def queue_email(
         subject=" ".join(subject.split())[:300],
         text=text,
         html=html,
-        unsubscribe_url=link,
+        unsubscribe_url=unsubscribing["unsubscribe_url"],
+        one_time_token_id=one_time_token_id,
         status="pending",
         attempts=0,
         next_attempt_at=read_database_clock(),
@@ -64,6 +75,16 @@ def queue_email(
         return False
     on_commit(_enqueue, [(str(email_id), job_id(email_id, 0))])
     return True
+
+
+def _unsubscribing(kind: str, recipient: str, user_id: UUID | None) -> dict[str, str | None]:
+    """The link that stops e-mails of this kind, and its words; messages about security have none."""
+    if kind in SECURITY_KINDS:
+        return {"unsubscribe_url": None, "unsubscribe_words": None}
+    return {
+        "unsubscribe_url": unsubscribe_url(user_id=user_id, address=recipient, kind=kind),
+        "unsubscribe_words": f"Stop {which_emails(user_id=user_id, kind=kind)}",
+    }
 
 
 def job_id(email_id: UUID, attempts: int) -> str:
@@ -81,11 +102,13 @@ def deliver(*, email_id: UUID, client: MailClient) -> None:
     """Try to send one message; nothing happens if it is sent, given up, or another worker's."""
     with transaction():
         email = _claim(email_id)
+        outgoing = _outgoing(email) if email else None
     if email is None:
         log.debug("email.not_pending", email_id=str(email_id))
         return
     # No transaction is open while the mail server takes its time.
-    error = _send(client, _outgoing(email))
+    link_is_void = MailError("The link in it works no longer.", temporary=False)
+    error = _send(client, outgoing) if outgoing else link_is_void
     with transaction():
         _settle(email, error)
 
@@ -105,13 +128,20 @@ def _send(client: MailClient, email: OutgoingEmail) -> MailError | None:
     return None
 
 
-def _outgoing(email: Email) -> OutgoingEmail:
+def _outgoing(email: Email) -> OutgoingEmail | None:
+    """The message as it leaves; None when the link in it works no longer."""
+    text, html = email.text, email.html
+    if email.one_time_token_id is not None:
+        secret = secret_of(one_time_token_id=email.one_time_token_id)
+        if secret is None:
+            return None
+        text, html = (part.replace(SECRET_PLACEHOLDER, secret) for part in (text, html))
     return OutgoingEmail(
         message_id=str(email.id),
         recipient=email.recipient,
         subject=email.subject,
-        text=email.text,
-        html=email.html,
+        text=text,
+        html=html,
         unsubscribe_url=email.unsubscribe_url,
     )
 

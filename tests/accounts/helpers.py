@@ -33,3 +33,8 @@ def body(answer: TestResponse) -> dict[str, Any]:
 def code(answer: TestResponse) -> tuple[int, str]:
     """Status and code of a problem."""
     return answer.status_code, body(answer)["code"]
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows a token."""
+    return {"Authorization": f"Bearer {token}"}

@@ -1,6 +1,7 @@
 """Who one is: access tokens, good and bad."""
 
 import base64
+import hmac
 import json
 from datetime import timedelta
 from typing import Any
@@ -13,8 +14,9 @@ from flask.testing import FlaskClient
 from taskapi.accounts.models import User
 from taskapi.accounts.tokens import new_access_token
 from taskapi.core.db import session, transaction
-from tests.accounts.helpers import code, show_me
+from tests.accounts.helpers import code, exchange, show_me
 from tests.people import Person
+from tests.settings import settings_changed
 
 
 def claims_of(app: Flask, person: Person) -> dict[str, Any]:
@@ -64,23 +66,55 @@ def test_another_algorithm_with_our_key_is_refused(app: Flask, client: FlaskClie
         {"type": None},
         {"nbf": 9_999_999_999},
         {"exp": "soon"},
+        {"iss": "another program"},
+        {"aud": "another program"},
+        {"aud": ["another", "program"]},
+        {"iat": "now"},
     ],
     ids=str,
 )
 def test_a_signed_token_with_wrong_claims_is_refused(
     app: Flask, client: FlaskClient, owner: Person, change: dict[str, Any]
 ) -> None:
-    token = signed(app, {**claims_of(app, owner), **change})
-    assert code(show_me(client, token)) == (401, "invalid_token")
+    """A future nbf, a wrong issuer, audience or type, and a sub that is a number: 401."""
+    answer = show_me(client, signed(app, {**claims_of(app, owner), **change}))
+    assert code(answer) == (401, "invalid_token")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("missing", ["sub", "sid", "exp"])
+@pytest.mark.parametrize("missing", ["sub", "sid", "exp", "iss", "aud"])
 def test_a_signed_token_that_lacks_a_claim_is_refused(
     app: Flask, client: FlaskClient, owner: Person, missing: str
 ) -> None:
     claims = claims_of(app, owner)
     del claims[missing]
     assert code(show_me(client, signed(app, claims))) == (401, "invalid_token")
+
+
+@pytest.mark.parametrize("kid", ["unknown", "", 7, ["x"], {"a": 1}, None, "../../dev/null", "' OR 1=1 --"])
+def test_the_name_of_a_key_opens_nothing(app: Flask, client: FlaskClient, owner: Person, kid: object) -> None:
+    key = "another key that is long enough for HS256"
+    header = base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": kid}).encode()).rstrip(b"=")
+    claims = base64.urlsafe_b64encode(json.dumps(claims_of(app, owner)).encode()).rstrip(b"=")
+    signature = base64.urlsafe_b64encode(hmac.digest(key.encode(), header + b"." + claims, "sha256"))
+    forged = b".".join((header, claims, signature.rstrip(b"="))).decode()
+    assert code(show_me(client, forged)) == (401, "invalid_token")
+
+
+def test_what_a_former_key_signed_is_accepted_until_it_is_dropped(
+    app: Flask, client: FlaskClient, owner: Person
+) -> None:
+    """A key of SECRET_KEY_FALLBACKS still verifies, and once it is removed no longer."""
+    former, new = app.config["SECRET_KEY"], "a new key that is long enough for HS256"
+    with settings_changed(app, secret_key=new, secret_key_fallbacks=("yet another", former)):
+        assert show_me(client, owner.access_token).status_code == 200
+        assert exchange(client, owner.refresh_token).status_code == 200
+    with settings_changed(app, secret_key=new):
+        assert code(show_me(client, owner.access_token)) == (401, "invalid_token")
+
+
+def test_a_refresh_token_is_no_access_token(client: FlaskClient, owner: Person) -> None:
+    assert code(show_me(client, owner.refresh_token)) == (401, "invalid_token")
 
 
 @pytest.mark.parametrize(

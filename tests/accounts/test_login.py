@@ -7,8 +7,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from taskapi.accounts import sign_in
+from taskapi.accounts.errors import InvalidCredentials
 from taskapi.accounts.models import User
+from taskapi.accounts.passwords import hash_password
 from taskapi.core.db import session, transaction
+from taskapi.core.runtime import runtime_settings
 from tests.accounts.helpers import body, code, log_in, show_me
 from tests.people import PASSWORD, Person
 
@@ -102,3 +106,14 @@ def test_each_sign_in_is_a_session_of_its_own(client: FlaskClient, owner: Person
     client.post("/api/auth/logout", headers={"Authorization": f"Bearer {first['access_token']}"})
     assert code(show_me(client, first["access_token"])) == (401, "token_revoked")
     assert show_me(client, second["access_token"]).status_code == 200
+
+
+def test_a_password_that_changed_while_it_was_compared_signs_nobody_in(context: Flask, owner: Person) -> None:
+    settings = runtime_settings()
+    credentials = sign_in.check_credentials(
+        settings=settings, login=owner.email, password=PASSWORD, device=sign_in.UNKNOWN_DEVICE
+    )
+    with transaction():
+        session().get_one(User, owner.id).password_hash = hash_password("horse battery correct")
+    with transaction(), pytest.raises(InvalidCredentials):
+        sign_in.log_in(settings=settings, credentials=credentials)

@@ -1,5 +1,7 @@
 """Hashes of passwords."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -42,6 +44,49 @@ def test_many_at_once_all_get_their_answer() -> None:
 )
 def test_a_password_that_follows_the_rules_is_taken(password: str, about_user: tuple[str, ...]) -> None:
     check_new_password(password, minimum=10, about_user=about_user)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("password123!", "Password12", "qwertyuiop1", "iloveyou2024", "PASSWORDpassword"),
+        *("1234567890", "0987654321", "abcdefghij", "zyxwvutsrq", "lkjhgfdsap", "abcdefghij99!"),
+        *("abcabcabcabc", "maymaymaymay", "abcd1234abcd1234", "gr8 gr8 gr8 gr8", "aaaaaaaaaa"),
+    ],
+)
+def test_a_password_that_would_be_tried_first_is_refused(password: str) -> None:
+    """Passwords of the common list, sequences and repetitions are refused."""
+    with pytest.raises(ValidationFailed, match=r"first that others|four different"):
+        check_new_password(password, minimum=10, about_user=())
+    check_new_password(password, minimum=10, about_user=(), check_common=False)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *(PASSWORD, "8391746205", "er7593028475", "12345 is too plain", "my password is long"),
+        *("correct horse battery" * 2, "\U0001f40e\U0001f50b\U0001f4ce\u2705 ist gut", "x" * 64 + "yzäq"),
+    ],
+)
+def test_a_password_that_merely_holds_a_common_word_is_taken(password: str) -> None:
+    check_new_password(password, minimum=10, about_user=())
+
+
+@pytest.mark.parametrize("password", ["short", "olivia is my name"])
+def test_length_and_own_name_count_even_without_the_list(password: str) -> None:
+    with pytest.raises(ValidationFailed):
+        check_new_password(password, minimum=10, about_user=("olivia",), check_common=False)
+
+
+def test_the_error_names_the_field_that_was_sent() -> None:
+    with pytest.raises(ValidationFailed) as refusal:
+        check_new_password("1234567890", minimum=10, about_user=(), field="new_password")
+    assert list(refusal.value.errors) == ["new_password"]
+
+
+def test_the_list_is_read_when_the_first_password_is_set() -> None:
+    code = "import sys, taskapi.accounts.passwords; sys.exit('zxcvbn' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_the_shortest_length_is_the_operators_choice() -> None:

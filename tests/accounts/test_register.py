@@ -16,6 +16,7 @@ from taskapi.core.db import db, transaction
 from tests.accounts.helpers import body, code, log_in, register
 from tests.conftest import settings_for
 from tests.people import PASSWORD, PASSWORD_HASH, Person
+from tests.settings import settings_changed
 
 
 def test_an_account_is_made_and_shown_without_its_password(client: FlaskClient) -> None:
@@ -102,6 +103,7 @@ def test_what_is_a_username_is_taken_as_it_is(client: FlaskClient, username: str
         ("my-name-is-new1@example", "name or e-mail"),
         ("NORANORA-secret", "name or e-mail"),
         ("taskapi-rocks!", "name or e-mail"),
+        ("password123!", "first that others would try"),
     ],
 )
 def test_a_weak_password_is_refused_with_the_reason(client: FlaskClient, password: str, reason: str) -> None:
@@ -109,6 +111,11 @@ def test_a_weak_password_is_refused_with_the_reason(client: FlaskClient, passwor
     assert answer.status_code == 422
     assert reason in body(answer)["errors"]["password"][0]
     assert password not in answer.text
+
+
+def test_the_list_of_common_passwords_can_be_switched_off(app: Flask, client: FlaskClient) -> None:
+    with settings_changed(app, password_check_common=False):
+        assert register(client, password="password123!").status_code == 201
 
 
 @pytest.mark.parametrize("password", ["ten chars!", "x y z " * 21 + "xy", "パスワードは秘密です長い"])

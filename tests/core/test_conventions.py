@@ -110,7 +110,7 @@ def test_what_was_created_says_where_it_is(floor: FlaskClient) -> None:
 def test_options_tells_the_methods_to_anybody(floor: FlaskClient) -> None:
     answer = floor.options("/api/auth/me")
     assert (answer.status_code, answer.data, "Content-Type" in answer.headers) == (200, b"", False)
-    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "PUT", "PATCH", "OPTIONS"}
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 def test_a_deletion_answers_nothing(floor: FlaskClient) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -10,6 +9,7 @@ from itsdangerous import BadSignature
 
 from taskapi.core.ids import new_id
 from taskapi.core.signing import SealBroken, derived_secrets, seal, serializer, unseal
+from tests.settings import settings_changed
 
 pytestmark = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
 
@@ -17,10 +17,8 @@ pytestmark = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
 @contextmanager
 def keys(app: Flask, key: str, *former: str) -> Iterator[None]:
     """The installation with another current key, and former ones."""
-    settings = app.extensions["taskapi_settings"]
-    app.extensions["taskapi_settings"] = replace(settings, secret_key=key, secret_key_fallbacks=former)
-    yield
-    app.extensions["taskapi_settings"] = settings
+    with settings_changed(app, secret_key=key, secret_key_fallbacks=former):
+        yield
 
 
 def test_what_a_former_key_signed_is_read_until_it_is_dropped(context: Flask) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jsonschema_rs
+import pyotp
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -68,6 +69,47 @@ def of_accounts(owner: Person, app: Flask) -> Iterator[TestResponse]:
     yield owner.get("/api/auth/me")
 
 
+def of_tokens(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    made = owner.post("/api/auth/tokens", {"name": "script", "scopes": ["READ"]})
+    yield made
+    yield owner.post("/api/auth/tokens", {"name": "script", "scopes": ["admin"]})
+    yield owner.get("/api/auth/tokens?per_page=1")
+    yield owner.delete(f"/api/auth/tokens/{made.json['id']}")
+    yield owner.delete(f"/api/auth/tokens/{made.json['id']}")
+    yield owner.get("/api/auth/sessions")
+    yield owner.get("/api/auth/users?q=o&sort=-username")
+    yield owner.delete("/api/auth/me", json={"password": "wrong"})
+    yield owner.delete("/api/auth/me", json={"password": PASSWORD})
+
+
+def of_recovery(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    passwords = {"current_password": PASSWORD, "new_password": "staple battery horse"}
+    yield owner.post("/api/auth/me/password", {**passwords, "current_password": "wrong"})
+    yield owner.post("/api/auth/me/password", {**passwords, "new_password": "short"})
+    yield owner.post("/api/auth/me/password", passwords)
+    yield owner.post("/api/auth/verify-email/resend")
+    yield owner.client.get("/api/auth/verify-email")
+    yield owner.client.post("/api/auth/verify-email", json={"token": "nonsense"})
+    yield owner.client.post("/api/auth/password-reset", json={"email": owner.email})
+    yield owner.client.get("/api/auth/password-reset/confirm")
+    sent = {"token": "nonsense", "password": PASSWORD}
+    yield owner.client.post("/api/auth/password-reset/confirm", json=sent)
+
+
+def of_second_factor(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    path, password = "/api/auth/me/second-factor", {"password": PASSWORD}
+    begun = owner.post(path, password)
+    yield begun
+    yield owner.post(f"{path}/confirm", {"code": "nonsense"})
+    yield owner.post(f"{path}/confirm", {"code": pyotp.TOTP(begun.json["secret"]).now()})
+    yield owner.get(path)
+    yield owner.client.post("/api/auth/login", json={"email": owner.email, **password})
+    renewed = owner.post(f"{path}/recovery-codes", password)
+    yield renewed
+    yield owner.delete(path, json={**password, "code": renewed.json["recovery_codes"][0]})
+    yield owner.get(path)
+
+
 def of_schedules(owner: Person, app: Flask) -> Iterator[TestResponse]:
     every = {"action": "reminder", "params": {"message": "Tea"}, "every": "PT1M", "retry": {"delay": "PT5S"}}
     path = f"/api/schedules/{make(owner, every=60)['id']}"
@@ -113,7 +155,10 @@ def of_health(owner: Person, app: Flask) -> Iterator[TestResponse]:
     yield owner.client.get("/api/health/ready")
 
 
-@pytest.mark.parametrize("family", [of_accounts, of_schedules, of_notifications, of_health])
+@pytest.mark.parametrize(
+    "family",
+    [of_accounts, of_tokens, of_recovery, of_second_factor, of_schedules, of_notifications, of_health],
+)
 def test_every_answer_is_as_described(
     app: Flask, owner: Person, document: dict[str, Any], family: Any
 ) -> None:

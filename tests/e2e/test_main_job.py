@@ -26,7 +26,8 @@ def test_a_reminder_is_sent_on_time_and_seen_in_the_history(installation: Instal
     assert run["scheduled_for"] == schedule["run_at"]
     assert run["lag_ms"] >= 0
     mails = installation.folder / "mail"
-    wait_for(lambda: len(list(mails.glob("*.eml"))) == 3, seconds=15, what="three mails")
+    # To confirm the address, for the new schedule, the reminder, and the completed run.
+    wait_for(lambda: len(list(mails.glob("*.eml"))) == 4, seconds=15, what="four mails")
     assert user.get(f"/schedules/{schedule['id']}")["status"] == "completed"
     assert {item["type"] for item in user.get("/notifications")["items"]} == {"reminder", "run_completed"}
 

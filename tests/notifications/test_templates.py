@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from taskapi.core.mail_kinds import MAIL_KINDS
+from taskapi.core.mail_kinds import MAIL_KINDS, SECURITY_KINDS
 from taskapi.notifications import templates
 from taskapi.notifications.templates import duration, interval, lateness, on_the_wall, render_email
 from taskapi.notifications.unsubscribe import ABOUT
@@ -42,6 +42,15 @@ KINDS: dict[str, dict[str, Any]] = {
     "run_failed": RUN,
     "reminder": {"message": "Tea is ready."},
 }
+LINK = {"link": "https://tasks.example.org/a#token=x", "until": "2026-11-20T08:30:00+00:00"}
+NEWS = {"facts": "It was changed.", "advice": "Was it you?", "at": "2026-11-20T08:30:00+00:00"}
+SECURITY: dict[str, dict[str, Any]] = {
+    "verify_email": LINK,
+    "password_reset": LINK,
+    "password_changed": NEWS,
+    "session_reuse": NEWS,
+    "second_factor_changed": NEWS,
+}
 HOSTILE = {
     "markup": "<script>alert(1)</script>",
     "attribute": "\"'><img src=x onerror=alert(1)>",
@@ -63,11 +72,13 @@ def context(tmp_path: Path) -> Iterator[None]:
 
 
 def render(kind: str, text: str = "Make tea", **changes: Any) -> tuple[str, str]:
-    return render_email(kind, {**COMMON, "name": text, "title": text, **KINDS[kind], **changes})
+    about = {**KINDS, **SECURITY}[kind]
+    return render_email(kind, {**COMMON, "name": text, "title": text, "account": text, **about, **changes})
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-@pytest.mark.parametrize("kind", KINDS)
+# Nothing that people write stands in the mail to an address that is not known to be theirs.
+@pytest.mark.parametrize("kind", [kind for kind in (*KINDS, *SECURITY) if kind != "verify_email"])
 def test_what_people_write_stays_text(kind: str, text: str) -> None:
     error = {"code": "exception", "message": text}
     plain, html = render(kind, text, message=text, error=error)
@@ -86,7 +97,22 @@ def test_every_message_says_who_sends_it_why_and_how_to_stop_it(kind: str) -> No
     assert 'href="https://tasks.example.org/u/x?a=1&amp;b=2"' in html
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SECURITY)
+def test_a_message_about_security_says_who_sends_it_and_why_and_cannot_be_stopped(kind: str) -> None:
+    for part in render(kind, unsubscribe_url=None, unsubscribe_words=None):
+        assert "You asked for it." in part
+        for word in ("None", "nsubscribe", "Stop"):
+            assert word not in part
+
+
+@pytest.mark.parametrize("kind", ["verify_email", "password_reset"])
+def test_a_link_stands_in_both_texts(kind: str) -> None:
+    plain, html = render(kind)
+    assert f"\n\n{LINK['link']}\n\n" in plain
+    assert f'href="{LINK["link"]}"' in html
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *SECURITY])
 def test_no_message_loads_anything(kind: str) -> None:
     _plain, html = render(kind)
     for tag in ("<img", "<link", "<script", "url(", "@import"):
@@ -163,6 +189,9 @@ def test_times_are_on_the_wall_of_the_reader(moment: str, zone: str, words: str)
     assert on_the_wall(moment, zone) == words
 
 
-def test_each_kind_of_e_mail_can_be_switched_off_and_has_its_texts() -> None:
+def test_each_kind_of_e_mail_has_its_texts_and_can_be_switched_off_unless_it_is_about_security() -> None:
     folder = Path(templates.__file__).parent / "mail_templates"
-    assert {path.stem for path in folder.glob("*.txt")} - {"footer"} == set(MAIL_KINDS) == ABOUT.keys()
+    texts = {path.stem for path in folder.glob("*.txt")} - {"footer", "security_notice"}
+    assert texts == {*MAIL_KINDS, *SECURITY_KINDS}
+    assert set(MAIL_KINDS) == ABOUT.keys()
+    assert set(SECURITY_KINDS) == SECURITY.keys()

@@ -1,0 +1,83 @@
+"""Closing one's account: the person is forgotten, and the row stays for the history of others."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from taskapi.accounts import queries, throttle
+from taskapi.accounts.errors import LastAdmin, UserNotFound
+from taskapi.accounts.models import (
+    OneTimeToken,
+    PersonalToken,
+    RecoveryCode,
+    SecondFactor,
+    SignInSession,
+    User,
+)
+from taskapi.core import clock
+from taskapi.core.access import Actor
+from taskapi.core.closing import run_closing_hooks
+from taskapi.core.db import session
+from taskapi.core.events import Event, record_event
+
+# Whatever lets the person in; refresh tokens go with their sessions.
+WAYS_IN: Sequence[Any] = (SignInSession, PersonalToken, OneTimeToken, SecondFactor, RecoveryCode)
+
+
+def close_account(*, actor: Actor) -> None:
+    """Close the caller's account, whose password was just asked for.
+
+    Sessions and tokens end at once, the rooms do their part, and what tells who it was is erased,
+    also from earlier events. The names are free for others.
+
+    Raises:
+        LastAdmin: nobody could administrate the installation any more.
+        UserNotFound
+    """
+    user = _lock(actor)
+    if user.closed_at is not None:
+        return
+    _delete_ways_in(user.id)
+    run_closing_hooks(user_id=user.id, actor=actor)
+    _erase_person(user)
+    session().flush()
+    record_event("user.closed", subject=("user", user.id), actor=actor, owner_id=user.id)
+
+
+def _lock(actor: Actor) -> User:
+    locked = {user.id: user for user in queries.lock_user_and_admins(actor.user_id)}
+    user = locked.pop(actor.user_id, None)
+    if user is None:
+        raise UserNotFound
+    if user.role == "admin" and not locked:
+        raise LastAdmin("Make somebody else an administrator first.")
+    return user
+
+
+def _delete_ways_in(user_id: UUID) -> None:
+    for model in WAYS_IN:
+        statement = sa.delete(model).where(model.user_id == user_id)
+        session().execute(statement.execution_options(synchronize_session=False))
+    throttle.forget_failures(user_id)
+
+
+def _erase_person(user: User) -> None:
+    closed = f"closed-{user.id}"
+    # Nobody can register or sign in by these: an address has an @, and a username has none.
+    user.email = user.email_key = closed
+    user.username, user.username_key = closed, f"@{closed}"
+    # No hash: it fits nothing, after the usual work.
+    user.password_hash = ""
+    user.full_name = user.avatar_url = None
+    user.timezone, user.notification_preferences = "UTC", {}
+    user.role, user.is_active, user.email_verified = "user", False, False
+    user.closed_at = clock.now()
+    # Events of the account itself hold its former names.
+    session().execute(
+        sa.update(Event)
+        .where(Event.subject_type == "user", Event.subject_id == user.id)
+        .values(before=None, after=None)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,72 @@
+"""Rules of one's sessions: where one is signed in, and ending one from afar."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from taskapi.accounts import queries
+from taskapi.accounts.errors import SessionNotFound
+from taskapi.accounts.models import SignInSession
+from taskapi.core import clock
+from taskapi.core.access import Actor
+from taskapi.core.db import session
+from taskapi.core.events import record_event
+from taskapi.core.paging import Page, PageRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSession:
+    """A sign-in as its owner sees it; ``current`` is the one that asks."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+    current: bool
+
+
+def list_sessions(*, actor: Actor, page: PageRequest) -> Page[ListedSession]:
+    """One's live sessions, the last used first."""
+    found = queries.page_of_sessions(actor.user_id, page)
+    listed = [
+        ListedSession(
+            id=item.id,
+            created_at=item.created_at,
+            last_used_at=item.last_used_at,
+            expires_at=item.expires_at,
+            address=item.address,
+            user_agent=item.user_agent,
+            current=item.id == actor.session_id,
+        )
+        for item in found.items
+    ]
+    return Page(
+        items=listed,
+        per_page=found.per_page,
+        page=found.page,
+        total=found.total,
+        next_cursor=found.next_cursor,
+    )
+
+
+def end_session(*, actor: Actor, session_id: UUID) -> None:
+    """End one of one's sessions; its tokens stop working at once.
+
+    Raises:
+        SessionNotFound: there is none, it is somebody else's, or it has ended.
+    """
+    mine = (SignInSession.id == session_id, SignInSession.user_id == actor.user_id, queries.is_live())
+    ended = session().scalar(
+        sa.update(SignInSession)
+        .where(*mine)
+        .values(revoked_at=clock.now())
+        .returning(SignInSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    if ended is None:
+        raise SessionNotFound
+    record_event("session.ended", subject=("session", ended), actor=actor, owner_id=actor.user_id)

@@ -1,0 +1,157 @@
+"""How often a password may be guessed for one account.
+
+An attempt is counted before the password is looked at, and a right one takes its count back:
+guesses sent at the same moment cannot slip past. The counts live in the database, so that they
+hold while Redis is away (OWASP Authentication Cheat Sheet, "Protect Against Automated Attacks").
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from taskapi.accounts import queries
+from taskapi.accounts.errors import TooManyFailures, WrongPassword
+from taskapi.accounts.models import SignInFailures
+from taskapi.accounts.passwords import verify_password
+from taskapi.config import Settings
+from taskapi.core.access import Actor
+from taskapi.core.db import database_now, in_transaction, session, transaction
+from taskapi.environment import Rate
+
+# Looked up for a name that no account has, so that it takes as long.
+NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Where a request came from: the peer's IP address and what its program calls itself."""
+
+    address: str | None = None
+    user_agent: str | None = None
+
+
+def key_of(*, user_id: UUID, place: str | UUID | None = None) -> str:
+    """The bucket of an account, or its own for a place from which its owner is signed in.
+
+    Otherwise a stranger who fails on purpose would lock the owner out.
+
+    Args:
+        place: the address of a live session, or the id of the caller's session.
+    """
+    return str(user_id) if place is None else f"{user_id}@{place}"
+
+
+def key_of_sign_in(*, login: str, user_id: UUID | None, device: Device) -> str:
+    """The bucket that counts a sign-in, by password or second factor, from this device.
+
+    Args:
+        user_id: None for a name that no account has: it is counted and refused as any other.
+    """
+    known = queries.is_signed_in_at(user_id or NOBODY, device.address)
+    if user_id is None:
+        return hashlib.sha256(queries.fold(login).encode()).hexdigest()
+    return key_of(user_id=user_id, place=device.address if known else None)
+
+
+@contextmanager
+def counted_attempt(*, settings: Settings, key: str) -> Iterator[None]:
+    """Count a failure beforehand and take it back unless the block raises.
+
+    Both are transactions of their own: call it outside of one.
+
+    Raises:
+        TooManyFailures: RATE_LIMIT_ACCOUNT is used up; the block is not entered.
+        RuntimeError: inside a transaction, whose rollback would forget the failure.
+    """
+    rate = settings.rate_limit_account
+    if rate is None:
+        yield
+        return
+    if in_transaction():
+        raise RuntimeError("a failure must be counted outside of the transaction that it ends")
+    with transaction():
+        since = _count(key, rate)
+    yield
+    with transaction():
+        _take_back(key, since)
+
+
+def require_password(*, settings: Settings, actor: Actor, password: str) -> None:
+    """Make sure that the caller, who is signed in, knows the password of their account.
+
+    Call it outside of a transaction: hashing is slow on purpose, and SQLite has one writer.
+
+    Raises:
+        WrongPassword: it counts as a failed sign-in.
+        TooManyFailures
+    """
+    password_hash = queries.password_hash_of(actor.user_id)
+    key = key_of(user_id=actor.user_id, place=actor.session_id)
+    with counted_attempt(settings=settings, key=key):
+        if not verify_password(password, password_hash):
+            raise WrongPassword
+
+
+def forget_failures(user_id: UUID) -> None:
+    """Let everybody try again at once, as after a reset of the password."""
+    mine = SignInFailures.key.startswith(str(user_id))
+    session().execute(sa.delete(SignInFailures).where(mine).execution_options(synchronize_session=False))
+
+
+def forget_old_failures(*, settings: Settings) -> None:
+    """Remove counts whose window is over."""
+    rate = settings.rate_limit_account
+    over = SignInFailures.since <= database_now(-rate.seconds) if rate else sa.true()
+    session().execute(sa.delete(SignInFailures).where(over).execution_options(synchronize_session=False))
+
+
+def _count(key: str, rate: Rate) -> datetime:
+    """One more in the window, which begins anew when it is over; when the window began."""
+    over = SignInFailures.since <= database_now(-rate.seconds)
+    insert = postgresql.insert if session().get_bind().dialect.name == "postgresql" else sqlite.insert
+    # One statement: of two attempts at the same moment each sees the other's count.
+    statement = (
+        insert(SignInFailures)
+        .values(key=key, count=1, since=database_now())
+        .on_conflict_do_update(
+            index_elements=[SignInFailures.key],
+            set_={
+                "count": sa.case((over, 1), else_=SignInFailures.count + 1),
+                "since": sa.case((over, database_now()), else_=SignInFailures.since),
+            },
+            where=sa.or_(over, SignInFailures.count < rate.amount),
+        )
+        .returning(SignInFailures.since)
+    )
+    since: datetime | None = session().execute(statement).scalar_one_or_none()
+    if since is None:
+        raise TooManyFailures(_seconds_left(key, rate))
+    return since
+
+
+def _seconds_left(key: str, rate: Rate) -> int:
+    row = session().execute(
+        sa.select(SignInFailures.since, database_now().label("now")).where(SignInFailures.key == key)
+    )
+    found = row.one_or_none()
+    if found is None:
+        return 1
+    left: timedelta = found.since + timedelta(seconds=rate.seconds) - found.now
+    return max(1, math.ceil(left.total_seconds()))
+
+
+def _take_back(key: str, since: datetime) -> None:
+    same_window = (SignInFailures.key == key, SignInFailures.since == since, SignInFailures.count > 0)
+    session().execute(
+        sa.update(SignInFailures)
+        .where(*same_window)
+        .values(count=SignInFailures.count - 1)
+        .execution_options(synchronize_session=False)
+    )

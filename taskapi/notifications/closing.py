@@ -1,0 +1,16 @@
+"""What becomes of notifications and e-mails when their user's account is closed."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from taskapi.core.access import Actor
+from taskapi.core.db import session
+from taskapi.notifications.models import Email, Notification
+
+
+def delete_messages_of(user_id: UUID, _actor: Actor) -> None:
+    """Delete what was told to a user; an e-mail that waits is not sent any more."""
+    for model in (Notification, Email):
+        statement = sa.delete(model).where(model.user_id == user_id)
+        session().execute(statement.execution_options(synchronize_session=False))
