@@ -1,0 +1,197 @@
+"""What no endpoint may let pass, asked of each: hostile bodies, unknown names, what is another's."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.document import DOCUMENT
+from tests.people import Person
+from tests.rules.test_access import TABLE
+from tests.rules.test_matrix import SEEN_BY, THINGS, parameters_of
+
+# What is refused before the database is asked needs no second one.
+one_database = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
+
+NOBODYS_ID = "01999999-0000-7000-8000-000000000000"
+WITH_PARAMETERS = sorted(route for route in TABLE if parameters_of(route))
+HOSTILE = {
+    "NUL": b'{"%s": "a\\u0000b"}',
+    "half of a surrogate pair": b'{"%s": "\\ud800"}',
+    "NaN": b'{"%s": NaN}',
+    "infinity": b'{"%s": 1e400}',
+    "a number beyond 64 bits": b'{"%s": 9223372036854775808}',
+    "a number of 5000 digits": b'{"%s": ' + b"9" * 5000 + b"}",
+    "100,000 levels": b"[" * 100_000 + b"]" * 100_000,
+    "the same key twice": b'{"%s": 1, "%s": 1}',
+    "half a document": b'{"%s": ',
+    "another encoding": '{"%s": "ü"}'.encode("latin-1"),
+    "no object": b"[1]",
+    "nothing": b"null",
+}
+
+
+def _operations() -> dict[str, dict[str, Any]]:
+    """Method and path, as in the table, with what the OpenAPI document says of them."""
+    found = {}
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            if method in ("get", "post", "put", "patch", "delete"):
+                rule = re.sub(r"{(\w+_id)}", r"<uuid:\1>", path).replace("{", "<").replace("}", ">")
+                found[f"{method.upper()} {rule}"] = operation
+    return found
+
+
+OPERATIONS = _operations()
+WITH_BODY = sorted(route for route, operation in OPERATIONS.items() if "requestBody" in operation)
+LISTS = sorted(
+    route
+    for route, operation in OPERATIONS.items()
+    if {"page", "per_page"} <= {parameter["name"] for parameter in operation.get("parameters", ())}
+)
+
+
+def send(person: Person, route: str, **options: Any) -> Any:
+    """Call a route as its owner, about things that exist."""
+    method, path = route.split(" ")
+    for name in parameters_of(route):
+        path = path.replace(f"<uuid:{name}>", THINGS[name](person))
+    return person.call(method, path.replace("<token>", "x"), **options)
+
+
+def fields_of(route: str) -> list[str]:
+    """Names of the body's fields."""
+    schema = OPERATIONS[route]["requestBody"]["content"]["application/json"]["schema"]
+    name = schema["$ref"].rpartition("/")[2]
+    return list(DOCUMENT["components"]["schemas"][name]["properties"])
+
+
+@pytest.mark.parametrize("route", WITH_BODY)
+def test_a_hostile_body_is_refused(owner: Person, route: str) -> None:
+    statuses = {}
+    for name, body in HOSTILE.items():
+        field = fields_of(route)[0].encode()
+        answer = send(owner, route, data=body.replace(b"%s", field), content_type="application/json")
+        statuses[name] = (answer.status_code, answer.mimetype)
+    problem = "application/problem+json"
+    assert set(statuses.values()) <= {(400, problem), (422, problem)}, statuses
+
+
+@one_database
+@pytest.mark.parametrize("route", WITH_BODY)
+def test_another_kind_of_body_is_refused(owner: Person, route: str) -> None:
+    kinds = ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-7")
+    answers = [send(owner, route, data=b"{}", content_type=kind) for kind in kinds]
+    packed = {"Content-Encoding": "gzip"}
+    answers.append(send(owner, route, data=b"{}", content_type="application/json", headers=packed))
+    assert [answer.status_code for answer in answers] == [415] * 4
+    assert {answer.json["code"] for answer in answers} == {"unsupported_media_type"}
+
+
+@one_database
+@pytest.mark.parametrize("route", WITH_BODY)
+def test_a_body_over_the_limit_is_refused_before_it_is_read(owner: Person, route: str) -> None:
+    answer = send(owner, route, data=b" " * 1_048_577, content_type="application/json")
+    assert (answer.status_code, answer.json["code"]) == (413, "content_too_large")
+
+
+@one_database
+@pytest.mark.parametrize("route", WITH_BODY)
+def test_fields_that_are_not_the_callers_to_set_are_refused(owner: Person, route: str) -> None:
+    """Mass assignment: ids, owners, roles, times and versions are ours."""
+    names = ["id", "owner_id", "user_id", "is_active", "role", "created_at", "version", "password_hash"]
+    foreign = [name for name in names if name not in fields_of(route)]
+    answer = send(owner, route, json=dict.fromkeys(foreign, NOBODYS_ID))
+    assert answer.status_code == 422
+    assert set(foreign) <= set(answer.json["errors"])
+
+
+@one_database
+@pytest.mark.parametrize("route", WITH_BODY)
+def test_a_misspelt_field_is_refused_with_the_one_that_was_meant(owner: Person, route: str) -> None:
+    field = fields_of(route)[0]
+    answer = send(owner, route, json={f"{field}x": None})
+    assert answer.json["errors"][f"{field}x"] == [f"Unknown field. Did you mean '{field}'?"]
+
+
+@one_database
+@pytest.mark.parametrize("route", sorted(OPERATIONS))
+def test_an_unknown_query_parameter_is_refused(owner: Person, route: str) -> None:
+    answer = send(owner, route, query_string={"verbose": "1"})
+    if "requestBody" in OPERATIONS[route] and answer.status_code in (400, 415):
+        answer = send(owner, route, query_string={"verbose": "1"}, json={})
+    assert answer.status_code == 422, answer.text
+    assert answer.json["errors"]["verbose"] == ["Unknown field."]
+
+
+GREEDY = [
+    ("sort", "password_hash"),
+    ("sort", "-owner.email"),
+    ("fields", "owner.email"),
+    ("per_page", "1000000000"),
+    ("per_page", "0"),
+    ("page", "-1"),
+    ("page", "99999999999999999999"),
+    ("page", "٣"),
+    ("q[$ne]", "1"),
+]
+
+
+@one_database
+@pytest.mark.parametrize("route", LISTS)
+def test_a_list_gives_no_more_than_it_offers(owner: Person, route: str) -> None:
+    for name, value in GREEDY:
+        answer = send(owner, route, query_string={name: value})
+        assert (answer.status_code, list(answer.json["errors"])) == (422, [name]), value
+
+
+@one_database
+@pytest.mark.parametrize("route", LISTS)
+def test_a_made_up_cursor_is_refused(owner: Person, route: str) -> None:
+    for cursor in ("x", "eyJhIjoxfQ.AAAA", "%00", "é", "." * 3000):
+        answer = send(owner, route, query_string={"cursor": cursor})
+        assert (answer.status_code, answer.json["code"]) == (400, "invalid_cursor"), cursor
+
+
+@pytest.mark.parametrize("route", WITH_PARAMETERS)
+def test_what_is_anothers_answers_exactly_like_what_does_not_exist(
+    owner: Person, teammate: Person, route: str
+) -> None:
+    method, path = route.split(" ")
+    missing = anothers = path
+    for name in parameters_of(route):
+        anothers = anothers.replace(f"<uuid:{name}>", THINGS[name](owner))
+        missing = missing.replace(f"<uuid:{name}>", NOBODYS_ID)
+    answers = [teammate.call(method, path, headers={"X-Request-ID": "same"}) for path in (anothers, missing)]
+    assert {answer.status_code for answer in answers} == {404}
+    assert answers[0].data == answers[1].data
+
+
+@one_database
+@pytest.mark.parametrize("identifier", ["1", "x", "01999999", "0" * 400, "..%2f..%2fetc", "%00", "'--"])
+def test_an_id_that_is_none_finds_nothing(owner: Person, identifier: str) -> None:
+    answer = owner.get(f"/api/schedules/{identifier}")
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+
+
+@one_database
+@pytest.mark.parametrize("path", sorted({route.split(" ")[1] for route in TABLE}))
+def test_a_method_that_is_not_offered_is_refused_with_those_that_are(client: FlaskClient, path: str) -> None:
+    offered = {name.split(" ")[0] for name in TABLE if name.split(" ")[1] == path}
+    for method in {"TRACE", "CONNECT", "PROPFIND", "PUT", "DELETE"} - offered:
+        answer = client.open(re.sub(r"<uuid:\w+>", NOBODYS_ID, path), method=method)
+        assert (answer.status_code, answer.mimetype) == (405, "application/problem+json")
+        assert offered <= set(answer.headers["Allow"].split(", "))
+
+
+def test_every_parameter_of_a_path_has_an_owner_in_the_matrix() -> None:
+    assert {name for route in TABLE for name in parameters_of(route)} == set(SEEN_BY) == set(THINGS)
+
+
+def test_the_lists_and_bodies_are_found() -> None:
+    """Else the tests above would ask nobody."""
+    assert {"GET /api/schedules", "GET /api/runs", "GET /api/auth/users"} <= set(LISTS)
+    assert {"POST /api/schedules", "POST /api/auth/login", "PATCH /api/auth/me"} <= set(WITH_BODY)
+    assert json.loads(HOSTILE["the same key twice"].replace(b"%s", b"a")) == {"a": 1}

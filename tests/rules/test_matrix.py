@@ -1,0 +1,154 @@
+"""Every route against everybody who may call it: refused, hidden, or let through.
+
+The table of ``test_access`` says what a token needs; ``SEEN_BY`` says who finds another's things.
+A route whose path names a thing that is not listed there fails.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from taskapi.accounts import sign_in
+from taskapi.accounts.models import User
+from taskapi.core.access import Access
+from taskapi.core.db import session, transaction
+from taskapi.core.runtime import runtime_settings
+from taskapi.notifications.service import notify
+from tests.people import Person, make_person
+from tests.rules.test_access import CLOSED, TABLE
+from tests.schedules.making import make
+
+UNKNOWN, FORBIDDEN, HIDDEN, THROUGH = "401", "403", "404", "through"
+OWNER, OWNER_AND_ADMIN = frozenset({"owner"}), frozenset({"owner", "admin"})
+SEEN_BY = {
+    "schedule_id": OWNER_AND_ADMIN,
+    "run_id": OWNER_AND_ADMIN,
+    "notification_id": OWNER,
+    "session_id": OWNER,
+    "token_id": OWNER,
+}
+
+
+def make_schedule(owner: Person) -> str:
+    return str(make(owner, every=3600)["id"])
+
+
+def make_run(owner: Person) -> str:
+    return str(owner.post(f"/api/schedules/{make_schedule(owner)}/run").json["id"])
+
+
+def make_notification(owner: Person) -> str:
+    with owner.client.application.app_context(), transaction():
+        notify(key="matrix", user_id=owner.id, kind="reminder", title="Tea", message="")
+    return str(owner.get("/api/notifications").json["items"][0]["id"])
+
+
+def make_session(owner: Person) -> str:
+    with owner.client.application.app_context(), transaction():
+        sign_in.start_session(settings=runtime_settings(), user_id=owner.id)
+    others = [item for item in owner.get("/api/auth/sessions").json["items"] if not item["current"]]
+    return str(others[0]["id"])
+
+
+def make_token(owner: Person, *scopes: str) -> dict[str, Any]:
+    answer = owner.post("/api/auth/tokens", {"name": "a program", "scopes": list(scopes or ["read"])})
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json
+    return created
+
+
+THINGS: dict[str, Callable[[Person], str]] = {
+    "schedule_id": make_schedule,
+    "run_id": make_run,
+    "notification_id": make_notification,
+    "session_id": make_session,
+    "token_id": lambda owner: str(make_token(owner)["id"]),
+}
+
+
+@pytest.fixture
+def inactive(app: Flask) -> Person:
+    """Somebody whose account was switched off while they were signed in."""
+    person = make_person(app, "ines@example.org")
+    with app.app_context(), transaction():
+        user = session().get_one(User, person.id)
+        user.is_active = False
+    return person
+
+
+@pytest.fixture
+def revoked(app: Flask) -> Person:
+    """Somebody whose session was ended."""
+    person = make_person(app, "rex@example.org")
+    assert person.post("/api/auth/logout").status_code == 204
+    return person
+
+
+def parameters_of(route: str) -> list[str]:
+    return re.findall(r"<uuid:(\w+)>", route)
+
+
+def expected(route: str) -> dict[str, str]:
+    """What each caller meets: what a token lacks comes before what may not be seen."""
+    access = TABLE[route]
+    seen_by = frozenset.intersection(*(SEEN_BY[name] for name in parameters_of(route)), OWNER_AND_ADMIN)
+    hidden = bool(parameters_of(route))
+    users = {
+        "owner": THROUGH,
+        "stranger": HIDDEN if hidden else THROUGH,
+        "admin": THROUGH if "admin" in seen_by or not hidden else HIDDEN,
+    }
+    if access.scope == "admin":
+        users |= {"owner": FORBIDDEN, "stranger": FORBIDDEN}
+    return {
+        "anonymous": UNKNOWN,
+        "inactive": UNKNOWN,
+        "revoked": UNKNOWN,
+        "read token": _of_token(access, "read"),
+        "write token": _of_token(access, "write"),
+        **users,
+    }
+
+
+def _of_token(access: Access, scope: str) -> str:
+    return FORBIDDEN if access.session or access.scope not in (scope, None) else THROUGH
+
+
+@pytest.mark.parametrize("route", CLOSED)
+def test_everybody_meets_what_the_tables_say(
+    app: Flask,
+    owner: Person,
+    teammate: Person,
+    admin: Person,
+    inactive: Person,
+    revoked: Person,
+    route: str,
+) -> None:
+    callers = {
+        "anonymous": None,
+        "inactive": inactive.access_token,
+        "revoked": revoked.access_token,
+        "stranger": teammate.access_token,
+        "read token": make_token(owner, "read")["token"],
+        "write token": make_token(owner, "write")["token"],
+        "admin": admin.access_token,
+        "owner": owner.access_token,
+    }
+    assert {name: call(owner, route, token) for name, token in callers.items()} == expected(route)
+
+
+def call(owner: Person, route: str, token: str | None) -> str:
+    """Send the request, about new things of the owner's, and tell how far it came.
+
+    No body is sent: a request that is let through is told what is missing.
+    """
+    method, path = route.split(" ")
+    for name in parameters_of(route):
+        path = path.replace(f"<uuid:{name}>", THINGS[name](owner))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    status = owner.client.open(path, method=method, headers=headers).status_code
+    assert status < 500
+    return str(status) if status in (401, 403, 404, 405) else THROUGH
