@@ -1,4 +1,4 @@
-"""The README tells the truth: its tour is typed, its answers are compared, its words are looked up."""
+"""The documents tell the truth: their commands are typed, the answers are compared, words are looked up."""
 
 import os
 import re
@@ -14,11 +14,11 @@ import requests
 from tests.e2e.conftest import free_port
 from tests.e2e.installation import BIN, REPOSITORY, wait_for
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "docs/api.md")
 CURL = """#!{python}
 # Stands in for curl on machines without it, for the options that the tour uses.
 import sys, urllib.error, urllib.request
-options, headers, body, url = iter(sys.argv[1:]), {{}}, None, ""
+options, headers, body, url, method, show = iter(sys.argv[1:]), {{}}, None, "", None, False
 for option in options:
     if option == "-H":
         name, _, value = next(options).partition(": ")
@@ -26,20 +26,28 @@ for option in options:
     elif option == "--json":
         body = next(options).encode()
         headers["Content-Type"] = "application/json"
-    elif option != "-s":
+    elif option == "-X":
+        method = next(options)
+    elif option in ("-s", "-si"):
+        show = option == "-si"
+    else:
         url = option
 try:
-    answer = urllib.request.urlopen(urllib.request.Request(url, body, headers))
+    answer = urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method))
 except urllib.error.HTTPError as refusal:
     answer = refusal
+if show:
+    print("HTTP/1.1", answer.status)
+    print(answer.headers)
 sys.stdout.write(answer.read().decode())
 """
 
 
-def tour() -> list[tuple[str, str]]:
-    """Each command of the README's console blocks with the output it shows."""
+def steps_of(page: str) -> list[tuple[str, str]]:
+    """Each command of a page's console blocks with the output it shows."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
     steps: list[tuple[str, str]] = []
-    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL):
+    for block in re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL):
         for line in block.splitlines():
             if line.startswith("$ "):
                 steps.append((line[2:], ""))
@@ -72,19 +80,23 @@ def is_ready(port: int) -> bool:
 
 
 @pytest.mark.e2e
-def test_the_tour_gives_the_answers_it_shows(port: int, tmp_path: Path) -> None:
+def test_the_commands_give_the_answers_that_are_shown(port: int, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         stand_in = tmp_path / "curl"
         stand_in.write_text(CURL.format(python=sys.executable))
         stand_in.chmod(0o755)
-    steps = tour()
+    for page in PAGES:
+        type_in(steps_of(page), port, tmp_path)
+
+
+def type_in(steps: list[tuple[str, str]], port: int, folder: Path) -> None:
     marker = "--- end of step ---"
     script = "".join(f"{command}\necho; echo '{marker}'\n" for command, _ in steps)
     done = subprocess.run(
         ["sh"],
         input=script.replace("127.0.0.1:8000", f"127.0.0.1:{port}"),
-        cwd=tmp_path,
-        env={"PATH": f"{os.environ['PATH']}:{tmp_path}"},
+        cwd=folder,
+        env={"PATH": f"{folder}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -104,11 +116,12 @@ def test_every_file_that_is_linked_exists() -> None:
             assert (page.parent / target).exists(), f"{page.name} links {target}"
 
 
-def test_every_test_named_in_the_guarantees_exists() -> None:
-    guarantees = (REPOSITORY / "docs" / "guarantees.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["guarantees.md", "security.md"])
+def test_every_test_that_is_named_as_a_proof_exists(page: str) -> None:
+    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
     sources = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").rglob("test_*.py"))
     files = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
-    named = re.findall(r"\b(test_\w+)(\.py)?", guarantees)
+    named = re.findall(r"\b(test_\w+)(\.py)?", text)
     assert len(named) > 10
     for name, is_file in named:
         assert f"{name}.py" in files if is_file else f"def {name}(" in sources, name
