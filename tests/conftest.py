@@ -26,6 +26,14 @@ from tests.people import Person, make_person
 DATABASES = ("sqlite", "postgresql")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure coverage on SQLite alone: PostgreSQL runs the same lines, and measuring doubles the time."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "postgresql" in (parameters.get("migrated_app"), parameters.get("empty")):
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("valkey")
@@ -118,12 +126,14 @@ def app(migrated_app: Flask, redis_url: str) -> Iterator[Flask]:
 
 
 def _empty(connection: sa.Connection) -> None:
-    tables = [table.name for table in Base.metadata.sorted_tables]
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text(f"TRUNCATE {', '.join(tables)} CASCADE"))
-        return
-    for name in reversed(tables):
-        connection.execute(sa.text(f"DELETE FROM {name}"))
+    """Delete the rows of those tables that have any: TRUNCATE makes new files for each."""
+    names = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    # Names of tables, ours: nothing to escape.
+    filled = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names)
+    found = set(connection.execute(sa.text(filled)).scalars())
+    for name in names:
+        if name in found:
+            connection.execute(sa.text(f"DELETE FROM {name}"))
 
 
 @pytest.fixture

@@ -31,8 +31,10 @@ BEYOND_SCHEMAS = [
     "POST /api/schedules",
     "POST /api/schedules/preview",
 ]
+# In a query everything is text: an action that "became a boolean" is still a name.
+FILTERED_BY_NAME = ["GET /api/runs", "GET /api/schedules"]
 CONFIG = {
-    "generation": {"max-examples": 12},
+    "generation": {"max-examples": 8},
     "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
     "operations": [
         *(
@@ -41,6 +43,10 @@ CONFIG = {
                 "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
             }
             for name in BEYOND_SCHEMAS
+        ),
+        *(
+            {"include-name": name, "checks": {"negative_data_rejection": {"enabled": False}}}
+            for name in FILTERED_BY_NAME
         ),
         # In tests no scheduler and no worker run: 503 is the right answer, and a documented one.
         {
@@ -102,6 +108,7 @@ def _is_even(value: Any) -> bool:
         return False
 
 
+@pytest.mark.no_cover
 @schema.parametrize()
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_api_does_what_the_document_says(
