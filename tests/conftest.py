@@ -26,14 +26,6 @@ from tests.people import Person, make_person
 DATABASES = ("sqlite", "postgresql")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage on SQLite alone: PostgreSQL runs the same lines, and measuring doubles the time."""
-    for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        if "postgresql" in (parameters.get("migrated_app"), parameters.get("empty")):
-            item.add_marker("no_cover")
-
-
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("valkey")

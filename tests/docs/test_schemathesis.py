@@ -17,6 +17,8 @@ from tests.document import DOCUMENT_APP
 from tests.people import Person
 from tests.schedules.making import make
 
+pytestmark = pytest.mark.contract
+
 # 400: a cursor that this API did not give out.
 ACCEPTED = ["2xx", "3xx", "400", "401", "403", "404", "409", "412"]
 # Rules that no schema can say: names of time zones and actions, cron lines, passwords, codes, what is past.
@@ -108,7 +110,6 @@ def _is_even(value: Any) -> bool:
         return False
 
 
-@pytest.mark.no_cover
 @schema.parametrize()
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_api_does_what_the_document_says(

@@ -12,6 +12,7 @@ from tests.people import Person
 from tests.rules.test_access import TABLE
 from tests.rules.test_matrix import SEEN_BY, THINGS, parameters_of
 
+pytestmark = pytest.mark.contract
 # What is refused before the database is asked needs no second one.
 one_database = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
 

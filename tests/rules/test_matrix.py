@@ -21,6 +21,8 @@ from tests.people import Person, make_person
 from tests.rules.test_access import CLOSED, TABLE
 from tests.schedules.making import make
 
+pytestmark = pytest.mark.contract
+
 UNKNOWN, FORBIDDEN, HIDDEN, THROUGH = "401", "403", "404", "through"
 OWNER, OWNER_AND_ADMIN = frozenset({"owner"}), frozenset({"owner", "admin"})
 SEEN_BY = {
