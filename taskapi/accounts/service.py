@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from taskapi.accounts import queries
@@ -253,10 +252,6 @@ def set_role(*, login: str, role: str, actor: Actor | None = None) -> User:
         after={"role": role},
     )
     return user
-
-
-def has_admin() -> bool:
-    return session().scalar(sa.select(sa.exists().where(User.role == "admin", User.is_active))) is True
 
 
 def mail_preference(*, user_id: UUID, kind: str) -> tuple[User | None, bool]:

@@ -3,16 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from taskapi.accounts import service as accounts
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import insert_if_new, session
 from taskapi.core.errors import NotFound
 from taskapi.core.events import Event, record_event
-from taskapi.core.paging import Page, PageRequest, fetch_page
-from taskapi.notifications import outbox
+from taskapi.core.paging import Page, PageRequest
+from taskapi.notifications import outbox, queries
 from taskapi.notifications.models import MailSuppression, Notification
 from taskapi.notifications.templates import interval
 
@@ -134,24 +132,12 @@ def _describe_trigger(state: dict[str, Any]) -> str:
 
 def list_notifications(*, actor: Actor, page: PageRequest, unread: bool | None = None) -> Page[Notification]:
     """One's notifications, newest first."""
-    statement = sa.select(Notification).where(Notification.user_id == actor.user_id)
-    if unread is not None:
-        statement = statement.where(Notification.is_read.is_(not unread))
-    return fetch_page(
-        session(),
-        statement,
-        request_=page,
-        sorts={"created_at": Notification.created_at},
-        default_sort="-created_at",
-        key=Notification.id,
-    )
+    return queries.page_of_notifications(actor.user_id, page, unread=unread)
 
 
 def count_unread(*, actor: Actor) -> dict[str, int]:
     """How many notifications one has not read."""
-    unread = (Notification.user_id == actor.user_id, ~Notification.is_read)
-    statement = sa.select(sa.func.count()).select_from(Notification).where(*unread)
-    return {"unread_count": session().execute(statement).scalar_one()}
+    return {"unread_count": queries.count_unread(actor.user_id)}
 
 
 def mark_read(*, actor: Actor, notification_id: UUID) -> Notification:
@@ -159,8 +145,7 @@ def mark_read(*, actor: Actor, notification_id: UUID) -> Notification:
     Raises:
         NotificationNotFound
     """
-    mine = (Notification.id == notification_id, Notification.user_id == actor.user_id)
-    notification = session().scalar(sa.select(Notification).where(*mine))
+    notification = queries.find_notification(actor.user_id, notification_id)
     if notification is None:
         raise NotificationNotFound
     notification.is_read = True
@@ -170,12 +155,7 @@ def mark_read(*, actor: Actor, notification_id: UUID) -> Notification:
 
 def mark_all_read(*, actor: Actor) -> dict[str, int]:
     """Mark all of one's notifications as read."""
-    session().execute(
-        sa.update(Notification)
-        .where(Notification.user_id == actor.user_id, ~Notification.is_read)
-        .values(is_read=True)
-        .execution_options(synchronize_session=False)
-    )
+    queries.mark_all_read(actor.user_id)
     return count_unread(actor=actor)
 
 
