@@ -5,6 +5,7 @@ pages with ``Link``, ``Location``, ``ETag``, request ids, security headers and o
 per request.
 """
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from werkzeug.http import quote_etag
 
 from taskapi.core.access import PUBLIC, Access, Scope, check_access, identify
 from taskapi.core.db import repeatable
-from taskapi.core.errors import ValidationFailed
+from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.hosts import check_host
 from taskapi.core.idempotency import idempotent
 from taskapi.core.ids import new_id
@@ -30,7 +31,7 @@ from taskapi.core.json import OrjsonProvider
 from taskapi.core.limits import limit_rate, rate_limit_headers
 from taskapi.core.openapi import Plugin, describe_operation
 from taskapi.core.paging import Page
-from taskapi.core.parser import Parser
+from taskapi.core.parser import Parser, refuse_body
 from taskapi.core.preconditions import requested_precondition
 from taskapi.core.problems import ProblemSchema, register_error_handlers
 from taskapi.core.schemas import unknown_field_message
@@ -65,13 +66,14 @@ class Blueprint(SmorestBlueprint):
         register = super().route(rule, parameters=parameters, tags=tags, **options)
 
         def decorator(view: View) -> View:
+            view = _note(view, names_things="<" in rule)
             creates = not {201, 202}.isdisjoint(getattr(view, "_apidoc", {}).get("success_status_codes", ()))
             # A credential that is shown once must not lie in a store of answers.
             if options.get("methods") == ["POST"] and creates and not self.url_prefix.startswith("/api/auth"):
                 view = _note(view, idempotent=True)
-                register(repeatable(_without_undeclared_query(idempotent(view))))
+                register(repeatable(_without_undeclared_input(idempotent(view))))
                 return view
-            register(repeatable(_without_undeclared_query(view)))
+            register(repeatable(_without_undeclared_input(view)))
             return view
 
         return decorator
@@ -105,6 +107,14 @@ class Blueprint(SmorestBlueprint):
         """Each address may call this as often as ``RATE_LIMIT_AUTH`` says, whoever is signed in."""
         return _note(view, limited_per_address=True)
 
+    def takes_form(self, view: View) -> View:
+        """A form may come that means nothing, as mail programs send it (RFC 8058)."""
+        return _note(view, takes_form=True)
+
+    def problems(self, *kinds: type[DomainError]) -> Callable[[View], View]:
+        """Name in the OpenAPI document the problems that are this endpoint's own."""
+        return lambda view: _note(view, problems=kinds)
+
     def for_probes(self, view: View) -> View:
         """Load balancers ask this often, by any name of the machine: no rate limit, no ``ALLOWED_HOSTS``."""
         return _note(view, for_probes=True)
@@ -137,6 +147,9 @@ class Blueprint(SmorestBlueprint):
                 if isinstance(result, Response):
                     return result
                 headers = _headers_for(result, status_code, location)
+                if getattr(schema, "confidential", False):
+                    # RFC 6749, 5.1: what lets somebody in is kept by no cache, not even for a moment.
+                    headers["Cache-Control"] = "no-store"
                 if request.method in ("GET", "HEAD") and _is_unchanged(headers.get("ETag")):
                     return Response(status=304, headers=headers)
                 return result, headers
@@ -152,16 +165,18 @@ def _note(view: View, **facts: Any) -> View:
     return view
 
 
-def _without_undeclared_query(view: View) -> View:
-    """Refuse query parameters where the endpoint declares none; others check their own."""
-    parameters = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
-    if any(parameter["in"] == "query" for parameter in parameters):
-        return view
+def _without_undeclared_input(view: View) -> View:
+    """Refuse query parameters and bodies where the endpoint declares none; others check their own."""
+    facts = getattr(view, "_apidoc", {})
+    places = {parameter["in"] for parameter in facts.get("arguments", {}).get("parameters", [])}
+    takes_body = facts.get("takes_form") or not places.isdisjoint({"json", "form", "files"})
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if request.args:
+        if "query" not in places and request.args:
             raise ValidationFailed({name: [unknown_field_message(name, [])] for name in request.args})
+        if not takes_body and request.method in ("POST", "PUT", "PATCH", "DELETE"):
+            refuse_body(request)
         return view(*args, **kwargs)
 
     return cast(View, wrapper)
@@ -191,11 +206,17 @@ def _entity_tag(result: Any) -> str | None:
 def _links(page: Page[Any]) -> str:
     links = []
     if page.page is not None:
-        wanted = {"next": page.page + 1 if page.next_cursor else None, "prev": page.page - 1 or None}
+        wanted = {"next": page.page + 1 if page.next_cursor else None, "prev": _previous_page(page)}
         links = [_link(rel, {"page": str(number)}) for rel, number in wanted.items() if number]
     elif page.next_cursor:
         links = [_link("next", {"cursor": page.next_cursor})]
     return ", ".join(links)
+
+
+def _previous_page(page: Page[Any]) -> int | None:
+    """The page before; from beyond the end, the last one."""
+    last = max(1, math.ceil((page.total or 0) / page.per_page))
+    return min(page.page - 1, last) or None if page.page else None
 
 
 def _link(rel: str, changes: dict[str, str]) -> str:

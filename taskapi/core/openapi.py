@@ -1,6 +1,6 @@
 """The OpenAPI document: what fields, answers and their headers look like to a client."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from apispec import APISpec
@@ -9,7 +9,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields
 
 from taskapi.core.access import PUBLIC, Access
-from taskapi.core.errors import all_errors
+from taskapi.core.errors import DomainError, all_errors
 from taskapi.core.problems import ProblemSchema
 from taskapi.core.schemas import Bound, Seconds, Text, Time
 
@@ -137,10 +137,27 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
     access: Access | None = doc_info.get("access")
     if access is not None and access != PUBLIC:
         responses[401] = {"description": "No, bad, expired or revoked token", **PROBLEM}
+        responses[403] = {"description": _describe_refusal(access), **PROBLEM}
+        if doc_info.get("names_things"):
+            responses[404] = {"description": "There is no such thing, or one may not see it", **PROBLEM}
         doc["security"] = [{"bearer": []}]
     else:
         doc["security"] = []
+    _describe_problems(responses, doc_info.get("problems", ()))
     return doc
+
+
+def _describe_refusal(access: Access) -> str:
+    if access.session:
+        return "`session_required`: a personal access token may not do this"
+    return f"`missing_scope`: the token was not given the scope '{access.scope}'"
+
+
+def _describe_problems(responses: dict[Any, Any], kinds: Sequence[type[DomainError]]) -> None:
+    for kind in kinds:
+        said = responses.get(kind.status, {}).get("description")
+        words = f"`{kind.code}`: {kind.title}"
+        responses[kind.status] = {"description": f"{said}; {words}" if said else words, **PROBLEM}
 
 
 def _describe_headers(responses: dict[Any, Any], method: str) -> None:

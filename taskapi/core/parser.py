@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from taskapi.core.errors import ContentTooLarge, MalformedJson, UnsupportedMediaType, ValidationFailed
 from taskapi.core.json import check_text, load_strict
 from taskapi.core.paging import PageQuery, query_lists
-from taskapi.core.schemas import flatten_messages
+from taskapi.core.schemas import flatten_messages, unknown_field_message
 
 
 def read_body(req: Request) -> bytes:
@@ -28,6 +28,19 @@ def read_body(req: Request) -> bytes:
     return body
 
 
+def refuse_body(req: Request) -> None:
+    """Let nothing, or an empty object, pass where no body is asked for.
+
+    Raises:
+        ValidationFailed, MalformedJson, ContentTooLarge
+    """
+    body = read_body(req)
+    content = load_strict(body) if body.strip() else {}
+    if content != {}:
+        names = content if isinstance(content, dict) else ["body"]
+        raise ValidationFailed({name: [unknown_field_message(name, [])] for name in names})
+
+
 class Parser(FlaskParser):
     """Reads the arguments of a request for a schema; what nobody asked for is refused."""
 
@@ -36,7 +49,7 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         if (
             req.mimetype != "application/json"
-            or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8"
+            or req.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8")
         ):
             raise UnsupportedMediaType("Send the body as application/json.")
         if req.headers.get("Content-Encoding", "identity") != "identity":

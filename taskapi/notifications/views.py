@@ -66,6 +66,7 @@ def ask_to_unsubscribe(token: str) -> Response:
 
 @blp.route("/unsubscribe/<token>", methods=["POST"])
 @blp.public
+@blp.takes_form
 @blp.response(200, {"type": "string"}, content_type="text/html")
 def unsubscribe(token: str) -> Response:
     """Stop e-mail of this kind with one click (RFC 8058)"""

@@ -100,6 +100,12 @@ def _add_failures(blp: Blueprint) -> None:
     def lost_race() -> None:
         raise StaleDataError("UPDATE statement on table 'users' expected to update 1 row(s); 0 were matched.")
 
+    @blp.route("/slow", methods=["GET"])
+    @blp.public
+    def slow() -> None:
+        session().execute(sa.text("SET LOCAL statement_timeout = 50"))
+        session().execute(sa.text("SELECT pg_sleep(20)"))
+
     @blp.route("/statement", methods=["GET"])
     @blp.requires("read")
     def statement() -> dict[str, Any]:

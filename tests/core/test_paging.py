@@ -90,6 +90,12 @@ def test_a_page_past_the_end_is_empty(seven: Person, number: int) -> None:
     assert (page["items"], page["total"], page["next_cursor"]) == ([], 7, None)
 
 
+def test_beyond_the_end_the_previous_page_is_the_last_one(seven: Person) -> None:
+    links = seven.get(f"{LIST}?page=999&per_page=3").headers["Link"]
+    assert "page=3" in links
+    assert 'rel="next"' not in links
+
+
 def test_the_last_page_has_no_next(seven: Person) -> None:
     answer = seven.get(f"{LIST}?per_page=7")
     assert answer.json is not None

@@ -16,6 +16,7 @@ from taskapi.accounts import sign_in
 from taskapi.accounts.tokens import new_access_token
 from taskapi.app import create_app
 from taskapi.core.access import set_authenticator
+from taskapi.core.db import db
 from taskapi.core.ids import new_id
 from tests.conftest import settings_for
 from tests.core.conftest import Log
@@ -127,6 +128,20 @@ def test_a_traceback_in_the_log_shows_no_variables(
 
 def test_a_database_error_shows_neither_sql_nor_values(floor: FlaskClient) -> None:
     assert "probe (key)" not in floor.get("/probe/constraint").text
+
+
+def test_a_statement_that_takes_too_long_is_ended_and_may_be_tried_again(
+    tmp_path: Path, redis_url: str, postgresql_url: str
+) -> None:
+    """SQLite has no such limit; there a request is bounded by what it may ask for."""
+    app = create_app(settings_for(tmp_path, redis_url, DATABASE_URL=postgresql_url))
+    install_probes(app)
+    answer = app.test_client().get("/probe/slow")
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["code"]) == (503, "database_unavailable")
+    assert "Retry-After" in answer.headers
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_the_application_goes_on_after_a_bug(floor: FlaskClient) -> None:

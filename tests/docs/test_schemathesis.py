@@ -15,7 +15,7 @@ from taskapi.core.db import transaction
 from taskapi.core.runtime import runtime_settings
 from tests.document import DOCUMENT_APP
 from tests.people import Person
-from tests.schedules.making import make
+from tests.rules.test_matrix import THINGS
 
 pytestmark = pytest.mark.contract
 
@@ -91,9 +91,7 @@ def fresh_token(app: Flask, owner: Person) -> Callable[[], str]:
 @pytest.fixture
 def existing(owner: Person) -> dict[str, str]:
     """Ids of things that are there, by the name of the path's parameter."""
-    schedule = make(owner, every=3600)
-    run = owner.post(f"/api/schedules/{schedule['id']}/run").json
-    return {"schedule_id": schedule["id"], "run_id": run["id"]}
+    return {name: make_thing(owner) for name, make_thing in THINGS.items()}
 
 
 def aim(case: schemathesis.Case[Any], existing: dict[str, str]) -> None:

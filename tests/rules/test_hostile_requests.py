@@ -47,6 +47,12 @@ def _operations() -> dict[str, dict[str, Any]]:
 
 OPERATIONS = _operations()
 WITH_BODY = sorted(route for route, operation in OPERATIONS.items() if "requestBody" in operation)
+# A mail program sends a form to the link that ends a subscription, and it means nothing.
+WITHOUT_BODY = sorted(
+    route
+    for route, operation in OPERATIONS.items()
+    if "requestBody" not in operation and not route.startswith("GET") and "/unsubscribe/" not in route
+)
 LISTS = sorted(
     route
     for route, operation in OPERATIONS.items()
@@ -107,6 +113,16 @@ def test_fields_that_are_not_the_callers_to_set_are_refused(owner: Person, route
     answer = send(owner, route, json=dict.fromkeys(foreign, NOBODYS_ID))
     assert answer.status_code == 422
     assert set(foreign) <= set(answer.json["errors"])
+
+
+@one_database
+@pytest.mark.parametrize("route", WITHOUT_BODY)
+def test_a_body_that_nobody_asked_for_is_refused(owner: Person, route: str) -> None:
+    answer = send(owner, route, json={"all": True})
+    assert (answer.status_code, answer.json["errors"]) == (422, {"all": ["Unknown field."]})
+    assert send(owner, route, json=["all"]).status_code == 422
+    assert send(owner, route, data=b"[[[ no JSON").status_code == 400
+    assert send(owner, route, json={}).status_code not in (400, 422)
 
 
 @one_database

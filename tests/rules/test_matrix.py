@@ -111,6 +111,8 @@ def expected(route: str) -> dict[str, str]:
         "revoked": UNKNOWN,
         "read token": _of_token(access, "read"),
         "write token": _of_token(access, "write"),
+        # By itself the scope neither reads nor writes.
+        "admin's token": _of_token(access, "admin"),
         **users,
     }
 
@@ -136,6 +138,7 @@ def test_everybody_meets_what_the_tables_say(
         "stranger": teammate.access_token,
         "read token": make_token(owner, "read")["token"],
         "write token": make_token(owner, "write")["token"],
+        "admin's token": make_token(admin, "admin")["token"],
         "admin": admin.access_token,
         "owner": owner.access_token,
     }
