@@ -22,6 +22,7 @@ from taskapi.core.cors import install_cors
 from taskapi.core.db import db, init_database
 from taskapi.core.docs import install_docs
 from taskapi.core.http import Api, install_http
+from taskapi.core.idempotency import forget_answers_of
 from taskapi.core.limits import set_shared_counter
 from taskapi.core.logging import configure_logging
 from taskapi.core.migrations import MIGRATIONS_DIR
@@ -35,7 +36,7 @@ from taskapi.notifications.views import blp as notifications_blp
 from taskapi.ops.views import blp as health_blp
 from taskapi.schedules.actions.registry import register as register_action
 from taskapi.schedules.actions.reminder import REMINDER
-from taskapi.schedules.closing import cancel_schedules_of
+from taskapi.schedules.closing import forget_schedules_of
 from taskapi.schedules.views import blp as schedules_blp
 from taskapi.version import VERSION
 
@@ -112,6 +113,7 @@ def _connect_rooms(app: Flask) -> None:
         events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_link)
     for event_type in security_mails.NEWS:
         events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_news)
-    on_account_closing("schedules", cancel_schedules_of)
+    on_account_closing("schedules", forget_schedules_of)
     on_account_closing("notifications", delete_messages_of)
+    on_account_closing("idempotency", forget_answers_of)
     register_action(REMINDER)

@@ -25,6 +25,7 @@ def upgrade() -> None:
 def _create_keys_and_failures() -> None:
     op.create_table(
         "idempotency_keys",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("scope", sa.String(length=64), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
@@ -36,6 +37,7 @@ def _create_keys_and_failures() -> None:
         sa.UniqueConstraint("scope", name=op.f("uq_idempotency_keys_scope")),
     )
     op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"], unique=False)
+    op.create_index(op.f("ix_idempotency_keys_user_id"), "idempotency_keys", ["user_id"], unique=False)
 
     op.create_table(
         "sign_in_failures",

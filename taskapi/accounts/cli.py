@@ -29,7 +29,7 @@ def create_user(
     """Create an account for EMAIL."""
     password = password or click.prompt("Password", hide_input=True, confirmation_prompt=True)
     password_hash = service.hash_new_password(
-        settings=runtime_settings(), password=password, email=email, username=username
+        settings=runtime_settings(), password=password, email=email, username=username, full_name=full_name
     )
     with transaction():
         user = service.create_user(

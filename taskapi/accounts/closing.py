@@ -21,12 +21,13 @@ from taskapi.core.access import Actor
 from taskapi.core.closing import run_closing_hooks
 from taskapi.core.db import session
 from taskapi.core.events import Event, record_event
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 
 # Whatever lets the person in; refresh tokens go with their sessions.
 WAYS_IN: Sequence[Any] = (SignInSession, PersonalToken, OneTimeToken, SecondFactor, RecoveryCode)
 
 
-def close_account(*, actor: Actor) -> None:
+def close_account(*, actor: Actor, condition: Precondition = ANY_VERSION) -> None:
     """Close the caller's account, whose password was just asked for.
 
     Sessions and tokens end at once, the rooms do their part, and what tells who it was is erased,
@@ -34,11 +35,12 @@ def close_account(*, actor: Actor) -> None:
 
     Raises:
         LastAdmin: nobody could administrate the installation any more.
-        UserNotFound
+        PreconditionFailed, UserNotFound
     """
     user = _lock(actor)
     if user.closed_at is not None:
         return
+    condition.check(user.version)
     _delete_ways_in(user.id)
     run_closing_hooks(user_id=user.id, actor=actor)
     _erase_person(user)
@@ -74,10 +76,11 @@ def _erase_person(user: User) -> None:
     user.timezone, user.notification_preferences = "UTC", {}
     user.role, user.is_active, user.email_verified = "user", False, False
     user.closed_at = clock.now()
-    # Events of the account itself hold its former names.
+    # Events of the account hold its former names; those of their things, what they wrote there.
+    about = sa.and_(Event.subject_type == "user", Event.subject_id == user.id)
     session().execute(
         sa.update(Event)
-        .where(Event.subject_type == "user", Event.subject_id == user.id)
+        .where(sa.or_(about, Event.owner_id == user.id))
         .values(before=None, after=None)
         .execution_options(synchronize_session=False)
     )

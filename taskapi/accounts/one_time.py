@@ -76,8 +76,8 @@ def redeem(*, token: str, purpose: str) -> User:
     return user
 
 
-def owner_of(*, token: str, purpose: str) -> "sa.Row[UUID, str, str]":
-    """Id, e-mail address and username of whose token it is; nothing is used up.
+def owner_of(*, token: str, purpose: str) -> "sa.Row[UUID, str, str, str | None]":
+    """Id, e-mail address, username and full name of whose token it is; nothing is used up.
 
     Raises:
         InvalidOneTimeToken: as ``redeem``.

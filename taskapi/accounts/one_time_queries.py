@@ -15,15 +15,17 @@ def find_open_by_id(token_id: UUID, *, at: datetime) -> OneTimeToken | None:
     return session().scalar(statement.where(OneTimeToken.id == token_id, User.is_active, *_is_open(at)))
 
 
-def owner_of_open(token_hash: str, purpose: str, *, at: datetime) -> "sa.Row[UUID, str, str] | None":
-    """Id, e-mail address and username of the active user whose open token this is.
+def owner_of_open(
+    token_hash: str, purpose: str, *, at: datetime
+) -> "sa.Row[UUID, str, str, str | None] | None":
+    """Id, e-mail address, username and full name of the active user whose open token this is.
 
     Outside of a transaction it is read on a connection of its own: none is left open while a
     password is hashed.
     """
     mine = (OneTimeToken.token_hash == token_hash, OneTimeToken.purpose == purpose, User.is_active)
     statement = (
-        sa.select(User.id, User.email, User.username)
+        sa.select(User.id, User.email, User.username, User.full_name)
         .join(OneTimeToken, OneTimeToken.user_id == User.id)
         .where(*mine, *_is_open(at))
     )

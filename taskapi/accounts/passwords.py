@@ -2,6 +2,7 @@
 
 import re
 import threading
+import unicodedata
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -19,16 +20,24 @@ _slots = threading.BoundedSemaphore(4)
 _dummy_hash = _hasher.hash("no account has this password")
 
 
+def normal_form(password: str) -> str:
+    """The password as it is counted and hashed, however a keyboard composes its letters.
+
+    NIST SP 800-63B-4, section 3.1.1.2: NFKC before hashing.
+    """
+    return unicodedata.normalize("NFKC", password)
+
+
 def hash_password(password: str) -> str:
     with _slots:
-        return _hasher.hash(password)
+        return _hasher.hash(normal_form(password))
 
 
 def verify_password(password: str, password_hash: str | None) -> bool:
     """Whether the password fits; without a hash the same work is done and the answer is no."""
     with _slots:
         try:
-            return _hasher.verify(password_hash or _dummy_hash, password) and bool(password_hash)
+            return _hasher.verify(password_hash or _dummy_hash, normal_form(password)) and bool(password_hash)
         except (VerificationError, InvalidHashError):
             return False
 
@@ -51,10 +60,11 @@ def check_new_password(
     Raises:
         ValidationFailed: with the reason in words.
     """
+    password = normal_form(password)
     folded = password.casefold()
     if not minimum <= len(password) <= MAX_LENGTH:
         reason = f"Use {minimum} to {MAX_LENGTH} characters."
-    elif any(len(word) > 3 and word.casefold() in folded for word in about_user):
+    elif any(len(word) > 3 and normal_form(word).casefold() in folded for word in about_user):
         reason = "The password must not contain your name or e-mail address."
     elif check_common and len(set(password)) < 4:
         reason = "Use at least four different characters."

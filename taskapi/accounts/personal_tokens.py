@@ -103,6 +103,18 @@ def list_tokens(*, actor: Actor, page: PageRequest) -> Page[PersonalToken]:
     return queries.page_of_tokens(actor.user_id, page)
 
 
+def get_token(*, actor: Actor, token_id: UUID) -> PersonalToken:
+    """One of one's tokens.
+
+    Raises:
+        TokenNotFound: there is none, or it is somebody else's.
+    """
+    token = queries.find_token(actor.user_id, token_id)
+    if token is None:
+        raise TokenNotFound
+    return token
+
+
 def delete_token(*, actor: Actor, token_id: UUID) -> None:
     """Delete one of one's tokens; it stops working at once.
 

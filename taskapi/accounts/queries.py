@@ -1,6 +1,8 @@
 """Reads of users and sessions."""
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,8 +16,16 @@ from taskapi.core.paging import Page, PageRequest, fetch_page
 
 
 def fold(text: str) -> str:
-    """The form in which names are compared: case does not matter."""
-    return text.strip().casefold()
+    """The form in which names are compared: neither case nor how letters are composed matters.
+
+    Case folding takes some letters apart, so they are put together again after it.
+    """
+    return normal_form(normal_form(text).strip().casefold())
+
+
+def normal_form(text: str) -> str:
+    """Names that look alike become one (Unicode Annex 15, NFKC), such as full-width letters."""
+    return unicodedata.normalize("NFKC", text)
 
 
 def find_user(login: str) -> User | None:
@@ -61,12 +71,11 @@ def active_user_of_session(user_id: UUID, session_id: UUID) -> sa.Row[UUID, str,
         return connection.execute(statement).one_or_none()
 
 
-def names_of(user_id: UUID) -> sa.Row[str, str] | None:
-    """E-mail address and username, read on a connection of its own as ``password_hash_of``."""
+def names_of(user_id: UUID) -> sa.Row[str, str, str | None] | None:
+    """E-mail address, username and full name, on a connection of its own as ``password_hash_of``."""
+    statement = sa.select(User.email, User.username, User.full_name).where(User.id == user_id)
     with db.engine.connect() as connection:
-        return connection.execute(
-            sa.select(User.email, User.username).where(User.id == user_id)
-        ).one_or_none()
+        return connection.execute(statement).one_or_none()
 
 
 def is_live() -> sa.ColumnElement[bool]:
@@ -79,6 +88,12 @@ def is_live_session(session_id: UUID) -> bool:
     return session().scalar(sa.select(found)) is True
 
 
+def delete_tokens(user_id: UUID) -> None:
+    """Let none of a user's personal tokens work any more."""
+    statement = sa.delete(PersonalToken).where(PersonalToken.user_id == user_id)
+    session().execute(statement.execution_options(synchronize_session=False))
+
+
 def end_sessions(user_id: UUID, *, except_for: UUID | None = None) -> None:
     """End all sessions of a user, or all but one; their tokens stop working at once."""
     mine = (SignInSession.user_id == user_id, SignInSession.revoked_at.is_(None))
@@ -88,11 +103,17 @@ def end_sessions(user_id: UUID, *, except_for: UUID | None = None) -> None:
     session().execute(statement.execution_options(synchronize_session=False))
 
 
-def is_signed_in_at(user_id: UUID, address: str | None) -> bool:
-    """Whether the user has a live session that was last used from this address."""
-    there = (SignInSession.user_id == user_id, SignInSession.address == (address or ""), is_live())
+def addresses_of(user_id: UUID) -> Sequence[str | None]:
+    """From where sessions of the user were last used, ended ones included while they are kept."""
+    there = (SignInSession.user_id == user_id, SignInSession.address.is_not(None))
     with db.engine.connect() as connection:
-        return connection.scalar(sa.select(sa.exists().where(*there))) is True
+        return connection.scalars(sa.select(SignInSession.address).where(*there).distinct()).all()
+
+
+def name_keys_of(user_id: UUID) -> tuple[str, ...]:
+    """The folded names by which the user signs in; none of somebody who is not there."""
+    found = session().execute(sa.select(User.email_key, User.username_key).where(User.id == user_id))
+    return tuple(found.one_or_none() or ())
 
 
 def page_of_sessions(user_id: UUID, page: PageRequest) -> Page[SignInSession]:
@@ -106,6 +127,12 @@ def page_of_sessions(user_id: UUID, page: PageRequest) -> Page[SignInSession]:
         default_sort="-last_used_at",
         key=SignInSession.id,
     )
+
+
+def find_session(user_id: UUID, session_id: UUID) -> SignInSession | None:
+    """One of the user's live sessions."""
+    mine = (SignInSession.id == session_id, SignInSession.user_id == user_id, is_live())
+    return session().scalar(sa.select(SignInSession).where(*mine))
 
 
 def page_of_directory(page: PageRequest, *, q: str) -> Page[User]:
@@ -189,6 +216,11 @@ def page_of_tokens(user_id: UUID, page: PageRequest) -> Page[PersonalToken]:
         default_sort="-created_at",
         key=PersonalToken.id,
     )
+
+
+def find_token(user_id: UUID, token_id: UUID) -> PersonalToken | None:
+    mine = (PersonalToken.id == token_id, PersonalToken.user_id == user_id)
+    return session().scalar(sa.select(PersonalToken).where(*mine))
 
 
 def count_tokens(user_id: UUID) -> int:

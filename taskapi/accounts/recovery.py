@@ -1,7 +1,8 @@
 """Rules of changing and resetting a password, and of verifying an e-mail address.
 
 Requests for a mail only record an event: the link is made, and mailed, by whoever hears of it.
-Personal access tokens outlive a new password: they are deleted one by one.
+Personal access tokens outlive a new password: they are deleted one by one. Only the first proof of
+an address ends them.
 """
 
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from uuid import UUID
 
 from taskapi.accounts import one_time, queries, service, throttle
 from taskapi.accounts.errors import TokenRevoked, UserNotFound
-from taskapi.accounts.models import User
+from taskapi.accounts.models import SignInSession, User
 from taskapi.accounts.one_time import PASSWORD_RESET, VERIFY_EMAIL
-from taskapi.accounts.throttle import NOBODY
+from taskapi.accounts.passwords import normal_form
+from taskapi.accounts.throttle import NOBODY, Device
 from taskapi.config import Settings
+from taskapi.core import clock
 from taskapi.core.access import Actor
+from taskapi.core.db import session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
 
@@ -47,7 +51,7 @@ def hash_changed_password(
         UserNotFound
     """
     throttle.require_password(settings=settings, actor=actor, password=current_password)
-    if new_password == current_password:
+    if normal_form(new_password) == normal_form(current_password):
         raise ValidationFailed({"new_password": ["This is the password that you have."]})
     user = queries.names_of(actor.user_id)
     if user is None:
@@ -57,6 +61,7 @@ def hash_changed_password(
         password=new_password,
         email=user.email,
         username=user.username,
+        full_name=user.full_name,
         field="new_password",
     )
 
@@ -99,22 +104,31 @@ def hash_reset_password(*, settings: Settings, token: str, password: str) -> str
     """
     owner = one_time.owner_of(token=token, purpose=PASSWORD_RESET)
     return service.hash_new_password(
-        settings=settings, password=password, email=owner.email, username=owner.username
+        settings=settings,
+        password=password,
+        email=owner.email,
+        username=owner.username,
+        full_name=owner.full_name,
     )
 
 
-def reset_password(*, token: str, password_hash: str) -> None:
+def reset_password(*, token: str, password_hash: str, device: Device) -> None:
     """Set the password of whom the link was mailed to; all of their sessions end.
 
-    Who has the link reads the mail of the address, which is verified by that. A second factor stays.
+    Who has the link reads the mail of the address, which is verified by that. A second factor stays;
+    personal tokens do if the address was verified before.
 
     Raises:
         InvalidOneTimeToken
     """
     user = one_time.redeem(token=token, purpose=PASSWORD_RESET)
+    if not user.email_verified:
+        # Somebody else may have made the account under this address, and left a way in.
+        queries.delete_tokens(user.id)
     user.password_hash, user.email_verified = password_hash, True
     queries.end_sessions(user.id)
     throttle.forget_failures(user.id)
+    _vouch_for(user, device)
     _record_new_password(user, by="reset", actor=None)
 
 
@@ -157,6 +171,21 @@ def issue_link(*, user_id: UUID, purpose: str, asked_at: datetime) -> MailedLink
         return None
     token_id = one_time.issue(user_id=user_id, purpose=purpose, asked_at=asked_at)
     return MailedLink(user=user, one_time_token_id=token_id) if token_id else None
+
+
+def _vouch_for(user: User, device: Device) -> None:
+    """Remember where the owner is, so that somebody who goes on guessing does not lock them out."""
+    now = clock.now()
+    # A session that is over as it begins: nothing is signed in by it.
+    session().add(
+        SignInSession(
+            user_id=user.id,
+            address=device.address,
+            user_agent=device.user_agent,
+            expires_at=now,
+            revoked_at=now,
+        )
+    )
 
 
 def _record_new_password(user: User, *, by: str, actor: Actor | None) -> None:

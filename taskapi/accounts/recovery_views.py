@@ -13,6 +13,7 @@ from taskapi.accounts.schemas import (
     PasswordResetSchema,
     ResetRequestSchema,
 )
+from taskapi.accounts.views import current_device
 from taskapi.core.access import current_actor
 from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
@@ -69,7 +70,7 @@ def reset_password(data: dict[str, str]) -> None:
     """Set a new password with the token of the newest link, within an hour; all sessions end"""
     password_hash = recovery.hash_reset_password(settings=runtime_settings(), **data)
     with transaction():
-        recovery.reset_password(token=data["token"], password_hash=password_hash)
+        recovery.reset_password(token=data["token"], password_hash=password_hash, device=current_device())
 
 
 @blp.route("/password-reset/confirm", methods=["GET"])

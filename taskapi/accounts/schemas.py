@@ -93,6 +93,8 @@ class LoginSchema(Schema):
 class TokenPairSchema(Schema):
     """An access token for requests and a refresh token for the next pair."""
 
+    confidential = True
+
     access_token = fields.String(required=True)
     refresh_token = fields.String(required=True)
     token_type = fields.String(required=True, validate=validate.Equal("bearer"))
@@ -173,6 +175,8 @@ class PasswordAndCodeSchema(PasswordSchema):
 class EnrolmentSchema(Schema):
     """What the authenticator app needs; it is shown this once."""
 
+    confidential = True
+
     secret = fields.String(
         required=True, metadata={"description": "For typing in: base32, SHA-1, 30 s, 6 digits"}
     )
@@ -183,6 +187,8 @@ class EnrolmentSchema(Schema):
 
 class RecoveryCodesSchema(Schema):
     """Codes that sign in without the app, each once; they are shown this once."""
+
+    confidential = True
 
     recovery_codes = fields.List(
         fields.String(metadata={"example": "7k2mp-q9xdw-4hjtn"}),
@@ -243,6 +249,8 @@ class PersonalTokenSchema(Schema):
 
 class CreatedTokenSchema(PersonalTokenSchema):
     """A new personal access token with its secret, which is shown this once."""
+
+    confidential = True
 
     token = fields.String(
         required=True, metadata={"description": "Send it as Bearer", "pattern": "^tap_[A-Za-z0-9_-]{43}$"}

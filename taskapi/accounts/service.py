@@ -1,30 +1,24 @@
 """Rules of accounts: registering, profiles, roles."""
 
-import re
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
-from taskapi.accounts import queries
+from taskapi.accounts import names, queries
 from taskapi.accounts.errors import EmailTaken, RegistrationClosed, UsernameTaken, UserNotFound
 from taskapi.accounts.models import User
 from taskapi.accounts.passwords import check_new_password, hash_password
 from taskapi.config import Settings
 from taskapi.core.access import Actor
 from taskapi.core.db import savepoint, session
-from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
 from taskapi.core.mail_kinds import SECURITY_KINDS
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import ANY_VERSION, Precondition
-from taskapi.core.schemas import has_control_characters
 
-EMAIL = re.compile(r"[^@\s,;<>()\"\\:]{1,64}@[^@\s,;<>()\"\\:]{1,190}")
-MAX_FULL_NAME = 200
 NAME_ATTEMPTS = 10
-USERNAME = re.compile(r"\w(?:[\w.-]{0,48}\w)?")
 
 
 def register(*, settings: Settings, email: str, password_hash: str, **profile: Any) -> User:
@@ -55,6 +49,7 @@ def hash_new_password(
     password: str,
     email: str,
     username: str | None = None,
+    full_name: str | None = None,
     field: str = "password",
     **_profile: Any,
 ) -> str:
@@ -68,11 +63,11 @@ def hash_new_password(
     Raises:
         ValidationFailed: with the reason in words.
     """
-    about_user = (username or "", email.partition("@")[0], settings.app_name)
+    about_user = names.words_about(email=email, username=username, full_name=full_name)
     check_new_password(
         password,
         minimum=settings.password_min_length,
-        about_user=about_user,
+        about_user=(*about_user, settings.app_name),
         check_common=settings.password_check_common,
         field=field,
     )
@@ -94,13 +89,11 @@ def create_user(
     Raises:
         EmailTaken, UsernameTaken, ValidationFailed
     """
-    check_email(email)
-    check_full_name(full_name)
-    if username is not None and not USERNAME.fullmatch(username):
-        raise ValidationFailed({"username": ["Use 1 to 50 letters, digits, dots, dashes and underscores."]})
+    email, email_key = names.checked_email(email)
+    names.check_full_name(full_name)
     user = User(
         email=email,
-        email_key=queries.fold(email),
+        email_key=email_key,
         password_hash=password_hash,
         full_name=full_name,
         timezone=timezone,
@@ -109,7 +102,7 @@ def create_user(
     if username is None:
         _insert_with_free_username(user)
     else:
-        _insert(user, username)
+        _insert(user, *names.checked_username(username))
     record_event(
         "user.created",
         subject=("user", user.id),
@@ -124,12 +117,12 @@ def _insert_with_free_username(user: User) -> None:
     for _ in range(NAME_ATTEMPTS):
         # Somebody else may take the name between the look and the insert.
         with suppress(UsernameTaken):
-            return _insert(user, _free_username(user.email))
+            return _insert(user, *names.free_username(user.email))
     raise UsernameTaken("Choose a username: many accounts are being made with this one.")
 
 
-def _insert(user: User, username: str) -> None:
-    user.username, user.username_key = username, queries.fold(username)
+def _insert(user: User, username: str, key: str) -> None:
+    user.username, user.username_key = username, key
     try:
         with savepoint():
             session().add(user)
@@ -140,42 +133,6 @@ def _insert(user: User, username: str) -> None:
         if "username_key" in str(error.orig):
             raise UsernameTaken("This username is taken.") from error
         raise
-
-
-def check_email(email: str) -> None:
-    """Refuse what cannot be an address, or could smuggle a header or a second recipient.
-
-    Raises:
-        ValidationFailed
-    """
-    domain = email.rpartition("@")[2]
-    if len(email) > 254 or not EMAIL.fullmatch(email) or ".." in email or not email.isprintable():
-        raise ValidationFailed({"email": ["Not a valid e-mail address."]})
-    if domain.startswith((".", "-")) or domain.endswith((".", "-")):
-        raise ValidationFailed({"email": ["Not a valid e-mail address."]})
-
-
-def check_full_name(name: str | None) -> None:
-    """Refuse what does not fit, or is not one line of text.
-
-    Raises:
-        ValidationFailed
-    """
-    if name is None:
-        return
-    if len(name) > MAX_FULL_NAME:
-        raise ValidationFailed({"full_name": [f"Use {MAX_FULL_NAME} characters at most."]})
-    if has_control_characters(name):
-        raise ValidationFailed({"full_name": ["Control characters are not allowed here."]})
-
-
-def _free_username(email: str) -> str:
-    stem = re.sub(r"[^\w.-]+", "", email.partition("@")[0]).strip(".-")[:40] or "user"
-    candidate, number = stem, 1
-    while queries.username_exists(queries.fold(candidate)):
-        number += 1
-        candidate = f"{stem}{number}"
-    return candidate
 
 
 def get_user(*, user_id: UUID) -> User:
@@ -207,16 +164,19 @@ def list_directory(*, page: PageRequest, q: str = "") -> Page[User]:
 
 
 def update_profile(*, actor: Actor, changes: dict[str, Any], condition: Precondition = ANY_VERSION) -> User:
-    """Change the fields of one's own profile that are given.
+    """Change the fields of one's own profile that are given; what they are already is no change.
 
     Raises:
         UserNotFound, ValidationFailed, PreconditionFailed
     """
-    check_full_name(changes.get("full_name"))
+    names.check_full_name(changes.get("full_name"))
     user = queries.lock_user(actor.user_id)
     if user is None:
         raise UserNotFound
     condition.check(user.version)
+    changes = {name: value for name, value in changes.items() if getattr(user, name) != value}
+    if not changes:
+        return user
     before = public_state(user)
     for name, value in changes.items():
         setattr(user, name, value)
@@ -282,5 +242,5 @@ def switch_mail_off(*, user_id: UUID, kind: str) -> None:
 
 def public_state(user: User) -> dict[str, Any]:
     """What an event may say of a user: no secret, JSON values."""
-    names = ("email", "username", "full_name", "avatar_url", "role", "is_active", "timezone")
-    return {name: getattr(user, name) for name in names}
+    shown = ("email", "username", "full_name", "avatar_url", "role", "is_active", "timezone")
+    return {name: getattr(user, name) for name in shown}

@@ -31,25 +31,30 @@ class ListedSession:
 
 def list_sessions(*, actor: Actor, page: PageRequest) -> Page[ListedSession]:
     """One's live sessions, the last used first."""
-    found = queries.page_of_sessions(actor.user_id, page)
-    listed = [
-        ListedSession(
-            id=item.id,
-            created_at=item.created_at,
-            last_used_at=item.last_used_at,
-            expires_at=item.expires_at,
-            address=item.address,
-            user_agent=item.user_agent,
-            current=item.id == actor.session_id,
-        )
-        for item in found.items
-    ]
-    return Page(
-        items=listed,
-        per_page=found.per_page,
-        page=found.page,
-        total=found.total,
-        next_cursor=found.next_cursor,
+    return queries.page_of_sessions(actor.user_id, page).map(lambda item: _as_listed(item, actor))
+
+
+def get_session(*, actor: Actor, session_id: UUID) -> ListedSession:
+    """One of one's live sessions.
+
+    Raises:
+        SessionNotFound: there is none, it is somebody else's, or it has ended.
+    """
+    found = queries.find_session(actor.user_id, session_id)
+    if found is None:
+        raise SessionNotFound
+    return _as_listed(found, actor)
+
+
+def _as_listed(item: SignInSession, actor: Actor) -> ListedSession:
+    return ListedSession(
+        id=item.id,
+        created_at=item.created_at,
+        last_used_at=item.last_used_at,
+        expires_at=item.expires_at,
+        address=item.address,
+        user_agent=item.user_agent,
+        current=item.id == actor.session_id,
     )
 
 

@@ -195,9 +195,12 @@ def forget_ended_sessions() -> None:
     throttle.forget_old_failures(settings=runtime_settings())
     one_time.forget_closed_tokens()
     before = clock.now() - KEEP_ENDED
+    # As long as a session may last unused: a copy of a spent token may be shown on its last day.
+    settings = runtime_settings()
+    spent_before = clock.now() - max(KEEP_ENDED, timedelta(days=settings.refresh_token_days))
     ended = sa.or_(SignInSession.revoked_at < before, SignInSession.expires_at < before)
     for statement in (
         sa.delete(SignInSession).where(ended),
-        sa.delete(RefreshToken).where(RefreshToken.spent_at < before),
+        sa.delete(RefreshToken).where(RefreshToken.spent_at < spent_before),
     ):
         session().execute(statement.execution_options(synchronize_session=False))

@@ -23,6 +23,7 @@ from taskapi.accounts.passwords import verify_password
 from taskapi.config import Settings
 from taskapi.core.access import Actor
 from taskapi.core.db import database_now, in_transaction, session, transaction
+from taskapi.core.proxies import network_of
 from taskapi.environment import Rate
 
 # Looked up for a name that no account has, so that it takes as long.
@@ -37,15 +38,20 @@ class Device:
     user_agent: str | None = None
 
 
-def key_of(*, user_id: UUID, place: str | UUID | None = None) -> str:
-    """The bucket of an account, or its own for a place from which its owner is signed in.
+def key_of(*, user_id: UUID, place: str | UUID | None) -> str:
+    """The bucket of an account for a place that its owner is known to use.
 
     Otherwise a stranger who fails on purpose would lock the owner out.
 
     Args:
-        place: the address of a live session, or the id of the caller's session.
+        place: the network of one of the account's sessions, or the id of the caller's session.
     """
-    return str(user_id) if place is None else f"{user_id}@{place}"
+    return f"{user_id}@{place}"
+
+
+def key_of_name(folded: str) -> str:
+    """The bucket of a name as it was typed: it does not tell whether, or whose, it is."""
+    return hashlib.sha256(folded.encode()).hexdigest()
 
 
 def key_of_sign_in(*, login: str, user_id: UUID | None, device: Device) -> str:
@@ -54,10 +60,12 @@ def key_of_sign_in(*, login: str, user_id: UUID | None, device: Device) -> str:
     Args:
         user_id: None for a name that no account has: it is counted and refused as any other.
     """
-    known = queries.is_signed_in_at(user_id or NOBODY, device.address)
-    if user_id is None:
-        return hashlib.sha256(queries.fold(login).encode()).hexdigest()
-    return key_of(user_id=user_id, place=device.address if known else None)
+    # Read for names that nobody has, too, so that it takes as long.
+    used = {network_of(address) for address in queries.addresses_of(user_id or NOBODY)}
+    network = network_of(device.address)
+    if user_id is not None and network and network in used:
+        return key_of(user_id=user_id, place=network)
+    return key_of_name(queries.fold(login))
 
 
 @contextmanager
@@ -100,8 +108,10 @@ def require_password(*, settings: Settings, actor: Actor, password: str) -> None
 
 
 def forget_failures(user_id: UUID) -> None:
-    """Let everybody try again at once, as after a reset of the password."""
-    mine = SignInFailures.key.startswith(str(user_id))
+    """Let everybody try again at once, by either name, as after a reset of the password."""
+    names = queries.name_keys_of(user_id)
+    by_name = SignInFailures.key.in_([key_of_name(name) for name in names])
+    mine = sa.or_(SignInFailures.key.startswith(f"{user_id}@"), by_name)
     session().execute(sa.delete(SignInFailures).where(mine).execution_options(synchronize_session=False))
 
 

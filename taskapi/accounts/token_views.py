@@ -30,6 +30,14 @@ def list_sessions(query: dict[str, Any]) -> Page[ListedSession]:
     return sessions.list_sessions(actor=current_actor(), **query)
 
 
+@blp.route("/sessions/<uuid:session_id>", methods=["GET"])
+@blp.requires_session
+@blp.response(200, SessionSchema)
+def show_session(session_id: UUID) -> ListedSession:
+    """One of one's sessions, while it lasts"""
+    return sessions.get_session(actor=current_actor(), session_id=session_id)
+
+
 @blp.route("/sessions/<uuid:session_id>", methods=["DELETE"])
 @blp.requires_session
 @blp.response(204)
@@ -56,6 +64,14 @@ def create_token(data: dict[str, Any]) -> NewToken:
 def list_tokens(query: dict[str, Any]) -> Page[PersonalToken]:
     """One's personal access tokens, newest first"""
     return personal_tokens.list_tokens(actor=current_actor(), **query)
+
+
+@blp.route("/tokens/<uuid:token_id>", methods=["GET"])
+@blp.requires_session
+@blp.response(200, PersonalTokenSchema)
+def show_token(token_id: UUID) -> PersonalToken:
+    """A personal access token, without its secret"""
+    return personal_tokens.get_token(actor=current_actor(), token_id=token_id)
 
 
 @blp.route("/tokens/<uuid:token_id>", methods=["DELETE"])

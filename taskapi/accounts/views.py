@@ -5,6 +5,19 @@ from typing import Any
 from flask import request
 
 from taskapi.accounts import closing, service, sign_in, throttle
+from taskapi.accounts.errors import (
+    EmailTaken,
+    InvalidCredentials,
+    InvalidSecondFactor,
+    InvalidToken,
+    RefreshTokenReused,
+    RegistrationClosed,
+    SecondFactorRequired,
+    TokenExpired,
+    TokenRevoked,
+    TooManyFailures,
+    UsernameTaken,
+)
 from taskapi.accounts.models import User
 from taskapi.accounts.schemas import (
     DirectoryEntrySchema,
@@ -29,7 +42,7 @@ from taskapi.core.runtime import runtime_settings
 blp = Blueprint("accounts", __name__, url_prefix="/api/auth", description="Sign-in and accounts")
 
 
-def _device() -> Device:
+def current_device() -> Device:
     """Where the request comes from, short enough to be kept and fit to be shown."""
     agent = "".join(letter for letter in request.user_agent.string if letter.isprintable())
     return Device(address=(request.remote_addr or "")[:45] or None, user_agent=agent[:300] or None)
@@ -38,6 +51,7 @@ def _device() -> Device:
 @blp.route("/register", methods=["POST"])
 @blp.public
 @blp.limited_per_address
+@blp.problems(RegistrationClosed, EmailTaken, UsernameTaken)
 @blp.arguments(RegistrationSchema)
 @blp.response(201, UserSchema, location="/api/auth/me")
 def register(data: dict[str, Any]) -> User:
@@ -51,11 +65,12 @@ def register(data: dict[str, Any]) -> User:
 @blp.route("/login", methods=["POST"])
 @blp.public
 @blp.limited_per_address
+@blp.problems(InvalidCredentials, SecondFactorRequired, InvalidSecondFactor, TooManyFailures)
 @blp.arguments(LoginSchema)
 @blp.response(200, TokenPairSchema)
 def log_in(data: dict[str, Any]) -> TokenPair:
     """Sign in by e-mail address or username"""
-    settings, device = runtime_settings(), _device()
+    settings, device = runtime_settings(), current_device()
     credentials = sign_in.check_credentials(settings=settings, device=device, **data)
     with transaction():
         return sign_in.log_in(settings=settings, credentials=credentials, device=device)
@@ -63,12 +78,14 @@ def log_in(data: dict[str, Any]) -> TokenPair:
 
 @blp.route("/refresh", methods=["POST"])
 @blp.public
+@blp.problems(InvalidToken, TokenExpired, TokenRevoked, RefreshTokenReused)
 @blp.doc(security=[{"refresh": []}])
 @blp.response(200, TokenPairSchema)
 def refresh() -> TokenPair:
     """Exchange the refresh token, sent as Bearer, for a new pair"""
+    token = bearer_token("a refresh token")
     with transaction():
-        return sign_in.refresh(settings=runtime_settings(), token=bearer_token(), device=_device())
+        return sign_in.refresh(settings=runtime_settings(), token=token, device=current_device())
 
 
 @blp.route("/logout", methods=["POST"])
@@ -111,13 +128,14 @@ def update_profile(changes: dict[str, Any], *, condition: Precondition) -> User:
 @blp.route("/me", methods=["DELETE"])
 @blp.requires_session
 @blp.arguments(PasswordSchema)
+@blp.conditional
 @blp.response(204)
-def close_account(data: dict[str, str]) -> None:
+def close_account(data: dict[str, str], *, condition: Precondition) -> None:
     """Close one's account for good: schedules are cancelled, and the person is forgotten"""
     actor = current_actor()
     throttle.require_password(settings=runtime_settings(), actor=actor, password=data["password"])
     with transaction():
-        closing.close_account(actor=actor)
+        closing.close_account(actor=actor, condition=condition)
 
 
 @blp.route("/users", methods=["GET"])

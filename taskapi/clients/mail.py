@@ -115,14 +115,28 @@ class MailClient:
 
 def _check_headers(email: OutgoingEmail, sender: str) -> None:
     """Refuse what would add a header or a recipient, and addresses that no header can hold."""
-    for value in (sender, email.recipient, email.subject):
-        if any(unicodedata.category(letter) in LINE_BREAKERS for letter in value):
-            raise MailError("A header contains a line break or a control character.", temporary=False)
-    if not email.recipient or parseaddr(email.recipient)[1] != email.recipient:
-        raise MailError(f"{email.recipient!r} is not one e-mail address.", temporary=False)
-    _check_ascii(email.recipient, temporary=False)
+    for value in (sender, email.subject):
+        _check_line(value)
+    check_recipient(email.recipient)
     # The operator can mend the sender's address.
     _check_ascii(sender, temporary=True)
+
+
+def check_recipient(address: str) -> None:
+    """Refuse an address that no mail can ever be sent to; international domains are fine.
+
+    Raises:
+        MailError: a permanent one.
+    """
+    _check_line(address)
+    if not address or parseaddr(address)[1] != address:
+        raise MailError(f"{address!r} is not one e-mail address.", temporary=False)
+    _check_ascii(address, temporary=False)
+
+
+def _check_line(value: str) -> None:
+    if any(unicodedata.category(letter) in LINE_BREAKERS for letter in value):
+        raise MailError("A header contains a line break or a control character.", temporary=False)
 
 
 def _check_ascii(address: str, *, temporary: bool) -> None:

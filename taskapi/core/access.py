@@ -85,7 +85,7 @@ def current_actor() -> Actor:
     return actor
 
 
-def bearer_token() -> str:
+def bearer_token(kind: str = "an access token") -> str:
     """The token in ``Authorization``; the scheme is read in any case (RFC 9110, 11.1).
 
     Raises:
@@ -93,7 +93,7 @@ def bearer_token() -> str:
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthorized("Send an access token as 'Authorization: Bearer …'.")
+        raise Unauthorized(f"Send {kind} as 'Authorization: Bearer …'.")
     return token.strip()
 
 

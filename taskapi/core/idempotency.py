@@ -10,13 +10,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from flask import Response, request
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core import clock
-from taskapi.core.access import current_actor
+from taskapi.core.access import Actor, current_actor
 from taskapi.core.columns import HasId, Json, UtcDateTime
 from taskapi.core.db import Base, insert_if_new, session, transaction
 from taskapi.core.errors import DomainError, ValidationFailed
@@ -33,6 +34,8 @@ class IdempotencyKey(HasId, Base):
 
     __tablename__ = "idempotency_keys"
 
+    # Whose answers these are: they go when the account is closed.
+    user_id: Mapped[UUID] = mapped_column(sa.Uuid, index=True)
     # SHA-256 of user, method, path and key.
     scope: Mapped[str] = mapped_column(sa.String(64), unique=True)
     # SHA-256 of query and body.
@@ -95,7 +98,8 @@ def _claim(scope: str, fingerprint: str) -> IdempotencyKey | None:
     too_old = IdempotencyKey.created_at <= clock.now() - KEPT
     forget = sa.delete(IdempotencyKey).where(IdempotencyKey.scope == scope, too_old)
     session().execute(forget.execution_options(synchronize_session=False))
-    if insert_if_new(IdempotencyKey, scope=scope, fingerprint=fingerprint, created_at=clock.now()):
+    values = {"scope": scope, "fingerprint": fingerprint, "created_at": clock.now()}
+    if insert_if_new(IdempotencyKey, user_id=current_actor().user_id, **values):
         return None
     return session().execute(sa.select(IdempotencyKey).where(IdempotencyKey.scope == scope)).scalar_one()
 
@@ -115,6 +119,12 @@ def _store(scope: str, response: Response) -> None:
         .values(status=response.status_code, headers=kept, body=response.get_data())
         .execution_options(synchronize_session=False)
     )
+
+
+def forget_answers_of(user_id: UUID, _actor: Actor) -> None:
+    """Remove what a user was answered, whose account is closed."""
+    theirs = sa.delete(IdempotencyKey).where(IdempotencyKey.user_id == user_id)
+    session().execute(theirs.execution_options(synchronize_session=False))
 
 
 def forget_old_keys() -> None:

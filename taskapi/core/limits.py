@@ -8,19 +8,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from flask import current_app, g, request
 from limits.storage import MemoryStorage
 
 from taskapi.core.access import Actor, fact_of
 from taskapi.core.errors import TooManyRequests
-from taskapi.core.proxies import read_address
+from taskapi.core.proxies import network_of
 from taskapi.core.runtime import runtime_settings
 from taskapi.environment import Rate
-
-# The part of an IPv6 address that one host cannot choose freely (RFC 4291, 2.5.4).
-HOST_BITS = 64
 
 # Counts one more under a key that is forgotten after so many seconds. It answers the count and the
 # seconds that are left, or None when it cannot count.
@@ -93,11 +89,7 @@ def _uncounted() -> set[str]:
 
 
 def _address() -> str:
-    """The client's address; of IPv6 the network, since one host has 2^64 addresses in it."""
-    address: IPv4Address | IPv6Address | None = read_address(request.remote_addr)
-    if isinstance(address, IPv6Address):
-        return f"address/{IPv6Address(int(address) >> HOST_BITS << HOST_BITS)}"
-    return f"address/{address}"
+    return f"address/{network_of(request.remote_addr)}"
 
 
 def _count(key: str, seconds: int) -> tuple[int, float]:

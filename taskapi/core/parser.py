@@ -47,9 +47,9 @@ class Parser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE, "form": ma.RAISE}
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        if (
-            req.mimetype != "application/json"
-            or req.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8")
+        if req.mimetype != "application/json" or req.mimetype_params.get("charset", "utf-8").lower() not in (
+            "utf-8",
+            "utf8",
         ):
             raise UnsupportedMediaType("Send the body as application/json.")
         if req.headers.get("Content-Encoding", "identity") != "identity":

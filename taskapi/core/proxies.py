@@ -21,6 +21,8 @@ from taskapi.environment import Network
 Address = IPv4Address | IPv6Address
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
+# The part of an IPv6 address that one host cannot choose freely (RFC 4291, 2.5.4).
+HOST_BITS = 64
 # Some proxies add the port of their peer: 192.0.2.1:4711, [2001:db8::1]:4711.
 WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](?::\d+)?|(?P<four>\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
 
@@ -42,6 +44,17 @@ def read_address(text: str | None) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def network_of(address: str | None) -> str:
+    """What is compared of a client's address: of IPv6 the network; empty if it cannot be read.
+
+    One host has 2^64 addresses in its network.
+    """
+    found = read_address(address)
+    if isinstance(found, IPv6Address):
+        return str(IPv6Address(int(found) >> HOST_BITS << HOST_BITS))
+    return str(found or "")
 
 
 class TrustedProxies:

@@ -1,5 +1,6 @@
 """What becomes of notifications and e-mails when their user's account is closed."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -8,9 +9,19 @@ from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.notifications.models import Email, Notification
 
+# How many values a statement may hold differs between databases; this many each takes.
+KEYS_AT_ONCE = 500
+
 
 def delete_messages_of(user_id: UUID, _actor: Actor) -> None:
     """Delete what was told to a user; an e-mail that waits is not sent any more."""
     for model in (Notification, Email):
         statement = sa.delete(model).where(model.user_id == user_id)
         session().execute(statement.execution_options(synchronize_session=False))
+
+
+def delete_emails(keys: Sequence[str]) -> None:
+    """Delete e-mails that a user had sent to others: they tell who asked for them."""
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = Email.key.in_(keys[start : start + KEYS_AT_ONCE])
+        session().execute(sa.delete(Email).where(some).execution_options(synchronize_session=False))

@@ -53,7 +53,7 @@ def remind(*, user_id: UUID, title: str, message: str, to: str | None, key: str)
         return []
     asker = (user.full_name or user.username) if user is not None else "Somebody"
     outbox.queue_email(
-        key=f"{key}:reminder:{address.casefold()}",
+        key=reminder_mail_key(key=key, address=address),
         kind="reminder",
         recipient=address,
         user_id=None if to else user_id,
@@ -67,6 +67,11 @@ def remind(*, user_id: UUID, title: str, message: str, to: str | None, key: str)
     return [address]
 
 
+def reminder_mail_key(*, key: str, address: str) -> str:
+    """The key of the e-mail by which ``remind`` reaches an address."""
+    return f"{key}:reminder:{address.casefold()}"
+
+
 SUBJECTS = {
     "schedule_created": "Scheduled: {name}",
     "run_completed": "Completed: {name}",
@@ -77,7 +82,7 @@ SUBJECTS = {
 def on_schedule_created(event: Event) -> None:
     """Tell the owner of a new schedule, if it is to be told."""
     state = event.after or {}
-    if event.owner_id is None or "created" not in state["notify"]:
+    if event.owner_id is None or "created" not in state.get("notify", ()):
         return
     context = {**state, "when": _describe_trigger(state), "reason": "You made this schedule."}
     _mail_owner(event, "schedule_created", context)

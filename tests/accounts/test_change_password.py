@@ -86,6 +86,18 @@ def test_a_new_password_follows_the_rules_of_registration(owner: Person, new: st
     assert reason in answer.json["errors"]["new_password"][0]
 
 
+@pytest.mark.parametrize("new", ["my olivia okonkwo", "OliviaOkonkwo77", "example-2026-words"])
+def test_full_name_and_mail_domain_are_no_new_password(owner: Person, new: str) -> None:
+    owner.patch("/api/auth/me", {"full_name": "Olivia Okonkwo"})
+    assert "name or e-mail" in change(owner, new).json["errors"]["new_password"][0]
+
+
+def test_the_current_password_typed_another_way_is_not_new(owner: Person) -> None:
+    change(owner, "sch\u00f6ne gr\u00fc\u00dfe")
+    answer = change(owner, "scho\u0308ne gru\u0308\u00dfe", "sch\u00f6ne gr\u00fc\u00dfe")
+    assert answer.json["errors"] == {"new_password": ["This is the password that you have."]}
+
+
 @pytest.mark.parametrize("missing", ["current_password", "new_password"])
 def test_both_passwords_are_needed(owner: Person, missing: str) -> None:
     sent = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}

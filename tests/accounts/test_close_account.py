@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -22,9 +23,12 @@ from taskapi.accounts.models import (
 )
 from taskapi.core import clock
 from taskapi.core import closing as registry
-from taskapi.core.db import db, session, transaction
+from taskapi.core.db import Base, db, session, transaction
 from taskapi.core.events import Event
+from taskapi.events.models import FailedDelivery
 from taskapi.notifications.models import Email, Notification
+from taskapi.schedules import outcomes
+from taskapi.schedules.claims import claim_run
 from tests.accounts.helpers import bearer, body, code, exchange, log_in, register
 from tests.notifications.outbox import put_notifications, queue
 from tests.people import PASSWORD, Person, make_person
@@ -85,6 +89,91 @@ def test_no_event_tells_any_more_who_it_was(app: Flask, client: FlaskClient) -> 
         events = session().scalars(sa.select(Event).order_by(Event.id)).all()
         assert events[-1].type == "user.closed"
         assert "peter" not in str([vars(event) for event in events]).lower()
+
+
+def everything_told() -> str:
+    """All that any column of any table holds, in lower case."""
+    rows = [row for table in Base.metadata.sorted_tables for row in session().execute(sa.select(table))]
+    return repr(rows).lower()
+
+
+def live_a_little(app: Flask, client: FlaskClient) -> tuple[str, dict[str, Any]]:
+    """An account whose owner wrote their names wherever one can; a token, and a schedule that ran."""
+    register(client, "Wilma@Quux.example", username="wquux", full_name="Wilma Quux")
+    token = body(log_in(client, "wquux"))["access_token"]
+    name = {"name": "Wilma Quux, wquux, wilma@quux.example", "notify": ["created", "completed", "failed"]}
+    params = {"params": {"message": "Wilma Quux", "to": "wilma@quux.example"}}
+    sent = {"action": "reminder", "every": 60, **name, **params}
+    client.patch("/api/auth/me", headers=bearer(token), json={"avatar_url": "https://quux.example/w.png"})
+    made = client.post("/api/schedules", headers={**bearer(token), "Idempotency-Key": "k"}, json=sent)
+    client.post(f"/api/schedules/{body(made)['id']}/run", headers=bearer(token))
+    client.post("/api/auth/tokens", headers=bearer(token), json={"name": "Wilma", "scopes": ["read"]})
+    tick(app)
+    with app.app_context(), transaction():
+        run = session().execute(sa.text("SELECT count(*) FROM run_log_lines")).scalar_one()
+        assert run > 0
+    return token, body(made)
+
+
+def test_no_table_tells_any_more_who_it_was(app: Flask, client: FlaskClient) -> None:
+    """Closing erases the person from every column, also from what others were sent in their name."""
+    token, _made = live_a_little(app, client)
+    with app.app_context():
+        assert all(name in everything_told() for name in ("wilma@quux.example", "wquux", "wilma quux"))
+    answer = client.delete("/api/auth/me", headers=bearer(token), json={"password": PASSWORD})
+    assert answer.status_code == 204
+    tick(app)
+    with app.app_context():
+        assert [name for name in ("wilma", "quux") if name in everything_told()] == []
+        assert session().scalar(sa.select(sa.func.count()).select_from(FailedDelivery)) == 0
+
+
+def test_events_that_nobody_heard_of_yet_disturb_nobody(app: Flask, owner: Person) -> None:
+    make(owner, every=60, notify=["created"])
+    close(owner)
+    tick(app)
+    with app.app_context():
+        assert session().scalar(sa.select(sa.func.count()).select_from(FailedDelivery)) == 0
+
+
+def test_what_an_attempt_writes_after_the_closing_is_not_kept(app: Flask, owner: Person) -> None:
+    owner.post(f"/api/schedules/{make(owner, every=60)['id']}/run")
+    with app.app_context(), transaction():
+        run_id = session().scalars(sa.text("SELECT id FROM runs")).one()
+        run_id = run_id if isinstance(run_id, UUID) else UUID(run_id)
+        claimed = claim_run(run_id, worker="w", lease_seconds=60)
+        assert claimed is not None
+        attempt = claimed.attempt
+    assert close(owner).status_code == 204
+    with app.app_context(), transaction():
+        assert outcomes.complete(run_id=run_id, attempt=attempt, result="olivia") is None
+    with app.app_context():
+        assert session().execute(sa.text("SELECT status, reason FROM runs")).one() == (
+            "cancelled",
+            "schedule_cancelled",
+        )
+        ended = session().scalars(sa.select(Event).where(Event.type == "run.cancelled")).one()
+        assert (ended.subject_id, ended.owner_id) == (run_id, owner.id)
+
+
+def test_what_others_made_stays_as_it_is(app: Flask, owner: Person, teammate: Person) -> None:
+    headers = {"Idempotency-Key": "k"}
+    sent = {"action": "reminder", "params": {"message": "Tea"}, "every": 60, "name": "Tea"}
+    theirs = body(teammate.post("/api/schedules", sent, headers=headers))
+    close(owner)
+    shown = body(teammate.get(f"/api/schedules/{theirs['id']}"))
+    assert (shown["name"], shown["params"], shown["status"]) == ("Tea", {"message": "Tea"}, "active")
+    again = teammate.post("/api/schedules", sent, headers=headers)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_who_has_seen_another_version_closes_nothing(owner: Person) -> None:
+    owner.patch("/api/auth/me", {"full_name": "Olivia"})
+    sent = {"json": {"password": PASSWORD}}
+    seen = owner.delete("/api/auth/me", **sent, headers={"If-Match": '"v1"'})
+    assert code(seen) == (412, "precondition_failed")
+    assert owner.get("/api/auth/me").status_code == 200
+    assert owner.delete("/api/auth/me", **sent, headers={"If-Match": '"v2"'}).status_code == 204
 
 
 def test_one_cannot_sign_in_any_more(client: FlaskClient, owner: Person) -> None:

@@ -13,6 +13,7 @@ from taskapi.core.db import session
 from taskapi.ops.jobs import forget_old_rows
 from tests.accounts.helpers import code, exchange
 from tests.people import Person
+from tests.settings import settings_changed
 
 
 def rows_left(app: Flask, *, after_days: float) -> tuple[int, int]:
@@ -47,6 +48,15 @@ def test_a_spent_token_of_a_living_session_is_kept_for_thirty_days(
 ) -> None:
     exchange(client, owner.refresh_token)
     assert rows_left(app, after_days=days) == left
+
+
+@pytest.mark.parametrize(("days", "left"), [(89, (1, 2)), (91, (1, 1))])
+def test_a_spent_token_is_kept_as_long_as_sessions_last(
+    app: Flask, client: FlaskClient, owner: Person, days: float, left: tuple[int, int]
+) -> None:
+    with settings_changed(app, refresh_token_days=90):
+        exchange(client, owner.refresh_token)
+        assert rows_left(app, after_days=days) == left
 
 
 def test_the_sessions_of_others_are_left_alone(app: Flask, owner: Person, teammate: Person) -> None:

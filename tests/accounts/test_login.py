@@ -48,6 +48,7 @@ def test_the_answer_holds_no_password_and_is_not_to_be_kept(client: FlaskClient,
     answer = log_in(client, owner.email)
     assert "password" not in answer.text
     assert PASSWORD not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 WRONG = [

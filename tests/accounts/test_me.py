@@ -5,9 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from taskapi.core.db import session
+from taskapi.core.events import Event
 from tests.accounts.helpers import body, code
 from tests.people import Person
 
@@ -55,6 +58,18 @@ def test_a_change_changes_only_what_is_sent(
 def test_a_change_raises_the_version(owner: Person) -> None:
     answer = owner.patch(ME, {"full_name": "Olivia"})
     assert (body(answer)["version"], answer.headers["ETag"]) == (2, '"v2"')
+
+
+def test_a_change_to_what_it_is_already_changes_nothing(app: Flask, owner: Person) -> None:
+    preferences = {"email": {"reminder": False}}
+    sent = {"full_name": "Olivia", "timezone": "Asia/Tokyo", "notification_preferences": preferences}
+    versions = [
+        body(owner.patch(ME, part))["version"] for part in (sent, sent, {"timezone": "Asia/Tokyo"}, {})
+    ]
+    assert versions == [2] * 4
+    with app.app_context():
+        updates = session().scalars(sa.select(Event.id).where(Event.type == "user.updated")).all()
+    assert len(updates) == 1
 
 
 def test_an_unchanged_account_need_not_be_sent_again(owner: Person) -> None:

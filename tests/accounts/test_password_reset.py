@@ -13,7 +13,7 @@ from taskapi.core import clock
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
 from taskapi.environment import Rate
-from tests.accounts.helpers import body, code, exchange, log_in
+from tests.accounts.helpers import body, code, exchange, log_in, show_me
 from tests.accounts.links import (
     CONFIRM,
     NEW_PASSWORD,
@@ -175,8 +175,9 @@ def test_a_token_that_verifies_an_address_resets_no_password(
 def test_a_password_that_breaks_the_rules_leaves_the_link_as_it_is(
     app: Flask, client: FlaskClient, owner: Person, mail_server: MailServer
 ) -> None:
+    owner.patch("/api/auth/me", {"full_name": "Liv Okonkwo"})
     token = reset_token(app, mail_server, owner)
-    for weak in ("short", "olivia-and-more"):
+    for weak in ("short", "olivia-and-more", "LivOkonkwo-2026", "example-2026-words"):
         answer = reset(client, token, weak)
         assert (answer.status_code, list(body(answer)["errors"])) == (422, ["password"])
     assert reset(client, token).status_code == 204
@@ -199,6 +200,21 @@ def test_a_reset_shows_that_the_address_is_ones_own(
     assert body(log_in(client, owner.email, NEW_PASSWORD))["user"]["email_verified"] is True
 
 
+def test_the_first_proof_of_an_address_ends_the_tokens_of_whoever_made_the_account(
+    app: Flask, client: FlaskClient, owner: Person, mail_server: MailServer
+) -> None:
+    """Somebody may register another's address and wait until its owner takes the account over."""
+    token = owner.post("/api/auth/tokens", {"name": "back door", "scopes": ["read"]}).json["token"]
+    reset(client, reset_token(app, mail_server, owner))
+    assert show_me(client, token).status_code == 401
+    pair = body(log_in(client, owner.email, NEW_PASSWORD))
+    headers = {"Authorization": f"Bearer {pair['access_token']}"}
+    mine = {"name": "my own", "scopes": ["read"]}
+    token = body(client.post("/api/auth/tokens", json=mine, headers=headers))["token"]
+    reset(client, reset_token(app, mail_server, owner), "another horse battery")
+    assert show_me(client, token).status_code == 200
+
+
 def test_nobody_else_is_touched(
     app: Flask, client: FlaskClient, owner: Person, teammate: Person, mail_server: MailServer
 ) -> None:
@@ -216,6 +232,19 @@ def test_a_reset_lets_somebody_in_again_whose_password_was_guessed_at(
         reset(client, reset_token(app, mail_server, owner))
         assert answers == [401, 429]
         assert log_in(client, owner.email, NEW_PASSWORD).status_code == 200
+
+
+def test_after_a_reset_the_owner_gets_in_from_there_while_somebody_goes_on_guessing(
+    app: Flask, client: FlaskClient, owner: Person, mail_server: MailServer
+) -> None:
+    new_place = {"REMOTE_ADDR": "203.0.113.9"}
+    sent = {"token": reset_token(app, mail_server, owner), "password": NEW_PASSWORD}
+    with settings_changed(app, rate_limit_account=Rate(1, 60)):
+        assert client.post(CONFIRM, json=sent, environ_base=new_place).status_code == 204
+        assert [log_in(client, owner.email, "wrong").status_code for _ in range(2)] == [401, 429]
+        credentials = {"email": owner.email, "password": NEW_PASSWORD}
+        answer = client.post("/api/auth/login", json=credentials, environ_base=new_place)
+        assert answer.status_code == 200
 
 
 def test_a_disabled_account_is_mailed_no_link(

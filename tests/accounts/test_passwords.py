@@ -33,6 +33,18 @@ def test_nothing_fits_a_hash_that_is_none(password_hash: str | None) -> None:
     assert not verify_password("no account has this password", password_hash)
 
 
+def test_a_password_fits_however_its_letters_are_composed() -> None:
+    """Passwords are normalised before they are hashed (NIST SP 800-63B)."""
+    composed, taken_apart = "sch\u00f6ne gr\u00fc\u00dfe", "scho\u0308ne gru\u0308\u00dfe"
+    assert verify_password(taken_apart, hash_password(composed))
+    assert verify_password(composed, hash_password(taken_apart))
+
+
+def test_the_length_counts_composed_letters() -> None:
+    with pytest.raises(ValidationFailed, match="Use 9 to 128"):
+        check_new_password("o\u0308u\u0308 wxyzq", minimum=9, about_user=())
+
+
 def test_many_at_once_all_get_their_answer() -> None:
     with ThreadPoolExecutor(12) as threads:
         assert all(threads.map(verify_password, [PASSWORD] * 12, [PASSWORD_HASH] * 12))

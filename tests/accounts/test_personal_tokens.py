@@ -52,6 +52,20 @@ def change_owner(app: Flask, person: Person, **values: Any) -> None:
         session().execute(sa.update(User).where(User.id == person.id).values(**values))
 
 
+def test_the_location_of_a_new_token_shows_it_without_its_secret(owner: Person) -> None:
+    answer = owner.post(PATH, {"name": "backup", "scopes": ["read"]})
+    made = body(answer)
+    del made["token"]
+    assert body(owner.get(answer.headers["Location"])) == made
+
+
+def test_a_token_that_is_deleted_or_anothers_is_not_found(owner: Person, teammate: Person) -> None:
+    deleted, theirs = make_token(owner)["id"], make_token(teammate)["id"]
+    owner.delete(f"{PATH}/{deleted}")
+    for unseen in (deleted, theirs, uuid4()):
+        assert code(owner.get(f"{PATH}/{unseen}")) == (404, "token_not_found")
+
+
 def test_a_new_token_shows_its_secret_and_where_it_is(owner: Person) -> None:
     answer = owner.post(PATH, {"name": " backup ", "scopes": ["read"]})
     made = body(answer)

@@ -125,3 +125,9 @@ def test_tabs_that_exchange_one_token_at_once_all_get_working_pairs(app: Flask, 
     assert {exchange(client, pair["refresh_token"]).status_code for pair in pairs} == {200}
     with app.app_context():
         assert session().scalar(sa.select(sa.func.count()).select_from(SignInSession)) == 1
+
+
+def test_without_a_token_it_asks_for_a_refresh_token(client: FlaskClient) -> None:
+    answer = client.post("/api/auth/refresh")
+    assert code(answer) == (401, "unauthorized")
+    assert body(answer)["detail"].startswith("Send a refresh token")

@@ -61,7 +61,7 @@ def test_a_username_is_taken_in_any_case(client: FlaskClient, owner: Person, use
         (["+++@a.org"], ["user"]),
         ([".a.@a.org"], ["a"]),
         ([f"{'x' * 64}@a.org"], ["x" * 40]),
-        (["jürgen@a.org"], ["jürgen"]),
+        (["juergen@bücher.example"], ["juergen"]),
     ],
 )
 def test_a_missing_username_is_made_from_the_address(
@@ -76,12 +76,48 @@ def test_a_missing_username_is_made_from_the_address(
         *("", "a", "@a.org", "a@", "a b@c.org", "a@b@c.org", "a,b@c.org", "<a@c.org>", "a@c;d", "a..b@c.org"),
         *("a@.org", "a@c.org.", "a@-c.org", "a@c.org\r\nBcc: x@c.org", "a\u200b@c.org"),
         *(f"{'x' * 65}@c.org", f"a@{'x' * 250}"),
+        # It folds to an address once the full-width sign has become @.
+        "a@b\uff20c.org",
+        # Longer than the column once its case is folded, though not before.
+        *("\u0390" * 64 + "@" + "\u0390" * 180 + ".org", "a" * 64 + "@" + ("ß" * 30 + ".") * 6 + "org"),
     ],
 )
 def test_what_is_no_address_is_refused(client: FlaskClient, email: str) -> None:
     answer = register(client, email)
     assert answer.status_code == 422
     assert list(body(answer)["errors"]) == ["email"]
+
+
+@pytest.mark.parametrize("email", ["jürgen@ex.org", "a@" + "ü" * 63 + ".org", "\u0390" * 40 + "@ex.org"])
+def test_an_address_that_can_never_be_mailed_is_refused(client: FlaskClient, email: str) -> None:
+    answer = register(client, email)
+    assert answer.status_code == 422
+    assert body(answer)["errors"] == {"email": ["No mail can be sent to this address."]}
+
+
+def test_an_address_in_an_international_domain_is_taken(client: FlaskClient) -> None:
+    assert body(register(client, "anna@bücher.example"))["email"] == "anna@bücher.example"
+
+
+@pytest.mark.parametrize("letter", ["\u0390", "\u1fb7", "\u1e96", "ß", "\u01f0"])
+def test_a_username_whose_case_folds_to_more_letters_is_taken(client: FlaskClient, letter: str) -> None:
+    assert register(client, username=letter * 50).status_code == 201
+    assert log_in(client, letter.casefold() * 50).status_code == 200
+
+
+@pytest.mark.parametrize("username", ["\ufdfa" * 50, "\ufb03" * 17, "a\uff0fb", "a\uff20b"])
+def test_a_username_is_checked_in_its_normal_form(client: FlaskClient, username: str) -> None:
+    assert list(body(register(client, username=username))["errors"]) == ["username"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("\uff41dmin", "admin"), ("jo\u0308rg", "j\u00f6rg"), ("\ufb01n", "fin")]
+)
+def test_usernames_that_look_alike_are_one(client: FlaskClient, typed: str, kept: str) -> None:
+    """Nobody takes the look of another's name."""
+    assert body(register(client, username=typed))["username"] == kept
+    assert code(register(client, "other@ex.org", username=kept)) == (409, "username_taken")
+    assert log_in(client, typed).status_code == log_in(client, kept.upper()).status_code == 200
 
 
 @pytest.mark.parametrize("username", ["", " ", "a b", "-a", "a-", ".a", "a@b", "x" * 51, "a\nb", "a/b"])
@@ -122,6 +158,15 @@ def test_the_list_of_common_passwords_can_be_switched_off(app: Flask, client: Fl
 def test_a_password_may_have_10_to_128_characters_of_any_kind(client: FlaskClient, password: str) -> None:
     assert register(client, password=password).status_code == 201
     assert log_in(client, "new@example.org", password).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "password", ["my olivia okonkwo", "OliviaOkonkwo77", "the acme-widgets", "Acme-Widgets-2026!"]
+)
+def test_full_name_and_mail_domain_are_no_password(client: FlaskClient, password: str) -> None:
+    sent = {"username": "liv", "full_name": "Olivia Okonkwo", "password": password}
+    answer = register(client, "sales@mail.acme-widgets.org", **sent)
+    assert "name or e-mail" in body(answer)["errors"]["password"][0]
 
 
 @pytest.mark.parametrize("fields", [{"role": "admin"}, {"is_active": True}, {"email_verified": True}])

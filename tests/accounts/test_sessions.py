@@ -47,6 +47,22 @@ def test_the_session_that_asks_is_marked(owner: Person) -> None:
     assert (mine["id"], mine["current"]) == (str(owner.actor.session_id), True)
 
 
+def test_one_session_is_shown_as_in_the_list(client: FlaskClient, owner: Person) -> None:
+    sign_in_with(client, "Firefox/150")
+    for listed in sessions_of(owner):
+        assert body(owner.get(f"/api/auth/sessions/{listed['id']}")) == listed
+
+
+def test_a_session_that_ended_or_is_anothers_is_not_found(
+    client: FlaskClient, owner: Person, teammate: Person
+) -> None:
+    sign_in_with(client, "Firefox/150")
+    ended = sessions_of(owner)[0]["id"]
+    owner.delete(f"/api/auth/sessions/{ended}")
+    for unseen in (ended, teammate.actor.session_id, uuid4()):
+        assert code(owner.get(f"/api/auth/sessions/{unseen}")) == (404, "session_not_found")
+
+
 def test_the_last_used_comes_first_and_pages_go_on(client: FlaskClient, owner: Person) -> None:
     with Time(clock.now()).running() as time:
         for name in ("one", "two", "three"):
