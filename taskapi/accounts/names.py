@@ -78,8 +78,6 @@ def check_full_name(name: str | None) -> None:
 
 
 def words_about(*, email: str, username: str | None, full_name: str | None) -> tuple[str, ...]:
-    """What no password of this user may contain: their names, and the name of their mail domain."""
-    local, _, domain = email.partition("@")
+    """What no password of this user may contain: their names."""
     full_name = (full_name or "").strip()
-    # The last label is shared by half of the world.
-    return (username or "", local, full_name, "".join(full_name.split()), *domain.split(".")[:-1])
+    return (username or "", email.partition("@")[0], full_name, "".join(full_name.split()))

@@ -86,8 +86,8 @@ def test_a_new_password_follows_the_rules_of_registration(owner: Person, new: st
     assert reason in answer.json["errors"]["new_password"][0]
 
 
-@pytest.mark.parametrize("new", ["my olivia okonkwo", "OliviaOkonkwo77", "example-2026-words"])
-def test_full_name_and_mail_domain_are_no_new_password(owner: Person, new: str) -> None:
+@pytest.mark.parametrize("new", ["my olivia okonkwo", "OliviaOkonkwo77"])
+def test_the_full_name_is_no_new_password(owner: Person, new: str) -> None:
     owner.patch("/api/auth/me", {"full_name": "Olivia Okonkwo"})
     assert "name or e-mail" in change(owner, new).json["errors"]["new_password"][0]
 

@@ -160,12 +160,10 @@ def test_a_password_may_have_10_to_128_characters_of_any_kind(client: FlaskClien
     assert log_in(client, "new@example.org", password).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "password", ["my olivia okonkwo", "OliviaOkonkwo77", "the acme-widgets", "Acme-Widgets-2026!"]
-)
-def test_full_name_and_mail_domain_are_no_password(client: FlaskClient, password: str) -> None:
+@pytest.mark.parametrize("password", ["my olivia okonkwo", "OliviaOkonkwo77"])
+def test_the_full_name_is_no_password(client: FlaskClient, password: str) -> None:
     sent = {"username": "liv", "full_name": "Olivia Okonkwo", "password": password}
-    answer = register(client, "sales@mail.acme-widgets.org", **sent)
+    answer = register(client, **sent)
     assert "name or e-mail" in body(answer)["errors"]["password"][0]
 
 
