@@ -177,7 +177,7 @@ def test_a_password_that_breaks_the_rules_leaves_the_link_as_it_is(
 ) -> None:
     owner.patch("/api/auth/me", {"full_name": "Liv Okonkwo"})
     token = reset_token(app, mail_server, owner)
-    for weak in ("short", "olivia-and-more", "LivOkonkwo-2026", "example-2026-words"):
+    for weak in ("short", "olivia-and-more", "LivOkonkwo-2026"):
         answer = reset(client, token, weak)
         assert (answer.status_code, list(body(answer)["errors"])) == (422, ["password"])
     assert reset(client, token).status_code == 204
