@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from taskapi.accounts import queries
 from taskapi.accounts.errors import TooManyFailures, WrongPassword
@@ -22,7 +21,7 @@ from taskapi.accounts.models import SignInFailures
 from taskapi.accounts.passwords import verify_password
 from taskapi.config import Settings
 from taskapi.core.access import Actor
-from taskapi.core.db import database_now, in_transaction, session, transaction
+from taskapi.core.db import database_now, in_transaction, insert_into, session, transaction
 from taskapi.core.proxies import network_of
 from taskapi.environment import Rate
 
@@ -125,10 +124,9 @@ def forget_old_failures(*, settings: Settings) -> None:
 def _count(key: str, rate: Rate) -> datetime:
     """One more in the window, which begins anew when it is over; when the window began."""
     over = SignInFailures.since <= database_now(-rate.seconds)
-    insert = postgresql.insert if session().get_bind().dialect.name == "postgresql" else sqlite.insert
     # One statement: of two attempts at the same moment each sees the other's count.
     statement = (
-        insert(SignInFailures)
+        insert_into(SignInFailures)
         .values(key=key, count=1, since=database_now())
         .on_conflict_do_update(
             index_elements=[SignInFailures.key],

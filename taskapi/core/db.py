@@ -197,16 +197,19 @@ def once_on_commit(function: Callable[[], object]) -> None:
         on_commit(function)
 
 
+def insert_into(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT, in the words of the database that is used."""
+    insert = postgresql.insert if session().get_bind().dialect.name == "postgresql" else sqlite.insert
+    return insert(cast(sa.Table, model.__table__))
+
+
 def insert_if_new(model: type[Base], **values: Any) -> UUID | None:
     """Insert a row unless a unique key of it exists already; its id, or None if it does.
 
     Unlike catching the error afterwards, this does not spoil the transaction.
     """
-    dialect = session().get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    table = model.__table__
-    statement = insert(model).values(id=new_id(), **values).on_conflict_do_nothing().returning(table.c.id)
-    inserted: UUID | None = session().execute(statement).scalar_one_or_none()
+    insert = insert_into(model).values(id=new_id(), **values).on_conflict_do_nothing()
+    inserted: UUID | None = session().execute(insert.returning(model.__table__.c.id)).scalar_one_or_none()
     return inserted
 
 
@@ -214,9 +217,7 @@ def insert_new(model: type[Base], rows: Sequence[dict[str, Any]]) -> set[UUID]:
     """Insert those of the rows whose unique keys are free, all at once; the ids inserted."""
     if not rows:
         return set()
-    insert = postgresql.insert if session().get_bind().dialect.name == "postgresql" else sqlite.insert
-    table = cast(sa.Table, model.__table__)
-    statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
+    statement = insert_into(model).on_conflict_do_nothing().returning(model.__table__.c.id)
     return set(session().connection().execute(statement, list(rows)).scalars())
 
 

@@ -70,9 +70,7 @@ class Blueprint(SmorestBlueprint):
             creates = not {201, 202}.isdisjoint(getattr(view, "_apidoc", {}).get("success_status_codes", ()))
             # A credential that is shown once must not lie in a store of answers.
             if options.get("methods") == ["POST"] and creates and not self.url_prefix.startswith("/api/auth"):
-                view = _note(view, idempotent=True)
-                register(repeatable(_without_undeclared_input(idempotent(view))))
-                return view
+                view = cast(View, idempotent(_note(view, idempotent=True)))
             register(repeatable(_without_undeclared_input(view)))
             return view
 
@@ -206,17 +204,13 @@ def _entity_tag(result: Any) -> str | None:
 def _links(page: Page[Any]) -> str:
     links = []
     if page.page is not None:
-        wanted = {"next": page.page + 1 if page.next_cursor else None, "prev": _previous_page(page)}
+        # From beyond the end, the page before is the last one.
+        last = max(1, math.ceil((page.total or 0) / page.per_page))
+        wanted = {"next": page.page + 1 if page.next_cursor else None, "prev": min(page.page - 1, last)}
         links = [_link(rel, {"page": str(number)}) for rel, number in wanted.items() if number]
     elif page.next_cursor:
         links = [_link("next", {"cursor": page.next_cursor})]
     return ", ".join(links)
-
-
-def _previous_page(page: Page[Any]) -> int | None:
-    """The page before; from beyond the end, the last one."""
-    last = max(1, math.ceil((page.total or 0) / page.per_page))
-    return min(page.page - 1, last) or None if page.page else None
 
 
 def _link(rel: str, changes: dict[str, str]) -> str:
