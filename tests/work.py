@@ -11,7 +11,7 @@ from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonJob, JsonQueue
 from taskapi.events.service import relay_events
-from taskapi.schedules.dispatch import dispatch_due
+from taskapi.schedules.engine.dispatch import dispatch_due
 
 
 def queued(queue: Queue) -> list[JsonJob]:

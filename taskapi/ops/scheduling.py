@@ -9,7 +9,7 @@ from taskapi.config import Settings
 from taskapi.core.db import transaction
 from taskapi.events.service import relay_events
 from taskapi.ops import service
-from taskapi.schedules.dispatch import dispatch_due
+from taskapi.schedules.engine.dispatch import dispatch_due
 
 HOUSEKEEPING = [
     HousekeepingEntry(names.RESCUE_RUNS, interval=5),

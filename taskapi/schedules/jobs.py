@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from taskapi.background.worker import current_worker_name
-from taskapi.schedules import execution, rescue
+from taskapi.schedules.engine import execution, rescue
 
 
 def execute_run(run_id: str) -> None:

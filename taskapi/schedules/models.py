@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base
-from taskapi.schedules.triggers import Trigger
+from taskapi.schedules.timing.triggers import Trigger
 
 # Why a run was cancelled that did nothing wrong.
 SCHEDULE_CANCELLED = "schedule_cancelled"

@@ -11,7 +11,7 @@ from taskapi.core.access import Actor
 from taskapi.core.db import read_database_clock
 from taskapi.core.paging import Page, whole_page
 from taskapi.schedules import service
-from taskapi.schedules.triggers import Trigger, due_times
+from taskapi.schedules.timing.triggers import Trigger, due_times
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest, page_of_list
 from taskapi.core.preconditions import ANY_VERSION, Precondition
-from taskapi.schedules import claims, queries
+from taskapi.schedules import queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action
-from taskapi.schedules.dispatch import queue_after_commit
+from taskapi.schedules.engine import claims
+from taskapi.schedules.engine.dispatch import queue_after_commit
+from taskapi.schedules.engine.planning import new_run
 from taskapi.schedules.errors import (
     InvalidCron,
     RunNotFound,
@@ -23,8 +25,7 @@ from taskapi.schedules.errors import (
     ScheduleNotFound,
 )
 from taskapi.schedules.models import Run, RunLogLine, Schedule
-from taskapi.schedules.planning import new_run
-from taskapi.schedules.triggers import Trigger, UnreadableCron, check_cron, next_due
+from taskapi.schedules.timing.triggers import Trigger, UnreadableCron, check_cron, next_due
 
 ONE_OFF_NOTIFY = ("created", "completed", "failed")
 RECURRING_NOTIFY = ("created", "failed")

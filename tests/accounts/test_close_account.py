@@ -27,8 +27,8 @@ from taskapi.core.db import Base, db, session, transaction
 from taskapi.core.events import Event
 from taskapi.events.models import FailedDelivery
 from taskapi.notifications.models import Email, Notification
-from taskapi.schedules import outcomes
-from taskapi.schedules.claims import claim_run
+from taskapi.schedules.engine import outcomes
+from taskapi.schedules.engine.claims import claim_run
 from tests.accounts.helpers import bearer, body, code, exchange, log_in, register
 from tests.notifications.outbox import put_notifications, queue
 from tests.people import PASSWORD, Person, make_person

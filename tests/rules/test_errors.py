@@ -20,8 +20,8 @@ BROAD_HANDLERS = Counter(
         "taskapi/core/db.py": 2,
         "taskapi/events/service.py": 1,
         "taskapi/notifications/outbox.py": 1,
-        "taskapi/schedules/dispatch.py": 2,
-        "taskapi/schedules/execution.py": 1,
+        "taskapi/schedules/engine/dispatch.py": 2,
+        "taskapi/schedules/engine/execution.py": 1,
     }
 )
 KEEP_CHANGES = {"RefreshTokenReused"}

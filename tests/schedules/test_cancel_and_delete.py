@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Flask
 
 from taskapi.core.db import transaction
-from taskapi.schedules import claims
+from taskapi.schedules.engine import claims
 from taskapi.schedules.jobs import rescue_runs
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of

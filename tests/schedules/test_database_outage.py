@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from taskapi.schedules import execution
-from taskapi.schedules.dispatch import dispatch_due
-from taskapi.schedules.execution import execute_run
+from taskapi.schedules.engine import execution
+from taskapi.schedules.engine.dispatch import dispatch_due
+from taskapi.schedules.engine.execution import execute_run
 from tests.people import Person
 from tests.schedules.making import make
 from tests.schedules.probe import Probe

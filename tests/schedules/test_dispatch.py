@@ -12,7 +12,7 @@ from taskapi.background.connection import redis_client
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
-from taskapi.schedules.dispatch import MAX_RUNS_PER_BATCH, dispatch_batch, dispatch_due, queue_retries
+from taskapi.schedules.engine.dispatch import MAX_RUNS_PER_BATCH, dispatch_batch, dispatch_due, queue_retries
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of

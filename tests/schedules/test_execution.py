@@ -13,9 +13,9 @@ from flask import Flask
 from taskapi.background.names import Queue
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
-from taskapi.schedules import claims, execution, outcomes
 from taskapi.schedules.actions.base import ActionFailed, RunContext
-from taskapi.schedules.execution import execute_run
+from taskapi.schedules.engine import claims, execution, outcomes
+from taskapi.schedules.engine.execution import execute_run
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of

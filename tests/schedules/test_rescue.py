@@ -8,9 +8,9 @@ from redis import Redis
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
 from taskapi.core.db import transaction
-from taskapi.schedules import claims
+from taskapi.schedules.engine import claims
 from taskapi.schedules.jobs import rescue_runs
-from taskapi.schedules.retry import MAX_LOST_ATTEMPTS
+from taskapi.schedules.timing.retry import MAX_LOST_ATTEMPTS
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
 from tests.work import dispatch_all, queued, run_jobs, tick

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from taskapi.schedules.retry import retry_delay
+from taskapi.schedules.timing.retry import retry_delay
 
 POLICY = {"max_attempts": 5, "delay": 10.0, "factor": 2.0, "max_delay": 60.0}
 

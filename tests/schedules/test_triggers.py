@@ -9,7 +9,7 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskapi.schedules.triggers import Trigger, UnreadableCron, check_cron, due_times, next_due
+from taskapi.schedules.timing.triggers import Trigger, UnreadableCron, check_cron, due_times, next_due
 from tests.schedules.making import at
 
 LONG_AGO = at("2020-01-01 00:00")

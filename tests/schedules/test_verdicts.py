@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskapi.schedules import verdicts as verdicts_module
-from taskapi.schedules.triggers import Due, Trigger, due_times
-from taskapi.schedules.verdicts import MAX_DUE_TIMES, Plan, Policy, plan
+from taskapi.schedules.timing import verdicts as verdicts_module
+from taskapi.schedules.timing.triggers import Due, Trigger, due_times
+from taskapi.schedules.timing.verdicts import MAX_DUE_TIMES, Plan, Policy, plan
 from tests.schedules.making import at
 
 NOON = at("2026-11-20 12:00")

@@ -7,8 +7,8 @@ import structlog
 from taskapi.background.enqueue import WAKE_DISPATCH, queued_job_ids, wake_scheduler
 from taskapi.background.names import Queue
 from taskapi.core.db import on_commit, read_database_clock, session, transaction
-from taskapi.schedules import claims, outcomes
-from taskapi.schedules.dispatch import queue_after_commit
+from taskapi.schedules.engine import claims, outcomes
+from taskapi.schedules.engine.dispatch import queue_after_commit
 
 log = structlog.get_logger(__name__)
 

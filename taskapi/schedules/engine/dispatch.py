@@ -27,10 +27,10 @@ from taskapi.core.db import (
 )
 from taskapi.core.events import record_event
 from taskapi.core.json import storable_text
-from taskapi.schedules import claims
+from taskapi.schedules.engine import claims
+from taskapi.schedules.engine.planning import plan_cancelled, plan_schedule
 from taskapi.schedules.models import Run, Schedule
-from taskapi.schedules.planning import plan_cancelled, plan_schedule
-from taskapi.schedules.verdicts import MAX_DUE_TIMES
+from taskapi.schedules.timing.verdicts import MAX_DUE_TIMES
 
 log = structlog.get_logger(__name__)
 

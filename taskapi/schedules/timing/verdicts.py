@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from taskapi.schedules.triggers import Due, Trigger, due_times
+from taskapi.schedules.timing.triggers import Due, Trigger, due_times
 
 # A due time handled later than this was missed, and catch-up decides about it.
 MISSED_AFTER = timedelta(seconds=60)

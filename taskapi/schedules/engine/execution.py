@@ -18,9 +18,9 @@ from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.db import database_now, db, on_commit, session, transaction
 from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.json import storable_text
-from taskapi.schedules import claims, outcomes
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import ActionFailed, RunContext, UnknownAction
+from taskapi.schedules.engine import claims, outcomes
 from taskapi.schedules.models import Run, Schedule
 
 log = structlog.get_logger(__name__)

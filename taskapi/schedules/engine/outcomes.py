@@ -7,10 +7,10 @@ from uuid import UUID
 
 from taskapi.core.db import database_now, read_database_clock, session
 from taskapi.core.events import record_event
-from taskapi.schedules import claims
 from taskapi.schedules.actions.base import LogLine
+from taskapi.schedules.engine import claims
 from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, RunLogLine, Schedule
-from taskapi.schedules.retry import MAX_LOST_ATTEMPTS, retry_delay
+from taskapi.schedules.timing.retry import MAX_LOST_ATTEMPTS, retry_delay
 
 
 def complete(*, run_id: UUID, attempt: int, result: Any) -> Run | None:

@@ -7,8 +7,8 @@ from typing import Any
 from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
 from taskapi.schedules.models import SCHEDULE_CANCELLED, Schedule
-from taskapi.schedules.triggers import due_times
-from taskapi.schedules.verdicts import Policy, Verdict, plan
+from taskapi.schedules.timing.triggers import due_times
+from taskapi.schedules.timing.verdicts import Policy, Verdict, plan
 
 
 def plan_schedule(

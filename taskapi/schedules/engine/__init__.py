@@ -1,0 +1,1 @@
+"""How a due time becomes done work: dispatch, execution, outcomes, rescue."""
