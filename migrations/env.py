@@ -30,6 +30,9 @@ def run_migrations() -> None:
             connection.execute(sa.text("SET statement_timeout = 0"))
             connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
             connection.commit()
+        else:
+            # A table that is rebuilt is dropped: the rows that refer to it must stay.
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
         context.configure(
             connection=connection, target_metadata=Base.metadata, render_item=render_item, **options
         )

@@ -73,6 +73,12 @@ class Settings:
     rate_limit_default: Rate | None = Rate(100, 60)
     rate_limit_auth: Rate | None = Rate(10, 60)
     rate_limit_account: Rate | None = Rate(10, 60)
+    user_schedules: int = 100_000
+    user_runs_at_once: int = 200
+    user_runs_per_minute: int = 0
+    run_retention_days: int = 90
+    run_retention_count: int = 10_000
+    metrics_token: str | None = None
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
@@ -126,6 +132,12 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         rate_limit_default=env.rate("RATE_LIMIT_DEFAULT", "100/minute"),
         rate_limit_auth=env.rate("RATE_LIMIT_AUTH", "10/minute"),
         rate_limit_account=env.rate("RATE_LIMIT_ACCOUNT", "10/minute"),
+        user_schedules=env.integer("USER_SCHEDULES", 100_000, maximum=2**31 - 1),
+        user_runs_at_once=env.integer("USER_RUNS_AT_ONCE", 200, minimum=1, maximum=100_000),
+        user_runs_per_minute=env.integer("USER_RUNS_PER_MINUTE", 0, maximum=2**31 - 1),
+        run_retention_days=env.integer("RUN_RETENTION_DAYS", 90, maximum=36_500),
+        run_retention_count=env.integer("RUN_RETENTION_COUNT", 10_000, maximum=2**31 - 1),
+        metrics_token=env.text("METRICS_TOKEN"),
         cors_origins=_origins(env),
         allowed_hosts=env.words("ALLOWED_HOSTS"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),

@@ -14,10 +14,12 @@ from taskapi.core.events import Event
 from taskapi.core.idempotency import IdempotencyKey
 from taskapi.events.models import FailedDelivery
 from taskapi.notifications.models import Email, MailSuppression, Notification
-from taskapi.ops.models import Heartbeat
+from taskapi.ops.models import Heartbeat, SelfAudit
+from taskapi.schedules.bookkeeping import Backfill, RunAllowance, RunCounts
 from taskapi.schedules.models import Run, RunLogLine, Schedule
 
 ALL_MODELS = (
+    Backfill,
     Email,
     Event,
     FailedDelivery,
@@ -30,9 +32,12 @@ ALL_MODELS = (
     RecoveryCode,
     RefreshToken,
     Run,
+    RunAllowance,
+    RunCounts,
     RunLogLine,
     Schedule,
     SecondFactor,
+    SelfAudit,
     SignInFailures,
     SignInSession,
     User,

@@ -32,11 +32,17 @@ class Schedule(HasId, HasTimestamps, Base):
     run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cron: Mapped[str | None] = mapped_column(sa.String(200))
     every: Mapped[float | None] = mapped_column(sa.Double)
+    rrule: Mapped[str | None] = mapped_column(sa.Text)
     timezone: Mapped[str] = mapped_column(sa.String(64))
     dst: Mapped[dict[str, Any]] = mapped_column(Json)
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
     starts_at_given: Mapped[bool]
     ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Dates (whole days in the schedule's zone) and times that are not due.
+    exclude: Mapped[list[str]] = mapped_column(Json, default=list)
+    # Due times to come that were left out by hand; each has its skipped run already.
+    skips: Mapped[list[str]] = mapped_column(Json, default=list)
+    jitter: Mapped[float] = mapped_column(sa.Double, default=0.0)
     max_runs: Mapped[int | None]
 
     catch_up: Mapped[str] = mapped_column(sa.String(10))
@@ -45,10 +51,16 @@ class Schedule(HasId, HasTimestamps, Base):
     overlap: Mapped[str] = mapped_column(sa.String(10))
     timeout: Mapped[float] = mapped_column(sa.Double)
     retry: Mapped[dict[str, Any]] = mapped_column(Json)
+    start_deadline: Mapped[float | None] = mapped_column(sa.Double)
+    finish_deadline: Mapped[float | None] = mapped_column(sa.Double)
     notify: Mapped[list[str]] = mapped_column(Json)
+    alert_after: Mapped[int] = mapped_column(default=1)
+    pause_after: Mapped[int | None]
 
     status: Mapped[str] = mapped_column(sa.String(10), default="active")
     next_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When the dispatcher handles next_run_at: that time and its share of the jitter.
+    dispatch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # The last pause: due times in it are judged at resume.
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resumed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -56,6 +68,10 @@ class Schedule(HasId, HasTimestamps, Base):
     unsettled_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     run_count: Mapped[int] = mapped_column(default=0)
+    failures_in_row: Mapped[int] = mapped_column(default=0)
+    # Of a heartbeat check: who knows it may ping.
+    ping_token: Mapped[str | None] = mapped_column(sa.String(64), unique=True)
+    last_ping_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Set when the dispatcher could not plan this schedule: it is left alone until then.
     fault: Mapped[str | None] = mapped_column(sa.Text)
     set_aside_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -67,14 +83,15 @@ class Schedule(HasId, HasTimestamps, Base):
     __table_args__ = (
         sa.CheckConstraint("status IN ('active', 'paused', 'completed', 'cancelled')", name="status"),
         sa.CheckConstraint(
-            "(run_at IS NOT NULL AND cron IS NULL AND every IS NULL)"
-            " OR (run_at IS NULL AND cron IS NOT NULL AND every IS NULL)"
-            " OR (run_at IS NULL AND cron IS NULL AND every IS NOT NULL)",
+            "(run_at IS NOT NULL AND cron IS NULL AND every IS NULL AND rrule IS NULL)"
+            " OR (run_at IS NULL AND cron IS NOT NULL AND every IS NULL AND rrule IS NULL)"
+            " OR (run_at IS NULL AND cron IS NULL AND every IS NOT NULL AND rrule IS NULL)"
+            " OR (run_at IS NULL AND cron IS NULL AND every IS NULL AND rrule IS NOT NULL)",
             name="one_trigger",
         ),
         sa.Index("ix_schedules_owner", "owner_id", "created_at", "id"),
         # What the dispatcher looks at: only schedules that can become due.
-        partial_index("ix_schedules_due", "next_run_at", where="status = 'active'"),
+        partial_index("ix_schedules_due", "dispatch_at", where="status = 'active'"),
         partial_index("ix_schedules_unsettled", "unsettled_from", where="unsettled_from IS NOT NULL"),
     )
 
@@ -136,25 +153,41 @@ class Run(HasId, Base):
     params: Mapped[dict[str, Any]] = mapped_column(Json)
     trigger: Mapped[str] = mapped_column(sa.String(10))
     scheduled_for: Mapped[datetime] = mapped_column(UtcDateTime)
+    # With its share of the jitter: lateness counts from here.
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     status: Mapped[str] = mapped_column(sa.String(10))
     reason: Mapped[str | None] = mapped_column(sa.String(40))
 
     attempt: Mapped[int] = mapped_column(default=0)
     lost_attempts: Mapped[int] = mapped_column(default=0)
+    # Made before somebody asked for a retry: they do not use up its attempts.
+    earlier_attempts: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int]
     timeout: Mapped[float] = mapped_column(sa.Double)
     retry: Mapped[dict[str, Any]] = mapped_column(Json)
     notify: Mapped[list[str]] = mapped_column(Json)
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    backfill_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
+    # Pending behind another run of the schedule, which hands on the turn when it ends.
+    waits_for_turn: Mapped[bool] = mapped_column(default=False)
     # When a failed run is due again; NULL for one that is due at once.
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    start_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finish_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When it was told that finish_by had passed.
+    overdue_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # A run that waits for a signal from outside, without a worker, waits until then.
+    signal_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancel_reason: Mapped[str | None] = mapped_column(sa.String(40))
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     first_started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     worker: Mapped[str | None] = mapped_column(sa.String(200))
+    progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
     result: Mapped[Any | None] = mapped_column(Json)
     error: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
@@ -172,6 +205,33 @@ class Run(HasId, Base):
         sa.Index("ix_runs_owner", "owner_id", "created_at", "id"),
         partial_index("ix_runs_pending", "queued_at", where="status = 'pending'"),
         partial_index("ix_runs_leases", "lease_until", where="status = 'running'"),
+        # Not in Redis and waiting for nothing but their owner's share of the workers.
+        partial_index(
+            "ix_runs_held",
+            "owner_id",
+            "due_at",
+            where="status = 'pending' AND queued_at IS NULL AND retry_at IS NULL AND NOT waits_for_turn",
+        ),
+        partial_index("ix_runs_retries", "retry_at", where="status = 'pending' AND queued_at IS NULL"),
+        partial_index(
+            "ix_runs_in_flight",
+            "owner_id",
+            where="status = 'running' OR (status = 'pending' AND queued_at IS NOT NULL)",
+        ),
+        partial_index("ix_runs_backfill", "backfill_id", where="backfill_id IS NOT NULL"),
+        partial_index("ix_runs_start_by", "start_by", where="status = 'pending' AND start_by IS NOT NULL"),
+        partial_index(
+            "ix_runs_finish_by",
+            "finish_by",
+            where="finish_by IS NOT NULL AND overdue_at IS NULL"
+            " AND (status = 'pending' OR status = 'running')",
+        ),
+        partial_index("ix_runs_signal_by", "signal_by", where="status = 'running' AND signal_by IS NOT NULL"),
+        partial_index(
+            "ix_runs_cancelling",
+            "cancel_requested_at",
+            where="status = 'running' AND cancel_requested_at IS NOT NULL",
+        ),
     )
 
     @property
@@ -181,8 +241,8 @@ class Run(HasId, Base):
 
     @property
     def lag_ms(self) -> int | None:
-        """How late the action first started, in milliseconds."""
-        return _milliseconds(self.scheduled_for, self.first_started_at)
+        """How late the action first started, in milliseconds; jitter makes nothing late."""
+        return _milliseconds(self.due_at, self.first_started_at)
 
     @property
     def duration_ms(self) -> int | None:

@@ -66,7 +66,7 @@ def create_schedule(
         status="active",
         **definition,
     )
-    schedule.next_run_at = first_due(schedule.trigger, now=now)
+    schedule.next_run_at = schedule.dispatch_at = first_due(schedule.trigger, now=now)
     session().add(schedule)
     session().flush()
     _record(actor, schedule, "schedule.created", after=schedule_state(schedule))
@@ -175,7 +175,7 @@ def cancel_schedule(*, actor: Actor, schedule_id: UUID, condition: Precondition 
         now = read_database_clock()
         for run_id in claims.cancel_pending_runs(schedule.id):
             record_event("run.cancelled", subject=("run", run_id), actor=actor, owner_id=schedule.owner_id)
-        mark, schedule.next_run_at = schedule.next_run_at, None
+        mark, schedule.next_run_at, schedule.dispatch_at = schedule.next_run_at, None, None
         schedule.cancelled_at = now
         schedule.unsettled_from = mark if mark is not None and mark < now else None
         _change_status(actor, schedule, "cancelled", event="schedule.cancelled")

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -14,7 +16,9 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 
 from taskapi.app import create_app
+from taskapi.core import clock
 from taskapi.core.db import Base, db
+from taskapi.core.ids import new_id
 from taskapi.core.migrations import MIGRATIONS_DIR, head_revision
 from tests.conftest import DATABASES, settings_for
 
@@ -78,3 +82,47 @@ def test_migrations_are_numbered_and_follow_each_other() -> None:
         found = re.search(r"^down_revision\b.*= (.+)$", path.read_text(), flags=re.MULTILINE)
         assert found is not None
         assert found[1].strip("\"'") == str(before)
+
+
+def test_the_rebuilding_of_a_table_keeps_the_rows_that_refer_to_it(empty: Flask) -> None:
+    upgrade(revision="0002")
+    _insert_a_run()
+    upgrade()
+    with db.engine.connect() as connection:
+        found = connection.execute(
+            sa.text(
+                "SELECT schedules.next_run_at = schedules.dispatch_at, runs.due_at = runs.scheduled_for,"
+                " run_counts.completed FROM runs JOIN schedules ON schedules.id = runs.schedule_id"
+                " JOIN run_counts ON run_counts.schedule_id = schedules.id"
+            )
+        ).all()
+    assert found == [(True, True, 1)]
+
+
+def _insert_a_run() -> None:
+    """A user with a schedule that has run once, in the tables as they were at 0002."""
+    on_sqlite = db.engine.dialect.name == "sqlite"
+    user, schedule, run = (new_id().hex if on_sqlite else new_id() for _ in range(3))
+    now = clock.now().replace(tzinfo=None) if on_sqlite else clock.now()
+    due = {"every": 60.0, "next_run_at": now, "status": "active"}
+    rows: dict[str, dict[str, Any]] = {
+        "users": {"id": user, "role": "user"},
+        "schedules": {"id": schedule, "owner_id": user, **due},
+        "runs": {"id": run, "schedule_id": schedule, "owner_id": user, "status": "completed"},
+    }
+    samples: dict[type, Any] = {
+        datetime: now,
+        bool: False,
+        int: 0,
+        float: 0.0,
+        str: "text",
+        dict: {},
+        object: {},
+    }
+    metadata = sa.MetaData()
+    with db.engine.execution_options(taskapi_writes=True).begin() as connection:
+        metadata.reflect(connection)
+        for name, values in rows.items():
+            must_be_filled = [column for column in metadata.tables[name].c if not column.nullable]
+            sample = {column.name: samples.get(column.type.python_type) for column in must_be_filled}
+            connection.execute(metadata.tables[name].insert().values({**sample, **values}))

@@ -17,10 +17,10 @@ def claim_due_schedules(limit: int) -> list[Schedule]:
         sa.select(Schedule)
         .where(
             Schedule.status == "active",
-            Schedule.next_run_at <= database_now(),
+            Schedule.dispatch_at <= database_now(),
             sa.or_(Schedule.set_aside_until.is_(None), Schedule.set_aside_until <= database_now()),
         )
-        .order_by(Schedule.next_run_at)
+        .order_by(Schedule.dispatch_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
@@ -77,7 +77,7 @@ def seconds_until_due() -> float | None:
     unsettled = sa.exists().where(Schedule.unsettled_from.is_not(None))
     if session().scalar(sa.select(unsettled)):
         return 0.0
-    due = sa.select(sa.func.min(Schedule.next_run_at)).where(
+    due = sa.select(sa.func.min(Schedule.dispatch_at)).where(
         Schedule.status == "active",
         sa.or_(Schedule.set_aside_until.is_(None), Schedule.set_aside_until <= database_now()),
     )

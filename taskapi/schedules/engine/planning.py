@@ -32,7 +32,7 @@ def plan_schedule(
     rows = [_row_of(schedule, verdict, now) for verdict in planned.verdicts]
     to_run = sum(row["status"] == "pending" for row in rows)
     schedule.run_count += to_run
-    schedule.next_run_at = planned.next_run_at
+    schedule.next_run_at = schedule.dispatch_at = planned.next_run_at
     schedule.fault = schedule.set_aside_until = None
     if planned.next_run_at is None and not to_run and not has_open_run:
         schedule.status = "completed"
@@ -82,6 +82,7 @@ def new_run(schedule: Schedule, *, scheduled_for: datetime, trigger: str, now: d
         "params": schedule.params,
         "trigger": trigger,
         "scheduled_for": scheduled_for,
+        "due_at": scheduled_for,
         "status": "pending",
         "reason": None,
         "attempt": 0,

@@ -1,0 +1,64 @@
+"""Tables beside schedules and runs that keep count: of outcomes, of shares, of backfills."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.core import clock
+from taskapi.core.columns import HasId, UtcDateTime, partial_index
+from taskapi.core.db import Base
+
+
+class RunCounts(Base):
+    """How many runs of a schedule ended how, so that nobody has to count a long history.
+
+    A row of its own: the outcome of a run must not wait for a dispatch of its schedule.
+    """
+
+    __tablename__ = "run_counts"
+
+    schedule_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True
+    )
+    completed: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    failed: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    cancelled: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    skipped: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+
+
+class RunAllowance(Base):
+    """How many runs of a user were handed to the workers in the minute that began at ``since``."""
+
+    __tablename__ = "run_allowances"
+
+    owner_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    released: Mapped[int] = mapped_column(default=0)
+
+
+class Backfill(HasId, Base):
+    """A past range whose due times are to run: made, or reopened where they were skipped.
+
+    ``mark_at`` moves from ``from_at`` to ``to_at``: every due time before it has been seen to.
+    """
+
+    __tablename__ = "backfills"
+
+    schedule_id: Mapped[UUID] = mapped_column(sa.ForeignKey("schedules.id", ondelete="CASCADE"))
+    owner_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    from_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    to_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    mark_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    status: Mapped[str] = mapped_column(sa.String(10), default="running")
+    created_runs: Mapped[int] = mapped_column(default=0)
+    reopened_runs: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        sa.CheckConstraint("status IN ('running', 'completed', 'cancelled')", name="status"),
+        sa.Index("ix_backfills_schedule", "schedule_id", "created_at", "id"),
+        partial_index("ix_backfills_running", "created_at", where="status = 'running'"),
+    )
