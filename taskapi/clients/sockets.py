@@ -1,0 +1,134 @@
+"""Connections that are bounded as a whole: in the time for all steps together, and in what they receive."""
+
+import math
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from http.client import HTTPException
+from typing import Any, cast
+
+CONNECT_SECONDS = 10.0
+# Headers, body and the framing of chunks together; 100-Continue may be repeated, too.
+MAX_RECEIVED_BYTES = 1_048_576
+# The family and address of a socket, as the system's resolver gives them.
+Candidate = tuple[socket.AddressFamily, Any]
+
+
+class Limits:
+    """How long a call may still take, and how much it may still receive."""
+
+    def __init__(self, *, give_up_at: float) -> None:
+        self._give_up_at = give_up_at
+        self.received = 0
+
+    def left(self, most: float = math.inf) -> float:
+        """Seconds left, at most ``most``.
+
+        Raises:
+            TimeoutError: there are none.
+        """
+        seconds = min(self._give_up_at - time.monotonic(), most)
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+    def count(self, received: int) -> int:
+        self.received += received
+        if self.received > MAX_RECEIVED_BYTES:
+            raise HTTPException(f"more than {MAX_RECEIVED_BYTES:,} bytes of headers and framing")
+        return received
+
+
+class LimitedSocket(socket.socket):
+    """Before each step it sets what is left of the time for all: a slow drip does not begin it anew."""
+
+    limits: Limits
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.limits.left())
+        return self.limits.count(super().recv_into(*args, **kwargs))
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.limits.left())
+        return super().send(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.settimeout(self.limits.left())
+        super().sendall(*args, **kwargs)
+
+
+class TlsSocket(LimitedSocket, ssl.SSLSocket):
+    """The same for an encrypted connection."""
+
+
+def look_up(host: str, port: int, patience: float) -> list[Candidate]:
+    """The addresses of a host, asked for once.
+
+    In a thread of its own: the system's resolver knows no limit and may take half a minute.
+
+    Raises:
+        OSError: there are none, or not within ``patience`` seconds (``TimeoutError``).
+    """
+    found: list[Candidate] = []
+    failures: list[OSError] = []
+
+    def ask() -> None:
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.extend((family, address) for family, _, _, _, address in answers)
+        except OSError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=ask, name="lookup", daemon=True)
+    thread.start()
+    thread.join(patience)
+    if failures:
+        raise failures[0]
+    if not found:
+        raise TimeoutError
+    return found
+
+
+def dial(candidates: Sequence[Candidate], limits: Limits) -> LimitedSocket:
+    """Connect to the first candidate that takes the connection.
+
+    Raises:
+        OSError: that of the last candidate.
+    """
+    failure: OSError = TimeoutError()
+    for family, address in candidates:
+        try:
+            return _open(family, address, limits)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _open(family: socket.AddressFamily, address: Any, limits: Limits) -> LimitedSocket:
+    with ExitStack() as on_failure:
+        sock = on_failure.enter_context(closing(LimitedSocket(family, socket.SOCK_STREAM)))
+        sock.limits = limits
+        sock.settimeout(limits.left(CONNECT_SECONDS))
+        sock.connect(address)
+        on_failure.pop_all()
+    return sock
+
+
+def encrypt(sock: LimitedSocket, host: str) -> TlsSocket:
+    """TLS over an open connection; the certificate must be the host's, by the authorities of the system.
+
+    Raises:
+        OSError, and among its kinds ``ssl.SSLError``; the connection is closed then.
+    """
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = TlsSocket
+    limits = sock.limits
+    # The handshake is one step: OpenSSL counts its time as a whole.
+    sock.settimeout(limits.left(CONNECT_SECONDS))
+    secure = cast(TlsSocket, context.wrap_socket(sock, server_hostname=host))
+    secure.limits = limits
+    return secure
