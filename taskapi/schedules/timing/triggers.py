@@ -6,19 +6,20 @@ line follows the ``gap`` and ``repeat`` rules.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from heapq import heappop, heappush
-from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from taskapi.schedules.timing.rrule import Recurrence, whole_second
+from taskapi.schedules.timing.rrule_text import Rule, UnreadableRule, read_rule
+from taskapi.schedules.timing.wall import Due, by_wall_time, first_wall, wall_of, zone_of
+
 CRON_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
-MINUTE = timedelta(minutes=1)
-# The longest change of a zone's clocks: Samoa left out a whole day in 2011.
-LONGEST_SHIFT = timedelta(hours=26)
+MICROSECOND = timedelta(microseconds=1)
+ONE_DAY = timedelta(days=1)
 LAST_MOMENT = datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -28,39 +29,79 @@ class UnreadableCron(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """Exactly one of ``run_at``, ``cron`` and ``every`` (seconds), and the bounds of all due times.
+    """Exactly one of ``run_at``, ``cron``, ``every`` (seconds) and ``rrule``, and what bounds it.
 
     Attributes:
+        rrule: RFC 5545, with lines of EXDATE; ``starts_at`` is its DTSTART.
         starts_inclusive: whether ``every`` is due at ``starts_at`` itself.
         gap: ``next_valid`` or ``skip``, for a wall time that the clocks leave out.
         repeat: ``first``, ``second`` or ``both``, for a wall time that comes twice.
+        exclude_days: local days on which nothing is due.
+        exclude_times: due times that are none, to the millisecond.
+        skips: due times left out by hand: they stay due, and their verdict says so.
     """
 
     run_at: datetime | None = None
     cron: str | None = None
     every: float | None = None
+    rrule: str | None = None
     timezone: str = "UTC"
     gap: str = "next_valid"
     repeat: str = "first"
     starts_at: datetime
     starts_inclusive: bool = True
     ends_at: datetime | None = None
+    exclude_days: frozenset[date] = frozenset()
+    exclude_times: frozenset[datetime] = frozenset()
+    skips: frozenset[datetime] = frozenset()
+
+    def is_skipped(self, at: datetime) -> bool:
+        """Whether a due time was left out by hand."""
+        return is_among(at, self.skips)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Due:
-    """A due time in UTC, and a note where a change of the clocks moved or doubled it."""
+def is_among(at: datetime, moments: frozenset[datetime]) -> bool:
+    """Whether a due time is one of those: on the wire it has milliseconds only."""
+    return bool(moments) and (
+        at in moments or at.replace(microsecond=at.microsecond // 1000 * 1000) in moments
+    )
 
-    at: datetime
-    note: str | None = field(default=None, compare=False)
+
+def read_exclusions(entries: Sequence[str]) -> tuple[frozenset[date], frozenset[datetime]]:
+    """The days and the times in a list of dates and RFC 3339 times."""
+    days = {date.fromisoformat(entry) for entry in entries if len(entry) == len("2026-12-25")}
+    times = {datetime.fromisoformat(entry) for entry in entries if len(entry) > len("2026-12-25")}
+    return frozenset(days), frozenset(times)
 
 
 def due_times(trigger: Trigger, *, after: datetime) -> Iterator[Due]:
     """All due times later than ``after``, ascending, within the trigger's bounds."""
-    for due in _unbounded(trigger, after=max(after, trigger.starts_at - timedelta(microseconds=1))):
-        if due.at >= (trigger.ends_at or LAST_MOMENT):
-            return
-        yield due
+    after = max(after, trigger.starts_at - MICROSECOND)
+    end = min(trigger.ends_at or LAST_MOMENT, LAST_MOMENT)
+    zone, free_days, looked_at = zone_of(trigger.timezone), _excluded_days(trigger), None
+    found = _unbounded(trigger, after)
+    while (due := next(found, None)) is not None and due.at < end:
+        day = wall_of(due.at, zone).date() if free_days else None
+        if day not in free_days:
+            if not is_among(due.at, trigger.exclude_times):
+                yield due
+        elif day == looked_at:
+            # A second one on such a day: there may be 86,400, so go on where the day ends.
+            found = _unbounded(trigger, max(due.at, _end_of(day, free_days, trigger.timezone)))
+        looked_at = day
+
+
+def _excluded_days(trigger: Trigger) -> frozenset[date]:
+    if trigger.rrule is None:
+        return trigger.exclude_days
+    return trigger.exclude_days | _rule(trigger.rrule).exceptions.days
+
+
+def _end_of(day: date, free_days: frozenset[date], zone_name: str) -> datetime:
+    """The last moment of a run of excluded days."""
+    while day in free_days:
+        day += ONE_DAY
+    return datetime.combine(day, time(), zone_of(zone_name)).astimezone(UTC) - MICROSECOND
 
 
 def next_due(trigger: Trigger, *, after: datetime) -> datetime | None:
@@ -89,15 +130,27 @@ def check_cron(line: str) -> None:
         raise UnreadableCron("This line never comes: no date fits it.") from None
 
 
-def _unbounded(trigger: Trigger, *, after: datetime) -> Iterator[Due]:
+def check_rule(trigger: Trigger) -> None:
+    """Refuse an rrule that cannot be read and one that never comes.
+
+    Raises:
+        UnreadableRule: with the reason in words.
+    """
+    assert trigger.rrule is not None
+    if next(_recurrence(trigger).due_times(trigger.starts_at - MICROSECOND), None) is None:
+        until = " before UNTIL" if _rule(trigger.rrule).until else ""
+        raise UnreadableRule(f"This rule never comes: no date fits it{until}.")
+
+
+def _unbounded(trigger: Trigger, after: datetime) -> Iterator[Due]:
     if trigger.run_at is not None:
         return iter([Due(trigger.run_at)] if trigger.run_at > after else [])
     if trigger.every is not None:
         return _interval(trigger, after)
+    if trigger.rrule is not None:
+        return _recurrence(trigger).due_times(after)
     assert trigger.cron is not None
-    if trigger.cron.split()[1] == "*":
-        return _cron_by_real_time(trigger.cron, trigger.timezone, after)
-    return _cron_by_wall_time(trigger, after)
+    return _cron(trigger, trigger.cron, after)
 
 
 def _interval(trigger: Trigger, after: datetime) -> Iterator[Due]:
@@ -117,71 +170,28 @@ def _interval(trigger: Trigger, after: datetime) -> Iterator[Due]:
         number += 1
 
 
-def _cron_by_real_time(line: str, zone_name: str, after: datetime) -> Iterator[Due]:
-    zone = _zone(zone_name)
-    try:
-        for local in CronSim(line, after.astimezone(zone)):
-            at = local.astimezone(UTC)
-            if at > after:
-                yield Due(at)
-    except CronSimError:
-        return
+def _cron(trigger: Trigger, line: str, after: datetime) -> Iterator[Due]:
+    zone = zone_of(trigger.timezone)
+    walls = CronSim(line, first_wall(after, zone))
+    if line.split()[1] != "*":
+        return by_wall_time(walls, zone=zone, gap=trigger.gap, repeat=trigger.repeat, after=after)
+    # By real time: at every moment at which the wall shows it, and at no other.
+    found = by_wall_time(walls, zone=zone, gap="skip", repeat="both", after=after)
+    return (Due(due.at) for due in found)
 
 
-def _cron_by_wall_time(trigger: Trigger, after: datetime) -> Iterator[Due]:
-    assert trigger.cron is not None
-    zone = _zone(trigger.timezone)
-    start = (after - _look_back(after, zone)).astimezone(zone).replace(tzinfo=None)
-    last = after
-    waiting: list[tuple[datetime, Due]] = []
-    for local in CronSim(trigger.cron, start):
-        found = _resolve(local, zone, gap=trigger.gap, repeat=trigger.repeat)
-        # The first time of a later line may come before the second time of this one, but
-        # never before this line's own first time: what lies before that can be handed out.
-        while found and waiting and waiting[0][0] < found[0].at:
-            at, due = heappop(waiting)
-            if at > last:
-                yield due
-                last = at
-        for due in found:
-            heappush(waiting, (due.at, due))
+def _recurrence(trigger: Trigger) -> Recurrence:
+    assert trigger.rrule is not None
+    return Recurrence(
+        rule=_rule(trigger.rrule),
+        start=whole_second(trigger.starts_at),
+        zone=zone_of(trigger.timezone),
+        gap=trigger.gap,
+        repeat=trigger.repeat,
+        free_days=frozenset(day.toordinal() for day in _excluded_days(trigger)),
+    )
 
 
-def _look_back(after: datetime, zone: ZoneInfo) -> timedelta:
-    """How far before ``after`` a wall time may lie that falls after it: only around a change."""
-    offsets = {(after + side).astimezone(zone).utcoffset() for side in (-LONGEST_SHIFT, LONGEST_SHIFT)}
-    return MINUTE if len(offsets) == 1 else LONGEST_SHIFT
-
-
-def _resolve(local: datetime, zone: ZoneInfo, *, gap: str, repeat: str) -> list[Due]:
-    """The due times of one wall time: none, one or two."""
-    first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    second = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    if first == second:
-        return [Due(first)]
-    if first.astimezone(zone).replace(tzinfo=None) != local:
-        if gap == "skip":
-            return []
-        return [Due(_end_of_gap(second, first, zone), f"{local:%H:%M} does not exist on this day")]
-    twice = f"{local:%H:%M} comes twice on this day"
-    if repeat == "both":
-        return [Due(first, f"{twice}: the first"), Due(second, f"{twice}: the second")]
-    return [Due(first, f"{twice}: the first")] if repeat == "first" else [Due(second, f"{twice}: the second")]
-
-
-def _end_of_gap(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The first minute after the clocks went forward, between two moments around it."""
-    old_offset = before.astimezone(zone).utcoffset()
-    low, high = before, after
-    while high - low > MINUTE:
-        middle = low + timedelta(minutes=int((high - low) / MINUTE) // 2)
-        if middle.astimezone(zone).utcoffset() == old_offset:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-@lru_cache(maxsize=512)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+@lru_cache(maxsize=1024)
+def _rule(text: str) -> Rule:
+    return read_rule(text)
