@@ -22,6 +22,10 @@ def unregister(name: str) -> None:
     _actions.pop(name, None)
 
 
+def is_installed(name: str) -> bool:
+    return name in _actions
+
+
 def installed() -> list[Action]:
     """All actions, by name."""
     return [_actions[name] for name in sorted(_actions)]
@@ -41,13 +45,24 @@ def find(name: str) -> Action:
     return action
 
 
+def waiting_time(name: str, params: dict[str, Any]) -> float | None:
+    """How many seconds a run waits for its signal; None for an action that workers do."""
+    action = _actions.get(name)
+    if action is None or action.waits is None:
+        return None
+    return action.waits(action.params().load(params))
+
+
 def check_params(action: Action, params: dict[str, Any]) -> None:
-    """Refuse params that the action's schema refuses; they are kept as they were sent.
+    """Refuse params that the action's schema or its ``check`` refuses; they are kept as they were sent.
 
     Raises:
         ValidationFailed: with the path of each field below ``params``.
     """
     try:
-        action.params().load(params)
+        loaded = action.params().load(params)
+        if action.check is not None:
+            action.check(loaded)
     except ma.ValidationError as error:
-        raise ValidationFailed(flatten_messages(error.messages, ("params",))) from error
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise ValidationFailed(flatten_messages(messages, ("params",))) from error

@@ -1,0 +1,84 @@
+"""Secrets among params: sealed where they are stored, never shown again, opened for a run alone."""
+
+from typing import Any
+
+import orjson
+
+from taskapi.core.errors import ValidationFailed
+from taskapi.core.signing import SealBroken, seal, unseal
+from taskapi.schedules.actions import registry
+from taskapi.schedules.actions.base import Action, ActionFailed
+
+HIDDEN = "***"
+PURPOSE = "schedules.params"
+# A sealed value tells what it is, so that it is hidden also while its action is not installed.
+SEALED = "$sealed"
+
+
+def params_to_store(
+    action: Action, sent: dict[str, Any], *, stored: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Check params that somebody sent and seal the secrets among them.
+
+    Args:
+        stored: those that they replace; a secret sent as ``***`` stays the one that is stored.
+
+    Raises:
+        ValidationFailed
+    """
+    params = keep_secrets(action, sent, stored or {})
+    for name in action.secrets:
+        if params.get(name) == HIDDEN:
+            raise ValidationFailed({f"params.{name}": [f"Send the secret: {HIDDEN} only stands for one."]})
+    registry.check_params(action, params)
+    given = [name for name in action.secrets if params.get(name) is not None]
+    # One that is kept stays as it is: sealed anew it would look like a change.
+    sealed = {
+        name: stored[name] if stored and sent[name] == HIDDEN else _seal(params[name]) for name in given
+    }
+    return {**params, **sealed}
+
+
+def keep_secrets(action: Action, sent: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """What was sent, with the stored secrets, opened, in the place of ``***``.
+
+    Raises:
+        ValidationFailed: the stored one cannot be opened any more.
+    """
+    kept = [name for name in action.secrets if sent.get(name) == HIDDEN and is_sealed(stored.get(name))]
+    try:
+        return {**sent, **{name: _open(stored[name]) for name in kept}}
+    except SealBroken as error:
+        problem = "The secret that is stored cannot be read any more: send it again."
+        raise ValidationFailed({f"params.{name}": [problem] for name in kept}) from error
+
+
+def open_secrets(action: Action, stored: dict[str, Any]) -> dict[str, Any]:
+    """Stored params as the action is to read them.
+
+    Raises:
+        ActionFailed: permanently, when the key that sealed a secret is gone.
+    """
+    sealed = [name for name in action.secrets if is_sealed(stored.get(name))]
+    try:
+        return {**stored, **{name: _open(stored[name]) for name in sealed}}
+    except SealBroken as error:
+        message = "A secret of this schedule cannot be read any more; send it again. Was SECRET_KEY changed?"
+        raise ActionFailed(message, code="secret_unreadable", permanent=True) from error
+
+
+def shown_params(stored: dict[str, Any]) -> dict[str, Any]:
+    """Stored params as anybody may read them: in answers, events, exports."""
+    return {name: HIDDEN if is_sealed(value) else value for name, value in stored.items()}
+
+
+def is_sealed(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {SEALED}
+
+
+def _seal(value: Any) -> dict[str, str]:
+    return {SEALED: seal(orjson.dumps(value).decode(), PURPOSE)}
+
+
+def _open(sealed: dict[str, str]) -> Any:
+    return orjson.loads(unseal(sealed[SEALED], PURPOSE))
