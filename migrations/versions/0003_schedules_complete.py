@@ -27,12 +27,13 @@ OPEN = "(status = 'pending' OR status = 'running')"
 RUN_INDEXES = {
     "ix_runs_held": (
         ["owner_id", "due_at"],
-        "status = 'pending' AND queued_at IS NULL AND retry_at IS NULL AND NOT waits_for_turn",
+        "status || '' = 'pending' AND queued_at IS NULL AND retry_at IS NULL AND NOT waits_for_turn",
     ),
+    "ix_runs_waiting": (["schedule_id"], "status = 'pending' AND waits_for_turn"),
     "ix_runs_retries": (["retry_at"], "status = 'pending' AND queued_at IS NULL"),
     "ix_runs_in_flight": (
         ["owner_id"],
-        "status = 'running' OR (status = 'pending' AND queued_at IS NOT NULL)",
+        "(status = 'running' AND signal_by IS NULL) OR (status = 'pending' AND queued_at IS NOT NULL)",
     ),
     "ix_runs_backfill": (["backfill_id"], "backfill_id IS NOT NULL"),
     "ix_runs_start_by": (["start_by"], "status = 'pending' AND start_by IS NOT NULL"),
@@ -42,6 +43,16 @@ RUN_INDEXES = {
         ["cancel_requested_at"],
         "status = 'running' AND cancel_requested_at IS NOT NULL",
     ),
+    "ix_runs_trigger": (["trigger", "created_at", "id", "owner_id"], "trigger <> 'schedule'"),
+    "ix_runs_reason": (["reason", "created_at", "id", "owner_id"], "reason IS NOT NULL"),
+}
+HISTORY_INDEXES = {
+    "ix_runs_owner_status": ["owner_id", "status", "created_at", "id"],
+    "ix_runs_owner_action": ["owner_id", "action", "created_at", "id"],
+    "ix_runs_created": ["created_at", "id"],
+    "ix_runs_status": ["status", "created_at", "id"],
+    "ix_runs_action": ["action", "created_at", "id"],
+    "ix_runs_scheduled": ["scheduled_for", "id", "owner_id"],
 }
 
 
@@ -69,6 +80,8 @@ def _new_columns_of_schedules() -> list[sa.Column]:
         sa.Column("dispatch_at", TIME, nullable=True),
         sa.Column("ping_token", sa.String(length=64), nullable=True),
         sa.Column("last_ping_at", TIME, nullable=True),
+        sa.Column("early_ping", JSON, nullable=True),
+        sa.Column("ping_told_before", TIME, nullable=True),
     ]
 
 
@@ -193,6 +206,8 @@ def _extend_runs() -> None:
     op.execute("UPDATE runs SET due_at = scheduled_for")
     for name, (columns, where) in RUN_INDEXES.items():
         _partial_index(name, "runs", columns, where)
+    for name, columns in HISTORY_INDEXES.items():
+        op.create_index(name, "runs", columns)
 
 
 def _count_runs() -> None:
@@ -205,7 +220,7 @@ def _count_runs() -> None:
 
 
 def downgrade() -> None:
-    for name in RUN_INDEXES:
+    for name in (*RUN_INDEXES, *HISTORY_INDEXES):
         op.drop_index(name, table_name="runs")
     for column in _new_columns_of_runs():
         op.drop_column("runs", column.name)

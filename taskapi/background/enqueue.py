@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import structlog
 from rq import Worker
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.serializers import JSONSerializer
 
 from taskapi.background.connection import ask_redis
 from taskapi.background.names import Queue
@@ -64,9 +67,19 @@ def wake_scheduler(reason: str) -> None:
     ask_redis(lambda redis: redis.publish(WAKE_CHANNEL, reason))
 
 
-def queued_job_ids(queue: Queue) -> set[str] | None:
-    """The ids waiting in a queue, or None when Redis is away."""
-    return ask_redis(lambda redis: set(JsonQueue(queue, connection=redis).job_ids))
+def stop_job(job_id: str) -> None:
+    """Have the worker that works on a job end its process; nothing happens if none does."""
+    try:
+        ask_redis(lambda redis: send_stop_job_command(redis, job_id, serializer=JSONSerializer))
+    except (NoSuchJobError, InvalidJobOperation):
+        log.info("job.not_in_progress", job_id=job_id)
+
+
+def queued_job_ids(*queues: Queue) -> set[str] | None:
+    """The ids waiting in the queues, or None when Redis is away."""
+    return ask_redis(
+        lambda redis: {job for queue in queues for job in JsonQueue(queue, connection=redis).job_ids}
+    )
 
 
 def count_workers() -> int | None:

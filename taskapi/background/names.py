@@ -13,12 +13,15 @@ class Queue(StrEnum):
     HOUSEKEEPING = "housekeeping"
     RUNS = "runs"
     MAIL = "mail"
+    # What exceeds a user's share of RUNS: last, so that nobody's backlog is everybody's.
+    RUNS_BULK = "runs-bulk"
 
 
 EXECUTE_RUN = "taskapi.schedules.jobs.execute_run"
 RESCUE_RUNS = "taskapi.schedules.jobs.rescue_runs"
 DELIVER_EMAIL = "taskapi.notifications.jobs.deliver_email"
 SWEEP_EMAILS = "taskapi.notifications.jobs.sweep_emails"
+FORGET_OLD_RUNS = "taskapi.schedules.jobs.forget_old_runs"
 FORGET_OLD_ROWS = "taskapi.ops.jobs.forget_old_rows"
 
 # Jobs that take the id of a row and do nothing when it is gone: a worker calls them once with

@@ -12,6 +12,19 @@ def die_with_parent(parent_pid: int) -> None:
     tie_to(parent_pid, signal.SIGKILL)()
 
 
+_is_work_horse = False
+
+
+def become_work_horse() -> None:
+    """Note that this process works on one job only, and may be ended without harm to others."""
+    global _is_work_horse
+    _is_work_horse = True
+
+
+def is_work_horse() -> bool:
+    return _is_work_horse
+
+
 def process_name(kind: str) -> str:
     """A name that no other process of the installation has, and that says where it runs."""
     return f"{kind}-{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"

@@ -8,7 +8,7 @@ Redis is away.
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import FrameType
@@ -59,6 +59,8 @@ class TaskScheduler(Scheduler):
             when there is none.
         relay: places new events; runs in a thread of its own, at least once a second.
         beat: records that this process is alive.
+        watches: look for what must not go unnoticed, each once a second in a thread of their own,
+            also while Redis is away or no worker lives.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class TaskScheduler(Scheduler):
         relay: Callable[[], object],
         beat: Callable[[str], object],
         entries: list[HousekeepingEntry],
+        watches: Sequence[Callable[[], object]] = (),
     ) -> None:
         super().__init__(
             queue_name=Queue.HOUSEKEEPING,
@@ -81,7 +84,7 @@ class TaskScheduler(Scheduler):
         )
         self._app = app
         self._dispatch, self._relay, self._beat = dispatch, relay, beat
-        self._entries = entries
+        self._entries, self._watches = entries, watches
         self._entries_are_current = False
         self._stopping = threading.Event()
         self._look_now = threading.Event()
@@ -94,10 +97,11 @@ class TaskScheduler(Scheduler):
         Redis may hang, so it is asked by threads of its own: nothing that is due waits for it.
         """
         self._install_signal_handlers()
-        loops = (self._relay_loop, self._listen_loop, self._chores_loop)
+        loops = (self._relay_loop, self._listen_loop, self._chores_loop, self._watch_loop)
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         if burst:
             self._dispatch_safely()
+            self._watch()
             self._do_chores()
             return
         for thread in threads:
@@ -165,6 +169,20 @@ class TaskScheduler(Scheduler):
         while not self._stopping.is_set():
             self._do_chores()
             self._stopping.wait(TICK_SECONDS)
+
+    def _watch_loop(self) -> None:
+        while not self._stopping.is_set():
+            self._watch()
+            self._stopping.wait(TICK_SECONDS)
+
+    def _watch(self) -> None:
+        for watch in self._watches:
+            try:
+                with self._app.app_context():
+                    watch()
+            except Exception:
+                # One that fails must not blind the others.
+                log.exception("watch.failed", watch=watch.__name__)
 
     def _do_chores(self) -> None:
         try:

@@ -26,7 +26,7 @@ from rq.utils import import_attribute
 
 from taskapi.background.connection import open_redis
 from taskapi.background.names import TAKE_AN_ID, Queue
-from taskapi.background.process import die_with_parent, process_name
+from taskapi.background.process import become_work_horse, die_with_parent, process_name
 from taskapi.background.rq_json import JsonJob, JsonQueue
 from taskapi.config import Settings
 from taskapi.core.db import db, dispose_engines
@@ -69,6 +69,7 @@ class TaskWorker(Worker):
 
     def main_work_horse(self, job: Job, queue: RqQueue) -> None:
         die_with_parent(os.getppid())
+        become_work_horse()
         # The horse must not share the parent's database connections.
         with self._app.app_context():
             dispose_engines()

@@ -1,4 +1,4 @@
-"""Tables beside schedules and runs that keep count: of outcomes, of shares, of backfills."""
+"""Tables beside schedules and runs: what runs logged, their counts, users' shares, backfills."""
 
 from datetime import datetime
 from uuid import UUID
@@ -9,6 +9,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.columns import HasId, UtcDateTime, partial_index
 from taskapi.core.db import Base
+
+
+class RunLogLine(HasId, Base):
+    """A line that an action logged while it ran."""
+
+    __tablename__ = "run_log_lines"
+
+    run_id: Mapped[UUID] = mapped_column(sa.ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    attempt: Mapped[int]
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    level: Mapped[str] = mapped_column(sa.String(10))
+    message: Mapped[str] = mapped_column(sa.Text)
 
 
 class RunCounts(Base):
@@ -62,3 +74,8 @@ class Backfill(HasId, Base):
         sa.Index("ix_backfills_schedule", "schedule_id", "created_at", "id"),
         partial_index("ix_backfills_running", "created_at", where="status = 'running'"),
     )
+
+    @property
+    def entity_tag(self) -> str:
+        """Changes with each step of the backfill."""
+        return f"{self.status}.{self.mark_at.timestamp():.6f}.{self.created_runs}.{self.reopened_runs}"

@@ -1,4 +1,4 @@
-"""Schedules, their runs and what each run logged."""
+"""Schedules and their runs."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base
-from taskapi.schedules.timing.triggers import Trigger
+from taskapi.core.runtime import runtime_settings
+from taskapi.schedules.timing.triggers import Trigger, read_exclusions
 
 # Why a run was cancelled that did nothing wrong.
 SCHEDULE_CANCELLED = "schedule_cancelled"
@@ -72,6 +73,10 @@ class Schedule(HasId, HasTimestamps, Base):
     # Of a heartbeat check: who knows it may ping.
     ping_token: Mapped[str | None] = mapped_column(sa.String(64), unique=True)
     last_ping_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # A ping that came for the next due time before that was dispatched: when, and what it said.
+    early_ping: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    # The due time before which it was told already that a ping came which nobody expected.
+    ping_told_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Set when the dispatcher could not plan this schedule: it is left alone until then.
     fault: Mapped[str | None] = mapped_column(sa.Text)
     set_aside_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -102,6 +107,13 @@ class Schedule(HasId, HasTimestamps, Base):
             return None
         return self.paused_at, self.resumed_at
 
+    def begin_pause(self, now: datetime) -> None:
+        """From now on; a pause whose due times still wait for their verdict is taken as one with this."""
+        mark, pause = self.next_run_at, self.last_pause
+        if mark is None or pause is None or mark >= pause[1]:
+            self.paused_at = now
+        self.resumed_at = None
+
     @property
     def last_run(self) -> "Run | None":
         """The newest run, where ``attach_history`` has looked it up."""
@@ -123,18 +135,28 @@ class Schedule(HasId, HasTimestamps, Base):
         return state + (f".{run.id.hex[-12:]}.{run.entity_tag}" if run else "")
 
     @property
+    def ping_url(self) -> str | None:
+        """Where an outside job calls, if this is a heartbeat check."""
+        return f"{runtime_settings().public_url}/ping/{self.ping_token}" if self.ping_token else None
+
+    @property
     def trigger(self) -> Trigger:
         """When it is due, as the pure rules of ``triggers`` understand it."""
+        exclude_days, exclude_times = read_exclusions(self.exclude)
         return Trigger(
             run_at=self.run_at,
             cron=self.cron,
             every=self.every,
+            rrule=self.rrule,
             timezone=self.timezone,
             gap=self.dst["gap"],
             repeat=self.dst["repeat"],
             starts_at=self.starts_at,
             starts_inclusive=self.starts_at_given,
             ends_at=self.ends_at,
+            exclude_days=exclude_days,
+            exclude_times=exclude_times,
+            skips=frozenset(map(datetime.fromisoformat, self.skips)),
         )
 
 
@@ -203,20 +225,34 @@ class Run(HasId, Base):
         partial_index("ix_runs_open", "schedule_id", where="status = 'pending' OR status = 'running'"),
         sa.Index("ix_runs_schedule", "schedule_id", "created_at", "id"),
         sa.Index("ix_runs_owner", "owner_id", "created_at", "id"),
+        # The history by each of its filters: for a user who has few among many, and for administrators.
+        sa.Index("ix_runs_owner_status", "owner_id", "status", "created_at", "id"),
+        sa.Index("ix_runs_owner_action", "owner_id", "action", "created_at", "id"),
+        sa.Index("ix_runs_created", "created_at", "id"),
+        sa.Index("ix_runs_status", "status", "created_at", "id"),
+        sa.Index("ix_runs_action", "action", "created_at", "id"),
+        # Where the owner stands last, others pass over what is not theirs.
+        sa.Index("ix_runs_scheduled", "scheduled_for", "id", "owner_id"),
+        partial_index(
+            "ix_runs_trigger", "trigger", "created_at", "id", "owner_id", where="trigger <> 'schedule'"
+        ),
+        partial_index("ix_runs_reason", "reason", "created_at", "id", "owner_id", where="reason IS NOT NULL"),
         partial_index("ix_runs_pending", "queued_at", where="status = 'pending'"),
         partial_index("ix_runs_leases", "lease_until", where="status = 'running'"),
-        # Not in Redis and waiting for nothing but their owner's share of the workers.
+        # Not in Redis and waiting for nothing but their owner's share of the workers. The words fit no
+        # other index: with old statistics a planner would rather read and sort all that is pending.
         partial_index(
-            "ix_runs_held",
-            "owner_id",
-            "due_at",
-            where="status = 'pending' AND queued_at IS NULL AND retry_at IS NULL AND NOT waits_for_turn",
+            *("ix_runs_held", "owner_id", "due_at"),
+            where="status || '' = 'pending' AND queued_at IS NULL AND retry_at IS NULL"
+            " AND NOT waits_for_turn",
         ),
+        partial_index("ix_runs_waiting", "schedule_id", where="status = 'pending' AND waits_for_turn"),
         partial_index("ix_runs_retries", "retry_at", where="status = 'pending' AND queued_at IS NULL"),
         partial_index(
             "ix_runs_in_flight",
             "owner_id",
-            where="status = 'running' OR (status = 'pending' AND queued_at IS NOT NULL)",
+            where="(status = 'running' AND signal_by IS NULL)"
+            " OR (status = 'pending' AND queued_at IS NOT NULL)",
         ),
         partial_index("ix_runs_backfill", "backfill_id", where="backfill_id IS NOT NULL"),
         partial_index("ix_runs_start_by", "start_by", where="status = 'pending' AND start_by IS NOT NULL"),
@@ -236,8 +272,11 @@ class Run(HasId, Base):
 
     @property
     def entity_tag(self) -> str:
-        """Changes with each step of the run."""
-        return f"a{self.attempt}.{self.status}"
+        """Changes with each step of the run, and with what it tells of its progress."""
+        reached = self.progress or {}
+        told = "".join(f".{number}" for number in reached.values() if number is not None)
+        stopping = ".stopping" if self.cancel_requested_at is not None else ""
+        return f"a{self.attempt}.{self.status}{told}{stopping}"
 
     @property
     def lag_ms(self) -> int | None:
@@ -253,18 +292,6 @@ class Run(HasId, Base):
     def job_id(self) -> str:
         """The id of the RQ job that will make the next attempt."""
         return f"run-{self.id}-{self.attempt + 1}"
-
-
-class RunLogLine(HasId, Base):
-    """A line that an action logged while it ran."""
-
-    __tablename__ = "run_log_lines"
-
-    run_id: Mapped[UUID] = mapped_column(sa.ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    attempt: Mapped[int]
-    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    level: Mapped[str] = mapped_column(sa.String(10))
-    message: Mapped[str] = mapped_column(sa.Text)
 
 
 def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:

@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from taskapi.schedules.engine import execution
+from taskapi.schedules.actions.base import RunContext
+from taskapi.schedules.engine import lease
 from taskapi.schedules.engine.dispatch import dispatch_due
 from taskapi.schedules.engine.execution import execute_run
 from tests.people import Person
@@ -44,13 +45,16 @@ def test_the_outcome_waits_until_the_database_is_back(
     set_reachable: Callable[[bool], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(execution, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.05)
     schedule = make(owner, action="probe", params={}, cron="0 0 1 1 *")
     run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
     back = threading.Timer(1.0, set_reachable, args=[True])
 
-    def outlive_the_database(_context: object) -> str:
+    def outlive_the_database(told: RunContext) -> str:
+        told.log("before")
         set_reachable(False)
+        told.log("meanwhile")
+        told.progress(1, 2)
         back.start()
         threading.Event().wait(0.3)
         return "worth keeping"
@@ -60,6 +64,9 @@ def test_the_outcome_waits_until_the_database_is_back(
     back.join()
     run = owner.get(f"/api/runs/{run_id}").json
     assert (run["status"], run["attempt"], run["result"]) == ("completed", 1, "worth keeping")
+    assert run["progress"] == {"done": 1, "total": 2}
+    log = owner.get(f"/api/runs/{run_id}/log").json["items"]
+    assert [line["message"] for line in log] == ["before", "meanwhile"]
 
 
 @on_postgresql

@@ -14,7 +14,7 @@ from taskapi.background.names import Queue
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
 from taskapi.schedules.actions.base import ActionFailed, RunContext
-from taskapi.schedules.engine import claims, execution, outcomes
+from taskapi.schedules.engine import claims, lease, outcomes
 from taskapi.schedules.engine.execution import execute_run
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
@@ -193,7 +193,7 @@ def test_a_worker_that_lost_its_run_changes_nothing(context: Flask, owner: Perso
 def test_the_lease_is_renewed_while_the_action_works(
     context: Flask, owner: Person, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.05)
     schedule = make(owner, **PROBE, cron="0 0 1 1 *")
     run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
     leases = []

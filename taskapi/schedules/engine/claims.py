@@ -1,7 +1,6 @@
 """Claims of dispatch, workers and rescue: rows locked or changed on a condition, so that one gets them."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,34 +9,10 @@ import sqlalchemy as sa
 from taskapi.core.db import database_now, session
 from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule
 
-
-def claim_due_schedules(limit: int) -> list[Schedule]:
-    """Due schedules in the order of their due times, locked; those that others hold are left out."""
-    statement = (
-        sa.select(Schedule)
-        .where(
-            Schedule.status == "active",
-            Schedule.dispatch_at <= database_now(),
-            sa.or_(Schedule.set_aside_until.is_(None), Schedule.set_aside_until <= database_now()),
-        )
-        .order_by(Schedule.dispatch_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    return list(session().scalars(statement))
-
-
-def claim_unsettled_schedules(limit: int) -> list[Schedule]:
-    """Cancelled schedules with due times before their end that have no run yet, locked."""
-    statement = (
-        sa.select(Schedule)
-        .where(Schedule.unsettled_from.is_not(None))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    return list(session().scalars(statement))
+# Literals, so that the partial index of open runs is seen to fit.
+IS_OPEN = sa.text("(runs.status = 'pending' OR runs.status = 'running')")
+# Of a due time and in its turn: runs by hand and of a backfill stand beside the due times.
+OF_A_DUE_TIME = sa.and_(Run.trigger.in_(("schedule", "catch_up")), Run.backfill_id.is_(None))
 
 
 def schedules_with_open_runs(schedule_ids: Sequence[UUID]) -> set[UUID]:
@@ -46,15 +21,16 @@ def schedules_with_open_runs(schedule_ids: Sequence[UUID]) -> set[UUID]:
 
 
 def schedules_that_overlap(schedule_ids: Sequence[UUID]) -> set[UUID]:
-    """Which have a run of a due time open; one started by hand stands beside the due times."""
-    return _with_open_runs(schedule_ids, Run.trigger != "manual")
+    """Which have a run of a due time open."""
+    return _with_open_runs(schedule_ids, OF_A_DUE_TIME)
 
 
 def _with_open_runs(schedule_ids: Sequence[UUID], *conditions: sa.ColumnElement[bool]) -> set[UUID]:
-    # Literals, so that the partial index of open runs is seen to fit.
-    is_open = sa.text("(runs.status = 'pending' OR runs.status = 'running')")
-    statement = sa.select(Run.schedule_id).where(Run.schedule_id.in_(schedule_ids), is_open, *conditions)
-    return set(session().scalars(statement.distinct()))
+    # One probe for each, since thousands may be open; PostgreSQL would make a join of an EXISTS.
+    theirs = sa.select(Run.id).where(Run.schedule_id == Schedule.id, IS_OPEN, *conditions)
+    any_run = theirs.limit(1).correlate(Schedule).scalar_subquery()
+    statement = sa.select(Schedule.id).where(Schedule.id.in_(schedule_ids), any_run.is_not(None))
+    return set(session().scalars(statement))
 
 
 def has_open_run(schedule_id: UUID) -> bool:
@@ -72,54 +48,28 @@ def lock_exhausted(schedule_id: UUID) -> Schedule | None:
     return session().scalar(statement)
 
 
-def seconds_until_due() -> float | None:
-    """Seconds until the next due time or retry by the database's clock; None when there is none."""
-    unsettled = sa.exists().where(Schedule.unsettled_from.is_not(None))
-    if session().scalar(sa.select(unsettled)):
-        return 0.0
-    due = sa.select(sa.func.min(Schedule.dispatch_at)).where(
-        Schedule.status == "active",
-        sa.or_(Schedule.set_aside_until.is_(None), Schedule.set_aside_until <= database_now()),
-    )
-    retry = sa.select(sa.func.min(Run.retry_at)).where(Run.status == "pending", Run.queued_at.is_(None))
-    row = session().execute(
-        sa.select(
-            due.scalar_subquery(), retry.scalar_subquery(), sa.type_coerce(database_now(), Run.retry_at.type)
-        )
-    )
-    next_run_at, retry_at, now = row.one()
-    moments = [moment for moment in (next_run_at, retry_at) if moment is not None]
-    return max((min(moments) - now).total_seconds(), 0.0) if moments else None
-
-
-def claim_due_retries(limit: int) -> list[Run]:
-    """Pending runs that are to be queued now; those that others hold are left out."""
-    statement = (
-        sa.select(Run)
-        .where(Run.status == "pending", Run.queued_at.is_(None))
-        .where(Run.retry_at <= database_now())
-        .order_by(Run.retry_at, Run.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    return list(session().scalars(statement))
-
-
 def claim_run(run_id: UUID, *, worker: str, lease_seconds: float) -> Run | None:
-    """Make a pending run ours: raises ``attempt`` and sets the lease; None if it is not pending."""
+    """Make a pending run ours: raises ``attempt`` and sets the lease.
+
+    None if it is not pending, or if it should have started before now.
+    """
     statement: Any = (
         sa.update(Run)
         .where(Run.id == run_id, Run.status == "pending")
+        .where(sa.or_(Run.start_by.is_(None), Run.start_by >= database_now()))
         .values(
             status="running",
             attempt=Run.attempt + 1,
+            # It has started: attempts to come are bound by no such deadline.
+            start_by=sa.null(),
+            signal_by=sa.null(),
             worker=worker,
             started_at=database_now(),
             first_started_at=sa.func.coalesce(Run.first_started_at, database_now()),
             finished_at=None,
             lease_until=database_now(lease_seconds),
             error=sa.null(),
+            progress=sa.null(),
         )
         .returning(Run)
         .execution_options(populate_existing=True, synchronize_session=False)
@@ -128,10 +78,10 @@ def claim_run(run_id: UUID, *, worker: str, lease_seconds: float) -> Run | None:
     return claimed
 
 
-def lease_extension(run_id: UUID, attempt: int, until: sa.ColumnElement[datetime]) -> sa.Update:
-    """The statement that renews a lease; it changes no row once the run is no longer this attempt's."""
+def change_of_attempt(run_id: UUID, attempt: int, **values: Any) -> sa.Update:
+    """The statement that changes a run at work; it finds no row once the run is not this attempt's."""
     mine = (Run.id == run_id, Run.attempt == attempt, Run.status == "running")
-    return sa.update(Run).where(*mine).values(lease_until=until)
+    return sa.update(Run).where(*mine).values(**values)
 
 
 def settle_run(run_id: UUID, attempt: int, values: dict[str, Any]) -> Run | None:
@@ -148,16 +98,37 @@ def settle_run(run_id: UUID, attempt: int, values: dict[str, Any]) -> Run | None
 
 
 def claim_dead_leases(limit: int) -> list[Run]:
-    """Running runs whose worker has not renewed the lease in time, locked."""
-    statement = (
-        sa.select(Run)
-        .where(Run.status == "running", Run.lease_until < database_now())
-        .order_by(Run.lease_until)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
+    """Running runs whose worker has not renewed the lease in time, locked after their schedules."""
+    dead = (Run.status == "running", Run.lease_until < database_now())
+    found = sa.select(Run.id, Run.schedule_id).where(*dead).order_by(Run.lease_until).limit(limit)
+    rows = session().execute(found).all()
+    if not rows:
+        return []
+    lock_schedules({row.schedule_id for row in rows})
+    statement = sa.select(Run).where(Run.id.in_([row.id for row in rows]), *dead)
+    statement = statement.order_by(Run.lease_until).with_for_update(skip_locked=True)
+    return list(session().scalars(statement.execution_options(populate_existing=True)))
+
+
+def asked_to_cancel(run_id: UUID, attempt: int) -> sa.Exists:
+    """Whether somebody asked to cancel the run that this attempt works on."""
+    return sa.exists().where(
+        Run.id == run_id,
+        Run.attempt == attempt,
+        Run.status == "running",
+        Run.cancel_requested_at.is_not(None),
     )
-    return list(session().scalars(statement))
+
+
+def overdue_cancels(*, after: float, limit: int) -> list[tuple[UUID, int]]:
+    """Id and attempt of running runs that were asked to stop more than ``after`` seconds ago."""
+    statement = (
+        sa.select(Run.id, Run.attempt)
+        .where(Run.status == "running", Run.cancel_requested_at < database_now(-after))
+        .order_by(Run.cancel_requested_at)
+        .limit(limit)
+    )
+    return [(run_id, attempt) for run_id, attempt in session().execute(statement)]
 
 
 def waiting_runs(*, queued_before: float, limit: int) -> list[Run]:
@@ -169,6 +140,15 @@ def waiting_runs(*, queued_before: float, limit: int) -> list[Run]:
         .limit(limit)
     )
     return list(session().scalars(statement))
+
+
+def lock_runs(run_ids: Sequence[UUID], *, status: str | None = None) -> list[Run]:
+    """The runs, those of this status if one is given, locked; their schedules are locked already."""
+    statement = sa.select(Run).where(Run.id.in_(run_ids))
+    if status is not None:
+        statement = statement.where(Run.status == status)
+    statement = statement.order_by(Run.id).with_for_update()
+    return list(session().scalars(statement.execution_options(populate_existing=True)))
 
 
 def lock_pending(run_ids: Sequence[UUID]) -> list[Run]:
@@ -194,17 +174,46 @@ def put_off(run_ids: Sequence[UUID], *, seconds: float) -> None:
     )
 
 
-def lock_schedule(schedule_id: UUID) -> Schedule | None:
-    """The schedule, locked: its end waits, or has happened."""
-    statement = sa.select(Schedule).where(Schedule.id == schedule_id)
-    return session().scalar(statement.with_for_update().execution_options(populate_existing=True))
+def lock_schedule_of(run_id: UUID) -> Schedule | None:
+    """The schedule of a run, locked: its end waits, or has happened. Locked before the run, always."""
+    statement = _schedule_of(run_id).with_for_update(of=Schedule)
+    return session().scalar(statement.execution_options(populate_existing=True))
+
+
+def lock_schedule_of_ending(run_id: UUID) -> bool:
+    """Lock the schedule of a run that ends, if the end may concern it: a turn, failures before, its last run.
+
+    Most ends do not, and must not wait for a dispatch of the schedule. Returns whether it is locked.
+    """
+    waiting = sa.exists().where(Run.schedule_id == Schedule.id, IS_OPEN, Run.waits_for_turn)
+    concerned = sa.or_(
+        Schedule.next_run_at.is_(None),
+        Schedule.failures_in_row > 0,
+        Schedule.overlap.in_(("queue", "replace")),
+        waiting.correlate(Schedule),
+    )
+    statement = _schedule_of(run_id).where(concerned).with_for_update(of=Schedule)
+    return session().scalar(statement.execution_options(populate_existing=True)) is not None
+
+
+def _schedule_of(run_id: UUID) -> sa.Select[Schedule]:
+    theirs = sa.select(Run.schedule_id).where(Run.id == run_id).scalar_subquery()
+    return sa.select(Schedule).where(Schedule.id == theirs)
+
+
+def lock_schedules(schedule_ids: Iterable[UUID]) -> list[Schedule]:
+    """Several schedules, locked in one order, so that two who do so never wait for each other."""
+    statement = sa.select(Schedule).where(Schedule.id.in_(list(schedule_ids))).order_by(Schedule.id)
+    statement = statement.with_for_update().execution_options(populate_existing=True)
+    return list(session().scalars(statement))
 
 
 def cancel_pending_runs(schedule_id: UUID) -> list[UUID]:
-    """Cancel the runs of a schedule that have not started; their ids."""
+    """Cancel the runs of a schedule that have not started, or wait for their signal; their ids."""
     statement = (
         sa.update(Run)
-        .where(Run.schedule_id == schedule_id, Run.status == "pending")
+        .where(Run.schedule_id == schedule_id, IS_OPEN)
+        .where(sa.or_(Run.status == "pending", Run.signal_by.is_not(None)))
         .values(status="cancelled", reason=SCHEDULE_CANCELLED, finished_at=database_now())
         .returning(Run.id)
         .execution_options(synchronize_session=False)

@@ -6,43 +6,40 @@ misses is queued again.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from taskapi.background.connection import SILENCE_SECONDS
-from taskapi.background.enqueue import JobCall, enqueue
-from taskapi.background.names import EXECUTE_RUN, Queue
-from taskapi.core.db import (
-    insert_new,
-    is_transient,
-    on_commit,
-    read_database_clock,
-    savepoint,
-    session,
-    transaction,
-)
+from taskapi.core.db import is_transient, read_database_clock, savepoint, session, transaction
 from taskapi.core.events import record_event
 from taskapi.core.json import storable_text
-from taskapi.schedules.engine import claims
-from taskapi.schedules.engine.planning import plan_cancelled, plan_schedule
-from taskapi.schedules.models import Run, Schedule
-from taskapi.schedules.timing.verdicts import MAX_DUE_TIMES
+from taskapi.schedules.engine import claims, due
+from taskapi.schedules.engine.backfilling import work_backfills
+from taskapi.schedules.engine.cancelling import give_way
+from taskapi.schedules.engine.planning import plan_cancelled, plan_schedule, policy_of
+from taskapi.schedules.engine.queueing import insert_runs, queue_retries, release_held
+from taskapi.schedules.engine.signals import use_early_ping
+from taskapi.schedules.engine.skips import record_skips
+from taskapi.schedules.models import Schedule
+from taskapi.schedules.timing.verdicts import MAX_DUE_TIMES, Policy
 
 log = structlog.get_logger(__name__)
 
 BATCH = 200
 # Bounds one transaction in sum: SQLite's only writer is held meanwhile.
-MAX_RUNS_PER_BATCH = 2_000
+MAX_RUNS_PER_BATCH = 500
+# Due times of one schedule that are seen to at once, however many others are due.
+LEAST_SHARE = 100
 # What is due is claimed by other schedulers: look again when they should be done.
 OTHERS_ARE_BUSY_SECONDS = 0.02
 # A schedule that cannot be planned is left alone for so long; its due times stay due.
 SET_ASIDE = timedelta(hours=1)
-# RQ's own limit on the job is a net below ours, for an action that blocks our signal.
-JOB_TIMEOUT_MARGIN_SECONDS = 30
+# Runs beyond their owner's window are held: look again when it should have room.
+LOOK_FOR_ROOM_SECONDS = 0.05
 
 
 def dispatch_due() -> float | None:
@@ -53,31 +50,48 @@ def dispatch_due() -> float | None:
         is planned.
     """
     # Looking takes no write lock, which SQLite has only one of.
-    seconds = claims.seconds_until_due()
+    seconds = due.seconds_until_due()
     session().rollback()
-    if seconds is None or seconds > 0:
-        return seconds
-    handled = dispatch_batch() + settle_cancelled() + queue_retries()
-    return 0.0 if handled else OTHERS_ARE_BUSY_SECONDS
+    handled = 0
+    if seconds is not None and seconds <= 0:
+        handled = dispatch_batch() + settle_cancelled() + queue_retries(BATCH)
+        seconds = OTHERS_ARE_BUSY_SECONDS
+    released, some_are_held = release_held()
+    # The past only when nothing live is due.
+    if handled or released or work_backfills():
+        return 0.0
+    return min(LOOK_FOR_ROOM_SECONDS, seconds or LOOK_FOR_ROOM_SECONDS) if some_are_held else seconds
 
 
 def dispatch_batch(limit: int = BATCH) -> int:
-    """Handle one batch of due schedules in one transaction; how many were claimed.
+    """Handle one batch of due schedules in one transaction; how many were claimed."""
+    return _together_or_apart(lambda: due.claim_due_schedules(limit), _handle)
+
+
+def settle_cancelled(limit: int = BATCH) -> int:
+    """Account for due times that passed before their schedule was cancelled; how many schedules."""
+    return _together_or_apart(lambda: due.claim_unsettled_schedules(limit), _settle)
+
+
+def _together_or_apart(
+    claim: Callable[[], Sequence[Schedule]], handle: Callable[[Sequence[Schedule]], int]
+) -> int:
+    """Handle what is claimed in one transaction; how many schedules.
 
     A batch that fails is done again schedule by schedule, so that one poisoned row is set
     aside and stops nobody else.
     """
     try:
         with transaction():
-            return _handle(claims.claim_due_schedules(limit))
+            return handle(claim())
     except Exception as error:
         if isinstance(error, DBAPIError) and is_transient(error):
             raise
         log.warning("dispatch.batch_failed", error=_in_short(error))
     with transaction():
-        schedules = claims.claim_due_schedules(limit)
+        schedules = claim()
         for schedule in schedules:
-            _handle_or_set_aside(schedule)
+            _handle_or_set_aside(schedule, handle)
         return len(schedules)
 
 
@@ -93,14 +107,45 @@ def _handle(schedules: Sequence[Schedule]) -> int:
     return _insert_planned(schedules, plan)
 
 
-def settle_cancelled(limit: int = BATCH) -> int:
-    """Account for due times that passed before their schedule was cancelled; how many schedules."""
-    with transaction():
-        now = read_database_clock()
-        return _insert_planned(
-            claims.claim_unsettled_schedules(limit),
-            lambda schedule, limit: plan_cancelled(schedule, now=now, limit=limit),
+def judge_until_now(schedule: Schedule, *, limit: int) -> bool:
+    """Give the due times of one schedule up to now their verdicts at once; the caller has locked it.
+
+    Those of a pause that is not over are left out. Returns False, with the work half done, when
+    more than ``limit`` wait.
+    """
+    now, judged = read_database_clock(), 0
+
+    def plan(schedule: Schedule, limit: int) -> list[dict[str, Any]]:
+        nonlocal judged
+        rows = plan_schedule(
+            schedule,
+            # A due time that its jitter puts off still belongs to the definition that it had.
+            now=max(now, schedule.dispatch_at or now),
+            overlaps=bool(claims.schedules_that_overlap([schedule.id])),
+            has_open_run=claims.has_open_run(schedule.id),
+            limit=limit,
+            policy=_policy_until(schedule, now),
         )
+        judged += len(rows)
+        return rows
+
+    while schedule.next_run_at is not None and schedule.next_run_at <= now:
+        _insert_planned([schedule], plan)
+        if judged > limit:
+            return False
+    return True
+
+
+def _policy_until(schedule: Schedule, now: datetime) -> Policy:
+    """The schedule's policies; what fell due in a pause that is not over is left out."""
+    if schedule.status != "paused" or schedule.paused_at is None:
+        return policy_of(schedule)
+    return replace(policy_of(schedule), catch_up="skip", pause=(schedule.paused_at, now))
+
+
+def _settle(schedules: Sequence[Schedule]) -> int:
+    now = read_database_clock()
+    return _insert_planned(schedules, lambda schedule, limit: plan_cancelled(schedule, now=now, limit=limit))
 
 
 def _insert_planned(
@@ -108,29 +153,40 @@ def _insert_planned(
 ) -> int:
     """Insert what ``plan`` gives, up to the bound of a transaction; the rest comes next round."""
     rows: list[dict[str, Any]] = []
-    for schedule in schedules:
+    for position, schedule in enumerate(schedules):
         left = MAX_RUNS_PER_BATCH - len(rows)
         if left <= 0:
             break
-        rows += plan(schedule, min(left, MAX_DUE_TIMES))
+        # A schedule that missed thousands leaves room for those behind it.
+        share = max(left // (len(schedules) - position), LEAST_SHARE)
+        rows += plan(schedule, min(left, share, MAX_DUE_TIMES))
     session().flush()
-    # A due time whose run exists already, as after restoring an old backup, keeps that run.
-    inserted = insert_new(Run, rows)
-    queue_after_commit(
-        [
-            (row["id"], f"run-{row['id']}-1", row["timeout"])
-            for row in rows
-            if row["status"] == "pending" and row["id"] in inserted
-        ]
-    )
+    inserted = insert_runs(rows)
+    new = [row for row in rows if row["id"] in inserted]
+    record_skips(schedules, new)
+    _replace_earlier_runs(schedules, new)
+    _use_early_pings(schedules, {row["schedule_id"] for row in new})
     return len(schedules)
 
 
-def _handle_or_set_aside(schedule: Schedule) -> None:
+def _replace_earlier_runs(schedules: Sequence[Schedule], new: Sequence[dict[str, Any]]) -> None:
+    latest = {row["schedule_id"]: row["id"] for row in new if row["status"] == "pending"}
+    for schedule in schedules:
+        if schedule.overlap == "replace" and schedule.id in latest:
+            give_way(schedule.id, to=latest[schedule.id])
+
+
+def _use_early_pings(schedules: Sequence[Schedule], handled: set[UUID]) -> None:
+    for schedule in schedules:
+        if schedule.early_ping is not None and schedule.id in handled:
+            use_early_ping(schedule)
+
+
+def _handle_or_set_aside(schedule: Schedule, handle: Callable[[Sequence[Schedule]], int]) -> None:
     schedule_id = schedule.id
     try:
         with savepoint():
-            _handle([schedule])
+            handle([schedule])
     except Exception as error:
         log.exception("dispatch.schedule_set_aside", schedule_id=str(schedule_id))
         session().refresh(schedule)
@@ -150,41 +206,3 @@ def _in_short(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return f"{type(error).__name__}: the database refused it"
     return storable_text(f"{type(error).__name__}: {error}")[:2000]
-
-
-def queue_retries(limit: int = BATCH) -> int:
-    """Queue runs whose pause is over; how many there were."""
-    with transaction():
-        runs = claims.claim_due_retries(limit)
-        now = read_database_clock()
-        for run in runs:
-            run.queued_at, run.retry_at = now, None
-        session().flush()
-        queue_after_commit([(run.id, run.job_id, run.timeout) for run in runs])
-        return len(runs)
-
-
-def queue_after_commit(runs: Sequence[tuple[UUID, str, float]]) -> None:
-    """Hand runs to the workers once they are committed, all in one round trip.
-
-    Args:
-        runs: id, job id and timeout of each.
-    """
-    if runs:
-        on_commit(_queue, list(runs))
-
-
-def _queue(runs: list[tuple[UUID, str, float]]) -> None:
-    calls = [
-        JobCall(
-            name=EXECUTE_RUN,
-            args=[str(run_id)],
-            job_id=job_id,
-            timeout=int(timeout) + JOB_TIMEOUT_MARGIN_SECONDS,
-        )
-        for run_id, job_id, timeout in runs
-    ]
-    if not enqueue(Queue.RUNS, calls):
-        # Redis is away: the scheduler tries again by itself.
-        with transaction():
-            claims.put_off([run_id for run_id, _, _ in runs], seconds=SILENCE_SECONDS)

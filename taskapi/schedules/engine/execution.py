@@ -1,9 +1,6 @@
 """One attempt at a run: claim it, do the action under a lease and a time limit, record the outcome."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,22 +8,24 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
-from taskapi.core.db import database_now, db, on_commit, session, transaction
+from taskapi.core.db import db, on_commit, session, transaction
 from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.json import storable_text
 from taskapi.schedules.actions import registry
-from taskapi.schedules.actions.base import ActionFailed, RunContext, UnknownAction
+from taskapi.schedules.actions.base import ActionFailed, RunCancelled, RunContext, UnknownAction
 from taskapi.schedules.engine import claims, outcomes
+from taskapi.schedules.engine.cancelling import CancelWatch
+from taskapi.schedules.engine.journal import Journal
+from taskapi.schedules.engine.lease import LEASE_SECONDS, keep_lease
 from taskapi.schedules.models import Run, Schedule
+from taskapi.schedules.secrets import open_secrets
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 20.0
-HEARTBEAT_SECONDS = 5.0
 # While the database restarts an outcome is held; later the lease has run out anyway.
 SETTLE_PATIENCE_SECONDS = 30.0
 MAX_RESULT_BYTES = 65_536
@@ -48,6 +47,7 @@ class Failure:
     code: str
     message: str
     permanent: bool = False
+    retry_after: float | None = None
 
 
 def execute_run(*, run_id: UUID, worker: str) -> None:
@@ -61,9 +61,10 @@ def execute_run(*, run_id: UUID, worker: str) -> None:
         lag_ms = run.lag_ms
     structlog.contextvars.bind_contextvars(run_id=str(run_id), user=str(context.owner_id))
     log.info("run.started", action=work.action, attempt=context.attempt, lag_ms=lag_ms)
-    with _lease(context):
-        result, failure = _perform(work, context)
-    _settle(context, result, failure)
+    journal = Journal(context)
+    with keep_lease(context, journal) as watch:
+        result, failure = _perform(work, context, watch)
+    _settle(context, journal, result, failure)
 
 
 def _context(run: Run) -> RunContext:
@@ -75,20 +76,23 @@ def _context(run: Run) -> RunContext:
         owner_id=run.owner_id,
         scheduled_for=run.scheduled_for,
         attempt=run.attempt,
+        timeout=run.timeout,
     )
 
 
-def _perform(work: _Work, context: RunContext) -> tuple[Any, Failure | None]:
+def _perform(work: _Work, context: RunContext, watch: CancelWatch) -> tuple[Any, Failure | None]:
     try:
         action = registry.find(work.action)
-        params = action.params().load(work.params)
-        with deadline(work.timeout):
+        params = action.params().load(open_secrets(action, work.params))
+        with deadline(work.timeout), watch.listening():
             result = action.run(context, params)
         return _bounded(result, context), None
     except DeadlineExceeded:
         return None, Failure("timeout", f"The action took longer than {work.timeout:g} s.")
+    except RunCancelled:
+        return None, Failure(outcomes.CANCELLED, "The run was cancelled.")
     except ActionFailed as error:
-        return None, Failure(error.code, str(error), error.permanent)
+        return None, Failure(error.code, str(error), error.permanent, error.retry_after)
     except UnknownAction as error:
         return None, Failure(error.code, str(error), permanent=True)
     except Exception as error:
@@ -114,43 +118,12 @@ def _bounded(result: Any, context: RunContext) -> Any:
     return orjson.loads(text)
 
 
-@contextmanager
-def _lease(context: RunContext) -> Iterator[None]:
-    """Renew the lease from a thread while the action runs in this one."""
-    done = threading.Event()
-    engine = db.engine.execution_options(taskapi_writes=True)
-    beating = threading.Thread(
-        target=_beat, args=(engine, context.run_id, context.attempt, done), name="lease", daemon=True
-    )
-    beating.start()
-    try:
-        yield
-    finally:
-        done.set()
-        beating.join()
-
-
-def _beat(engine: sa.Engine, run_id: UUID, attempt: int, done: threading.Event) -> None:
-    statement = claims.lease_extension(run_id, attempt, database_now(LEASE_SECONDS))
-    while not done.wait(HEARTBEAT_SECONDS):
-        try:
-            with engine.begin() as connection:
-                extended = connection.execute(statement).rowcount
-        except DBAPIError as error:
-            # The lease outlives a few missed beats, and with them a restart of the database.
-            log.warning("lease.beat_failed", error=str(error.orig))
-            continue
-        if not extended:
-            log.warning("lease.lost")
-            return
-
-
-def _settle(context: RunContext, result: Any, failure: Failure | None) -> None:
+def _settle(context: RunContext, journal: Journal, result: Any, failure: Failure | None) -> None:
     give_up_at = time.monotonic() + SETTLE_PATIENCE_SECONDS
     while True:
         try:
             with transaction():
-                settled = _record(context, result, failure)
+                settled = _record(context, journal, result, failure)
             break
         except (OperationalError, OutcomeUnknown) as error:
             # Written already or not: the write is fenced, so doing it again is safe.
@@ -163,16 +136,17 @@ def _settle(context: RunContext, result: Any, failure: Failure | None) -> None:
         log.warning("run.fenced", attempt=context.attempt)
 
 
-def _record(context: RunContext, result: Any, failure: Failure | None) -> bool:
+def _record(context: RunContext, journal: Journal, result: Any, failure: Failure | None) -> bool:
     attempt: dict[str, Any] = {"run_id": context.run_id, "attempt": context.attempt}
     if failure is None:
         settled = outcomes.complete(**attempt, result=result)
     else:
         error = {"code": failure.code, "message": storable_text(failure.message)[:4000]}
-        settled = outcomes.fail(**attempt, error=error, permanent=failure.permanent)
+        wait = failure.retry_after
+        settled = outcomes.fail(**attempt, error=error, permanent=failure.permanent, retry_after=wait)
     if settled is None:
         return False
-    outcomes.keep_log(**attempt, lines=context.lines)
+    journal.finish(settled)
     if settled.status == "pending":
         on_commit(wake_scheduler, WAKE_DISPATCH)
     code = failure.code if failure else None

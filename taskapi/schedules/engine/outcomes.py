@@ -1,35 +1,48 @@
 """How an attempt ends: completed, failed, or to be tried again. Every write is fenced by the attempt."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from taskapi.core.access import Actor
 from taskapi.core.db import database_now, read_database_clock, session
 from taskapi.core.events import record_event
-from taskapi.schedules.actions.base import LogLine
-from taskapi.schedules.engine import claims
-from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, RunLogLine, Schedule
+from taskapi.schedules.engine import admission, claims, counts, failures, turns
+from taskapi.schedules.engine.skips import TOO_LATE
+from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule
 from taskapi.schedules.timing.retry import MAX_LOST_ATTEMPTS, retry_delay
+
+# The code of an attempt that stopped because somebody asked it to.
+CANCELLED = "cancelled"
 
 
 def complete(*, run_id: UUID, attempt: int, result: Any) -> Run | None:
     """The attempt succeeded; None if the run is no longer this attempt's."""
+    locked = claims.lock_schedule_of_ending(run_id)
     values = {"status": "completed", "result": result, "finished_at": database_now()}
     settled = claims.settle_run(run_id, attempt, values)
     if settled is not None:
-        _after_end(settled)
+        _after_end(settled, locked=locked)
     return settled
 
 
-def fail(*, run_id: UUID, attempt: int, error: dict[str, str], permanent: bool) -> Run | None:
+def fail(
+    *, run_id: UUID, attempt: int, error: dict[str, str], permanent: bool, retry_after: float | None = None
+) -> Run | None:
     """The attempt failed: the run waits for its next attempt, or has failed for good.
 
     None if the run is no longer this attempt's.
+
+    Args:
+        retry_after: seconds that the next attempt is to wait at least.
     """
+    schedule = claims.lock_schedule_of(run_id)
     run = session().get_one(Run, run_id, populate_existing=True)
-    over = _is_cancelled(run.schedule_id)
-    delay = None if permanent or over else retry_delay(run.retry, failures=attempt - run.lost_attempts)
+    if run.cancel_requested_at is not None:
+        return _cancel_attempt(run, attempt, error)
+    over = schedule is None or schedule.status == "cancelled"
+    failed = attempt - run.lost_attempts - run.earlier_attempts
+    delay = None if permanent or over else retry_delay(run.retry, failures=failed, at_least=retry_after)
     if delay is None:
         reason = SCHEDULE_CANCELLED if over and not permanent else None
         values: dict[str, Any] = {
@@ -52,15 +65,62 @@ def fail(*, run_id: UUID, attempt: int, error: dict[str, str], permanent: bool) 
     return settled
 
 
+def cancel_attempt(*, run_id: UUID, attempt: int) -> Run | None:
+    """Somebody asked to cancel the run that this attempt works on; None if it is no longer this attempt's."""
+    claims.lock_schedule_of(run_id)
+    run = session().get_one(Run, run_id, populate_existing=True)
+    return _cancel_attempt(run, attempt, error=None)
+
+
+def _cancel_attempt(run: Run, attempt: int, error: dict[str, str] | None) -> Run | None:
+    """What an action raises once it was told to stop is no failure of it."""
+    values = {
+        "status": "cancelled",
+        "reason": run.cancel_reason,
+        "error": None if error is None or error["code"] == CANCELLED else error,
+        "finished_at": database_now(),
+    }
+    settled = claims.settle_run(run.id, attempt, values)
+    if settled is not None:
+        _after_end(settled)
+    return settled
+
+
+def cancel(run: Run, *, reason: str, actor: Actor | None = None) -> None:
+    """End a run that no worker has; the caller has locked its schedule, and then the run."""
+    run.status, run.reason, run.finished_at = "cancelled", reason, read_database_clock()
+    run.retry_at = run.signal_by = None
+    run.waits_for_turn = False
+    session().flush()
+    _after_end(run, actor)
+
+
+def skip_late_start(run: Run) -> None:
+    """A run was not started by its deadline; the caller has locked its schedule, and then the run."""
+    run.status, run.reason, run.finished_at = "skipped", TOO_LATE, read_database_clock()
+    run.queued_at = run.retry_at = None
+    run.waits_for_turn = False
+    session().flush()
+    turns.hand_on(run.schedule_id)
+    turns.wake_backfill(run)
+    complete_if_over(run)
+    counts.count_ended([(run.schedule_id, run.status)])
+    admission.wake_if_running_dry(run.owner_id)
+
+
 def give_back(run: Run) -> None:
     """The worker of a running run is gone: queue the run again, or fail it if it kills its workers.
 
-    The run is locked by the caller. A lost attempt does not use up the retries.
+    The caller has locked the run's schedule, and then the run. A lost attempt does not use up
+    the retries.
     """
     run.lost_attempts += 1
     run.lease_until = None
     now = read_database_clock()
-    if _is_cancelled(run.schedule_id):
+    schedule = session().get(Schedule, run.schedule_id)
+    if run.cancel_requested_at is not None:
+        run.status, run.reason, run.finished_at = "cancelled", run.cancel_reason, now
+    elif schedule is None or schedule.status == "cancelled":
         run.status, run.reason, run.finished_at = "cancelled", SCHEDULE_CANCELLED, now
     elif run.lost_attempts >= MAX_LOST_ATTEMPTS:
         run.status, run.finished_at = "failed", now
@@ -72,29 +132,23 @@ def give_back(run: Run) -> None:
         _after_end(run)
 
 
-def _is_cancelled(schedule_id: UUID) -> bool:
-    """Whether no further attempt may be made; locked, so that a cancelling waits for what we write."""
-    schedule = claims.lock_schedule(schedule_id)
-    return schedule is None or schedule.status == "cancelled"
-
-
-def keep_log(*, run_id: UUID, attempt: int, lines: Sequence[LogLine]) -> None:
-    """Store what the action logged in this attempt."""
-    session().add_all(
-        RunLogLine(run_id=run_id, attempt=attempt, at=line.at, level=line.level, message=line.message)
-        for line in lines
-    )
-
-
-def _after_end(run: Run) -> None:
-    schedule = session().get(Schedule, run.schedule_id)
+def _after_end(run: Run, actor: Actor | None = None, *, locked: bool = True) -> None:
+    schedule = session().get_one(Schedule, run.schedule_id)
+    # Unlocked, a run is completed and had nothing to reset: a failure since then came after it.
+    told = failures.count_outcome(schedule, run) if locked else {}
     record_event(
         f"run.{run.status}",
         subject=("run", run.id),
+        actor=actor,
         owner_id=run.owner_id,
-        after=run_state(run, schedule.name if schedule else run.action),
+        after=run_state(run, schedule.name) | told,
     )
+    failures.pause_if_hopeless(schedule, run)
+    turns.hand_on(run.schedule_id)
+    turns.wake_backfill(run)
     complete_if_over(run)
+    counts.count_ended([(run.schedule_id, run.status)])
+    admission.wake_if_running_dry(run.owner_id)
 
 
 def complete_if_over(run: Run) -> None:

@@ -6,9 +6,9 @@ import structlog
 
 from taskapi.background.enqueue import WAKE_DISPATCH, queued_job_ids, wake_scheduler
 from taskapi.background.names import Queue
-from taskapi.core.db import on_commit, read_database_clock, session, transaction
+from taskapi.core.db import on_commit, session, transaction
 from taskapi.schedules.engine import claims, outcomes
-from taskapi.schedules.engine.dispatch import queue_after_commit
+from taskapi.schedules.engine.queueing import requeue_runs
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ def requeue_forgotten() -> int:
     session().rollback()
     if not waiting:
         return 0
-    in_redis = queued_job_ids(Queue.RUNS)
+    in_redis = queued_job_ids(Queue.RUNS, Queue.RUNS_BULK)
     if in_redis is None:
         return 0
     forgotten = [run.id for run in waiting if run.job_id not in in_redis]
@@ -48,10 +48,6 @@ def requeue_forgotten() -> int:
 def _requeue(run_ids: list[UUID]) -> int:
     with transaction():
         runs = claims.lock_pending(run_ids)
-        now = read_database_clock()
-        for run in runs:
-            run.queued_at = now
-        session().flush()
-        queue_after_commit([(run.id, run.job_id, run.timeout) for run in runs])
+        requeue_runs(runs)
         log.warning("runs.requeued", count=len(runs))
         return len(runs)

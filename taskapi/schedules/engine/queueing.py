@@ -1,0 +1,134 @@
+"""The one way of runs to the workers: into the ledger, through their owner's window, onto Redis."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from taskapi.background.connection import SILENCE_SECONDS
+from taskapi.background.enqueue import JobCall, enqueue
+from taskapi.background.names import EXECUTE_RUN, Queue
+from taskapi.core.db import insert_new, on_commit, read_database_clock, session, transaction
+from taskapi.schedules.engine import admission, claims, counts, due
+from taskapi.schedules.engine.waiting import let_row_wait, let_run_wait
+from taskapi.schedules.models import Run
+
+# Bounds one transaction of releasing held runs.
+RELEASE_BATCH = 200
+# RQ's own limit on the job is a net below ours, for an action that blocks our signal.
+JOB_TIMEOUT_MARGIN_SECONDS = 30
+# A run's id, its job's id and its time limit in seconds.
+Call = tuple[UUID, str, float]
+
+
+def insert_runs(rows: Sequence[dict[str, Any]]) -> set[UUID]:
+    """Insert rows of runs and queue those that are due now; the ids inserted.
+
+    A due time whose run exists already, as after restoring an old backup, keeps that run. The
+    schedules are locked by the caller.
+    """
+    waiting = [row for row in rows if row["queued_at"] is not None and let_row_wait(row)]
+    others = [row for row in rows if "signal_by" not in row]
+    calls = _admit_rows([row for row in others if row["queued_at"] is not None])
+    inserted = insert_new(Run, others) | insert_new(Run, waiting)
+    counts.count_ended((row["schedule_id"], row["status"]) for row in rows if row["id"] in inserted)
+    _queue_after_commit([(queue, call) for queue, call in calls if call[0] in inserted])
+    return inserted
+
+
+def _admit_rows(rows: Sequence[dict[str, Any]]) -> list[tuple[Queue, Call]]:
+    """The queues of rows that are to be queued; those that are held lose their ``queued_at``."""
+    if not rows:
+        return []
+    lanes = admission.admit(Counter(row["owner_id"] for row in rows))
+    calls = []
+    for row in rows:
+        if queue := next(lanes[row["owner_id"]], None):
+            calls.append((queue, (row["id"], f"run-{row['id']}-1", row["timeout"])))
+        else:
+            row["queued_at"] = None
+    return calls
+
+
+def queue_runs(runs: Sequence[Run], *, held: bool = False) -> None:
+    """Queue pending runs, or hold them; the caller has locked them.
+
+    Args:
+        held: they are the ones that were held; others stay behind those.
+    """
+    if not runs:
+        return
+    now = read_database_clock()
+    to_queue = [run for run in runs if not let_run_wait(run, since=now)]
+    lanes = admission.admit(Counter(run.owner_id for run in to_queue), held=held)
+    calls = []
+    for run in to_queue:
+        queue = next(lanes[run.owner_id], None)
+        run.retry_at, run.queued_at = None, now if queue else None
+        if queue:
+            calls.append((queue, _call(run)))
+    session().flush()
+    _queue_after_commit(calls)
+
+
+def requeue_runs(runs: Sequence[Run]) -> None:
+    """Queue runs again that are in flight, but that Redis has forgotten; the caller has locked them."""
+    now = read_database_clock()
+    seen: Counter[UUID] = Counter()
+    calls = []
+    for run in runs:
+        run.queued_at = now
+        calls.append((admission.lane(seen[run.owner_id]), _call(run)))
+        seen[run.owner_id] += 1
+    session().flush()
+    _queue_after_commit(calls)
+
+
+def release_held() -> tuple[int, bool]:
+    """Queue held runs whose owners' windows have room; how many, and whether any run was held at all."""
+    # Looking takes no write lock, which SQLite has only one of.
+    able, some_held = admission.held_runs_with_room(RELEASE_BATCH)
+    session().rollback()
+    if not able:
+        return 0, some_held
+    with transaction():
+        runs = [run for owner, count in able.items() for run in admission.claim_held(owner, count)]
+        queue_runs(runs, held=True)
+        return sum(run.queued_at is not None for run in runs), True
+
+
+def queue_retries(limit: int) -> int:
+    """Queue runs whose pause is over; how many there were."""
+    with transaction():
+        runs = due.claim_due_retries(limit)
+        queue_runs(runs)
+        return len(runs)
+
+
+def _call(run: Run) -> Call:
+    return run.id, run.job_id, run.timeout
+
+
+def _queue_after_commit(calls: Sequence[tuple[Queue, Call]]) -> None:
+    """Hand runs to the workers once they are committed, in one round trip for each queue."""
+    by_queue: dict[Queue, list[Call]] = {}
+    for queue, call in calls:
+        by_queue.setdefault(queue, []).append(call)
+    for queue, theirs in by_queue.items():
+        on_commit(_hand_over, queue, theirs)
+
+
+def _hand_over(queue: Queue, calls: list[Call]) -> None:
+    jobs = [
+        JobCall(
+            name=EXECUTE_RUN,
+            args=[str(run_id)],
+            job_id=job_id,
+            timeout=int(timeout) + JOB_TIMEOUT_MARGIN_SECONDS,
+        )
+        for run_id, job_id, timeout in calls
+    ]
+    if not enqueue(queue, jobs):
+        # Redis is away: the scheduler tries again by itself.
+        with transaction():
+            claims.put_off([run_id for run_id, _, _ in calls], seconds=SILENCE_SECONDS)
