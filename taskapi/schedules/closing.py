@@ -11,8 +11,10 @@ from taskapi.core.events import record_event
 from taskapi.notifications.closing import delete_emails
 from taskapi.notifications.service import reminder_mail_key
 from taskapi.schedules.actions.reminder import REMINDER
-from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, RunLogLine, Schedule
-from taskapi.schedules.service import cancel_schedule
+from taskapi.schedules.bookkeeping import RunLogLine
+from taskapi.schedules.control import cancel_schedule
+from taskapi.schedules.engine import counts
+from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule
 
 
 def forget_schedules_of(user_id: UUID, actor: Actor) -> None:
@@ -36,6 +38,7 @@ def _cancel_schedules_of(user_id: UUID, actor: Actor) -> None:
 
 def _erase_schedules_of(user_id: UUID) -> None:
     blank: dict[str, Any] = {"name": "deleted", "params": {}, "fault": None}
+    blank |= {"ping_token": None, "early_ping": None}
     statement = sa.update(Schedule).where(Schedule.owner_id == user_id).values(blank)
     session().execute(statement.execution_options(synchronize_session=False))
 
@@ -47,8 +50,10 @@ def _end_running_runs_of(user_id: UUID, actor: Actor) -> None:
         status="cancelled", reason=SCHEDULE_CANCELLED, finished_at=database_now(), lease_until=None
     )
     options: dict[str, Any] = {"synchronize_session": False}
-    for run_id in session().scalars(ended.returning(Run.id).execution_options(**options)).all():
+    runs = session().execute(ended.returning(Run.id, Run.schedule_id).execution_options(**options)).all()
+    for run_id, _ in runs:
         record_event("run.cancelled", subject=("run", run_id), actor=actor, owner_id=user_id)
+    counts.count_ended((schedule_id, "cancelled") for _, schedule_id in runs)
 
 
 def _delete_reminders_to_others(user_id: UUID) -> None:

@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from taskapi.background.worker import current_worker_name
-from taskapi.schedules.engine import execution, rescue
+from taskapi.schedules import retention
+from taskapi.schedules.engine import execution, rescue, turns
 
 
 def execute_run(run_id: str) -> None:
@@ -12,6 +13,12 @@ def execute_run(run_id: str) -> None:
 
 
 def rescue_runs() -> None:
-    """Give runs back whose worker died, and queue those again that Redis forgot."""
+    """Give runs back whose worker died, queue those again that Redis forgot, hand on lost turns."""
     rescue.rescue_dead_leases()
     rescue.requeue_forgotten()
+    turns.hand_on_lost_turns()
+
+
+def forget_old_runs() -> None:
+    """Delete runs that need not be kept any more."""
+    retention.forget_old_runs()

@@ -1,5 +1,6 @@
 """What is to come: the next fire times of a schedule, saved or not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -11,7 +12,7 @@ from taskapi.core.access import Actor
 from taskapi.core.db import read_database_clock
 from taskapi.core.paging import Page, whole_page
 from taskapi.schedules import service
-from taskapi.schedules.timing.triggers import Trigger, due_times
+from taskapi.schedules.timing.triggers import Trigger, due_times, read_exclusions
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def preview(*, trigger: Trigger, n: int, after: datetime) -> Page[FireTime]:
     """
     service.check_trigger(trigger)
     zone = ZoneInfo(trigger.timezone)
-    found = islice(due_times(trigger, after=after), n)
+    coming = (due for due in due_times(trigger, after=after) if not trigger.is_skipped(due.at))
+    found = islice(coming, n)
     return whole_page([FireTime(due.at, due.at.astimezone(zone), due.note) for due in found])
 
 
@@ -51,6 +53,7 @@ def preview_trigger(
     starts_at: datetime | None,
     timezone: str | None,
     dst: dict[str, str],
+    exclude: Sequence[str],
     **definition: Any,
 ) -> Page[FireTime]:
     """The next ``n`` fire times of a trigger that is not saved.
@@ -60,12 +63,17 @@ def preview_trigger(
     Raises:
         ValidationFailed
     """
+    # It moves the start of a run, not the fire time.
+    definition.pop("jitter")
+    exclude_days, exclude_times = read_exclusions(exclude)
     trigger = Trigger(
         timezone=timezone or actor.timezone,
         starts_at=starts_at or after or read_database_clock(),
         starts_inclusive=starts_at is not None,
         gap=dst["gap"],
         repeat=dst["repeat"],
+        exclude_days=exclude_days,
+        exclude_times=exclude_times,
         **definition,
     )
     return preview(trigger=trigger, n=n, after=after or trigger.starts_at - timedelta(microseconds=1))

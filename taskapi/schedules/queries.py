@@ -1,7 +1,8 @@
 """Reads of schedules and runs, scoped to who asks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,9 +10,13 @@ from sqlalchemy.orm import aliased
 
 from taskapi.core.access import Actor
 from taskapi.core.db import session
-from taskapi.core.paging import Page, PageRequest, fetch_page
-from taskapi.schedules.models import Run, RunLogLine, Schedule
+from taskapi.core.paging import Page, PageRequest, count_up_to, fetch_page
+from taskapi.schedules.bookkeeping import Backfill
+from taskapi.schedules.engine import counts
+from taskapi.schedules.models import Run, Schedule
 
+# The reason of a due time that was skipped by hand, before it came.
+LEFT_OUT_BY_HAND = "manual"
 # Stands for "never" where a list is sorted by a time that may be missing.
 NEVER = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 
@@ -21,9 +26,10 @@ def visible_schedules(actor: Actor) -> sa.Select[Schedule]:
     return statement if actor.is_admin else statement.where(Schedule.owner_id == actor.user_id)
 
 
-def visible_runs(actor: Actor) -> sa.Select[Run]:
-    statement = sa.select(Run)
-    return statement if actor.is_admin else statement.where(Run.owner_id == actor.user_id)
+def count_live(owner_id: UUID, *, limit: int) -> int:
+    """How many schedules of a user are active or paused; it stops counting at ``limit``."""
+    theirs = sa.select(Schedule.id).where(Schedule.owner_id == owner_id, Schedule.deleted_at.is_(None))
+    return count_up_to(session(), theirs.where(Schedule.status.in_(("active", "paused"))), limit)
 
 
 def find_schedule(actor: Actor, schedule_id: UUID, *, lock: bool) -> Schedule | None:
@@ -32,10 +38,6 @@ def find_schedule(actor: Actor, schedule_id: UUID, *, lock: bool) -> Schedule | 
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
     return session().scalar(statement)
-
-
-def find_run(actor: Actor, run_id: UUID) -> Run | None:
-    return session().scalar(visible_runs(actor).where(Run.id == run_id))
 
 
 def page_of_schedules(
@@ -55,12 +57,7 @@ def page_of_schedules(
     if action:
         statement = statement.where(Schedule.action.in_(action))
     if last_run_status:
-        last = (
-            sa.select(Run.status)
-            .where(Run.schedule_id == Schedule.id)
-            .order_by(Run.created_at.desc(), Run.id.desc())
-            .limit(1)
-        )
+        last = _newest(Run, Run.status)
         statement = statement.where(last.scalar_subquery().in_(last_run_status))
     if q:
         statement = statement.where(Schedule.name.icontains(q, autoescape=True))
@@ -78,71 +75,73 @@ def page_of_schedules(
     )
 
 
-def page_of_runs(
+def failed_runs(
     actor: Actor,
-    page: PageRequest,
     *,
+    limit: int,
+    run_ids: Sequence[UUID] | None = None,
     schedule_id: UUID | None = None,
-    status: Sequence[str] = (),
     action: Sequence[str] = (),
     scheduled_before: datetime | None = None,
     scheduled_after: datetime | None = None,
-) -> Page[Run]:
-    statement = visible_runs(actor)
+) -> Sequence[Run]:
+    """The actor's own failed runs whose schedules live, oldest first."""
+    statement = sa.select(Run).join(Schedule, Schedule.id == Run.schedule_id)
+    statement = statement.where(Run.owner_id == actor.user_id, Run.status == "failed")
+    statement = statement.where(Schedule.status != "cancelled", Schedule.deleted_at.is_(None))
+    if run_ids is not None:
+        statement = statement.where(Run.id.in_(run_ids))
     if schedule_id is not None:
         statement = statement.where(Run.schedule_id == schedule_id)
-    if status:
-        statement = statement.where(Run.status.in_(status))
     if action:
         statement = statement.where(Run.action.in_(action))
     if scheduled_before is not None:
         statement = statement.where(Run.scheduled_for < scheduled_before)
     if scheduled_after is not None:
         statement = statement.where(Run.scheduled_for >= scheduled_after)
-    sorts = {"created_at": Run.created_at, "scheduled_for": Run.scheduled_for}
+    return session().scalars(statement.order_by(Run.created_at, Run.id).limit(limit)).all()
+
+
+def page_of_backfills(schedule_id: UUID, page: PageRequest) -> Page[Backfill]:
+    statement = sa.select(Backfill).where(Backfill.schedule_id == schedule_id)
+    sorts = {"created_at": Backfill.created_at}
     return fetch_page(
-        session(), statement, request_=page, sorts=sorts, default_sort="-created_at", key=Run.id
+        session(), statement, request_=page, sorts=sorts, default_sort="-created_at", key=Backfill.id
     )
+
+
+def find_backfill(schedule_id: UUID, backfill_id: UUID) -> Backfill | None:
+    statement = sa.select(Backfill).where(Backfill.id == backfill_id, Backfill.schedule_id == schedule_id)
+    return session().scalar(statement)
+
+
+def _newest(run: Any, column: Any) -> sa.Select[Any]:
+    """A column of the newest run of the schedule around; due times left out by hand may lie ahead."""
+    left_out = sa.and_(run.status == "skipped", sa.func.coalesce(run.reason, "") == LEFT_OUT_BY_HAND)
+    newest = sa.select(column).where(run.schedule_id == Schedule.id, sa.not_(left_out))
+    return newest.order_by(run.created_at.desc(), run.id.desc()).limit(1)
+
+
+def last_run_ids(schedule_ids: Collection[UUID]) -> set[UUID]:
+    """The newest runs of those of the schedules that are in sight."""
+    newest = _newest(Run, Run.id).correlate(Schedule).scalar_subquery()
+    statement = sa.select(newest).where(Schedule.id.in_(schedule_ids), Schedule.deleted_at.is_(None))
+    return set(session().scalars(statement))
 
 
 def last_runs(schedule_ids: Sequence[UUID]) -> dict[UUID, Run]:
     """The newest run of each schedule."""
     inner = aliased(Run)
-    newest = (
-        sa.select(inner.id)
-        .where(inner.schedule_id == Schedule.id)
-        .order_by(inner.created_at.desc(), inner.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    newest = _newest(inner, inner.id).correlate(Schedule).scalar_subquery()
     statement = sa.select(Run).join(Schedule, Schedule.id == Run.schedule_id)
     statement = statement.where(Schedule.id.in_(schedule_ids), Run.id == newest)
     return {run.schedule_id: run for run in session().scalars(statement)}
 
 
-def run_statistics(schedule_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
-    """How many runs of each status each schedule has."""
-    rows = session().execute(
-        sa.select(Run.schedule_id, Run.status, sa.func.count())
-        .where(Run.schedule_id.in_(schedule_ids))
-        .group_by(Run.schedule_id, Run.status)
-    )
-    statistics: dict[UUID, dict[str, int]] = {}
-    for schedule_id, status, count in rows:
-        statistics.setdefault(schedule_id, {})[status] = count
-    return statistics
-
-
-def page_of_log(run_id: UUID, page: PageRequest) -> Page[RunLogLine]:
-    statement = sa.select(RunLogLine).where(RunLogLine.run_id == run_id)
-    sorts = {"at": RunLogLine.at}
-    return fetch_page(session(), statement, request_=page, sorts=sorts, default_sort="at", key=RunLogLine.id)
-
-
 def attach_history(schedules: Sequence[Schedule]) -> None:
-    """Look up ``last_run`` and ``stats`` of the schedules, in two statements."""
+    """Look up ``last_run`` and ``stats`` of the schedules, at a cost that their history does not raise."""
     ids = [schedule.id for schedule in schedules]
-    newest, statistics = last_runs(ids), run_statistics(ids)
+    newest, statistics = last_runs(ids), counts.counted(ids)
     for schedule in schedules:
         schedule.__dict__["_last_run"] = newest.get(schedule.id)
         schedule.__dict__["_stats"] = statistics.get(schedule.id, {})

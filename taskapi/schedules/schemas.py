@@ -1,21 +1,34 @@
-"""Schedules and runs on the wire."""
+"""Actions and schedules on the wire."""
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from taskapi.core.json import format_time
 from taskapi.core.openapi import json_schema
 from taskapi.core.paging import PageQuery, sort_field
-from taskapi.core.schemas import Bound, QueryNumber, Schema, Seconds, Text, Time, TimeZone, WholeNumber, Word
+from taskapi.core.schemas import (
+    PLAIN_DATE,
+    Bound,
+    QueryNumber,
+    Schema,
+    Seconds,
+    Text,
+    Time,
+    TimeZone,
+    WholeNumber,
+    Word,
+)
+from taskapi.schedules.run_schemas import RUN_STATUSES, Params, RunSchema
 
-TRIGGERS = ("run_at", "cron", "every")
+TRIGGERS = ("run_at", "cron", "every", "rrule")
 SCHEDULE_STATUSES = ("active", "paused", "completed", "cancelled")
-RUN_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "skipped")
 NOTIFY = ("created", "completed", "failed")
 DAY = 86_400.0
 YEAR = 366 * DAY
+MAX_FAILURES = 1000
 DEFAULT_RETRY = {"max_attempts": 3, "delay": 10.0, "factor": 2.0, "max_delay": 3600.0}
 DEFAULT_DST = {"gap": "next_valid", "repeat": "first"}
 
@@ -25,6 +38,18 @@ class LocalTime(Time):
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else value.isoformat(timespec="seconds")
+
+
+class DayOrTime(fields.Field[str]):
+    """A date, or an RFC 3339 time; kept as text, a time in UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str) or not PLAIN_DATE.fullmatch(value):
+            return format_time(Time().deserialize(value))
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            raise ma.ValidationError("There is no such day.") from None
 
 
 class DstSchema(Schema):
@@ -44,9 +69,9 @@ class RetrySchema(Schema):
 
 
 class TriggerSchema(Schema):
-    """When: exactly one of run_at, cron and every."""
+    """When: exactly one of run_at, cron, every and rrule."""
 
-    exactly_one_of = TRIGGERS
+    exactly_one_of: ClassVar[tuple[str, ...]] = TRIGGERS
 
     run_at = Time(metadata={"description": "Once, at this time"})
     cron = Text(
@@ -57,10 +82,34 @@ class TriggerSchema(Schema):
     every = Seconds(
         minimum=1, maximum=10 * YEAR, metadata={"description": "Interval in real time, aligned to starts_at"}
     )
+    rrule = Text(
+        minimum=1,
+        maximum=20_000,
+        single_line=False,
+        metadata={
+            "description": "RFC 5545 with lines of EXDATE; starts_at is DTSTART",
+            "example": "FREQ=MONTHLY;BYDAY=1MO\nEXDATE;VALUE=DATE:20270104",
+        },
+    )
     timezone = TimeZone(metadata={"description": "IANA name; default: the caller's own"})
     dst = fields.Nested(DstSchema, load_default=lambda: dict(DEFAULT_DST))
+    # Not named as on the wire: marshmallow has an ``exclude`` of its own.
+    excluded = fields.List(
+        DayOrTime(metadata={"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}),
+        validate=validate.Length(max=1000),
+        attribute="exclude",
+        data_key="exclude",
+        load_default=list,
+        metadata={"description": "Days in the schedule's zone, and due times, that are not due"},
+    )
+    jitter = Seconds(
+        minimum=0,
+        maximum=DAY,
+        load_default=0.0,
+        metadata={"description": "Spread the due times over so long, but never past the next one"},
+    )
     starts_at = Time()
-    ends_at = Time()
+    ends_at = Time(allow_none=True)
 
     @ma.validates_schema(skip_on_field_errors=False)
     def _exactly_one_trigger(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -70,8 +119,8 @@ class TriggerSchema(Schema):
 
     @ma.validates_schema
     def _needs_a_trigger(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if not any(name in data for name in TRIGGERS):
-            raise ma.ValidationError("Say when: send run_at, cron or every.", "run_at")
+        if self.exactly_one_of and not any(name in data for name in TRIGGERS):
+            raise ma.ValidationError("Say when: send run_at, cron, every or rrule.", "run_at")
 
     @ma.validates_schema
     def _ends_after_it_starts(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -86,47 +135,37 @@ class NewScheduleSchema(TriggerSchema):
     name = Text(minimum=1, maximum=200, load_default=None)
     action = fields.String(required=True, validate=validate.Length(min=1, max=80))
     params = fields.Dict(keys=fields.String(), load_default=dict)
-    max_runs = WholeNumber(minimum=1, maximum=2**31 - 1)
+    max_runs = WholeNumber(minimum=1, maximum=2**31 - 1, allow_none=True)
     catch_up = Word(("skip", "latest", "all"), load_default="latest")
     catch_up_window = Seconds(minimum=0, maximum=10 * YEAR, load_default=DAY)
     catch_up_limit = WholeNumber(minimum=1, maximum=10_000, load_default=100)
-    overlap = Word(("allow", "skip"), load_default="skip")
+    overlap = Word(("allow", "skip", "queue", "replace"), load_default="skip")
     timeout = Seconds(minimum=1, maximum=DAY, load_default=300.0)
     retry = fields.Nested(RetrySchema, load_default=lambda: dict(DEFAULT_RETRY))
+    start_deadline = Seconds(
+        minimum=1,
+        maximum=10 * YEAR,
+        allow_none=True,
+        metadata={"description": "A run not started so long after its due time is skipped, which is told"},
+    )
+    finish_deadline = Seconds(
+        minimum=1,
+        maximum=10 * YEAR,
+        allow_none=True,
+        metadata={"description": "It is told once if a run has not finished so long after its due time"},
+    )
     notify = fields.List(Word(NOTIFY), validate=validate.Length(max=len(NOTIFY)))
-
-
-class RunErrorSchema(Schema):
-    """Why an attempt failed."""
-
-    code = fields.String(required=True)
-    message = fields.String(required=True)
-
-
-class RunSchema(Schema):
-    """One due time, or one request to run now, and what became of it."""
-
-    tagged = True
-
-    id = fields.UUID(required=True)
-    schedule_id = fields.UUID(required=True)
-    action = fields.String(required=True)
-    params = fields.Dict(required=True)
-    scheduled_for = Time(required=True)
-    status = fields.String(required=True, validate=validate.OneOf(RUN_STATUSES))
-    reason = fields.String(required=True, allow_none=True)
-    attempt = fields.Integer(required=True)
-    max_attempts = fields.Integer(required=True)
-    queued_at = Time(required=True, allow_none=True)
-    started_at = Time(required=True, allow_none=True)
-    finished_at = Time(required=True, allow_none=True)
-    lag_ms = fields.Integer(required=True, allow_none=True, metadata={"description": "Start minus due time"})
-    duration_ms = fields.Integer(required=True, allow_none=True)
-    worker = fields.String(required=True, allow_none=True)
-    result = fields.Raw(required=True, allow_none=True)
-    error = fields.Nested(RunErrorSchema, required=True, allow_none=True)
-    trigger = fields.String(
-        required=True, validate=validate.OneOf(["schedule", "catch_up", "backfill", "manual"])
+    alert_after = WholeNumber(
+        minimum=1,
+        maximum=MAX_FAILURES,
+        load_default=1,
+        metadata={"description": "Tell of a failure from so many failed runs in a row on"},
+    )
+    pause_after = WholeNumber(
+        minimum=1,
+        maximum=MAX_FAILURES,
+        allow_none=True,
+        metadata={"description": "So many failed runs in a row pause the schedule"},
     )
 
 
@@ -139,12 +178,15 @@ class ScheduleSchema(Schema):
     owner_id = fields.UUID(required=True)
     name = fields.String(required=True)
     action = fields.String(required=True)
-    params = fields.Dict(required=True)
+    params = Params(required=True)
     run_at = Time(required=True, allow_none=True)
     cron = fields.String(required=True, allow_none=True)
     every = fields.Float(required=True, allow_none=True)
+    rrule = fields.String(required=True, allow_none=True)
     timezone = fields.String(required=True)
     dst = fields.Nested(DstSchema, required=True)
+    excluded = fields.List(fields.String(), attribute="exclude", data_key="exclude", required=True)
+    jitter = fields.Float(required=True)
     starts_at = Time(required=True)
     ends_at = Time(required=True, allow_none=True)
     max_runs = fields.Integer(required=True, allow_none=True)
@@ -154,13 +196,26 @@ class ScheduleSchema(Schema):
     overlap = fields.String(required=True)
     timeout = fields.Float(required=True)
     retry = fields.Nested(RetrySchema, required=True)
+    start_deadline = fields.Float(required=True, allow_none=True)
+    finish_deadline = fields.Float(required=True, allow_none=True)
     notify = fields.List(fields.String(), required=True)
+    alert_after = fields.Integer(required=True)
+    pause_after = fields.Integer(required=True, allow_none=True)
+    failures_in_row = fields.Integer(required=True)
+    ping_url = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of a heartbeat check: what the job outside calls; who knows it may"},
+    )
+    last_ping_at = Time(required=True, allow_none=True)
     status = fields.String(required=True, validate=validate.OneOf(SCHEDULE_STATUSES))
     next_run_at = Time(required=True, allow_none=True)
     last_run = fields.Nested(RunSchema, required=True, allow_none=True)
     stats = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     fault = fields.String(
-        required=True, allow_none=True, metadata={"description": "Why it could not be planned, if so"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why it could not be planned, or was paused by itself, if so"},
     )
     version = fields.Integer(required=True)
     created_at = Time(required=True)
@@ -177,35 +232,6 @@ class ScheduleQuery(PageQuery):
     next_before = Bound(end=True)
     next_after = Bound()
     sort = sort_field("created_at", "name", "next_run_at")
-
-
-class RunsOfScheduleQuery(PageQuery):
-    """Filters of the runs of one schedule."""
-
-    status = fields.List(Word(RUN_STATUSES))
-    scheduled_before = Bound(end=True)
-    scheduled_after = Bound()
-    sort = sort_field("created_at", "scheduled_for")
-
-
-class RunQuery(RunsOfScheduleQuery):
-    """Filters of the list of runs."""
-
-    schedule_id = fields.UUID()
-    action = fields.List(fields.String(validate=validate.Length(max=80)))
-
-
-class LogQuery(PageQuery):
-    """Pages of a run's log, oldest line first."""
-
-
-class LogLineSchema(Schema):
-    """A line that the action logged."""
-
-    at = Time(required=True)
-    attempt = fields.Integer(required=True)
-    level = fields.String(required=True)
-    message = fields.String(required=True)
 
 
 class PreviewSchema(TriggerSchema):

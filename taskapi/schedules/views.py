@@ -1,4 +1,4 @@
-"""Endpoints of actions, schedules and runs."""
+"""Endpoints of actions and schedules."""
 
 from typing import Any
 from uuid import UUID
@@ -8,26 +8,24 @@ from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, PageQuery, page_of_list, page_schema
 from taskapi.core.preconditions import Precondition
-from taskapi.schedules import preview, service
+from taskapi.schedules import control, editing, preview, service, skipping
 from taskapi.schedules.actions.base import Action
-from taskapi.schedules.models import Run, RunLogLine, Schedule
+from taskapi.schedules.control_schemas import RunNowSchema, ScheduleChangesSchema, SkipSchema
+from taskapi.schedules.errors import ScheduleBusy, ScheduleCancelled, ScheduleCompleted, TooManySchedules
+from taskapi.schedules.models import Run, Schedule
 from taskapi.schedules.preview import FireTime
+from taskapi.schedules.run_schemas import RunSchema
 from taskapi.schedules.schemas import (
     ActionSchema,
     FireTimeSchema,
-    LogLineSchema,
-    LogQuery,
     NewScheduleSchema,
     PreviewQuery,
     PreviewSchema,
-    RunQuery,
-    RunSchema,
-    RunsOfScheduleQuery,
     ScheduleQuery,
     ScheduleSchema,
 )
 
-blp = Blueprint("schedules", __name__, url_prefix="/api", description="Automation: actions, schedules, runs")
+blp = Blueprint("schedules", __name__, url_prefix="/api", description="Automation: actions and schedules")
 
 
 @blp.route("/actions", methods=["GET"])
@@ -42,6 +40,7 @@ def list_actions(query: dict[str, Any]) -> Page[Action]:
 @blp.route("/schedules", methods=["POST"])
 @blp.requires("write")
 @blp.arguments(NewScheduleSchema)
+@blp.problems(TooManySchedules)
 @blp.response(201, ScheduleSchema)
 def create_schedule(data: dict[str, Any]) -> Schedule:
     """Schedule an action, once or repeatedly"""
@@ -75,6 +74,20 @@ def get_schedule(schedule_id: UUID) -> Schedule:
     return service.get_schedule(actor=current_actor(), schedule_id=schedule_id)
 
 
+@blp.route("/schedules/<uuid:schedule_id>", methods=["PUT", "PATCH"])
+@blp.requires("write")
+@blp.conditional
+@blp.problems(ScheduleCancelled, ScheduleBusy)
+@blp.arguments(ScheduleChangesSchema)
+@blp.response(200, ScheduleSchema)
+def edit_schedule(data: dict[str, Any], schedule_id: UUID, *, condition: Precondition) -> Schedule:
+    """Change the fields that are sent; when anything of *when* changes, a new plan begins now"""
+    with transaction():
+        return editing.edit_schedule(
+            actor=current_actor(), schedule_id=schedule_id, condition=condition, **data
+        )
+
+
 @blp.route("/schedules/<uuid:schedule_id>", methods=["DELETE"])
 @blp.requires("write")
 @blp.conditional
@@ -82,7 +95,7 @@ def get_schedule(schedule_id: UUID) -> Schedule:
 def delete_schedule(schedule_id: UUID, *, condition: Precondition) -> None:
     """Cancel a schedule and take it out of sight; its runs stay in the history"""
     with transaction():
-        service.delete_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
+        control.delete_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/preview", methods=["GET"])
@@ -103,7 +116,7 @@ def preview_schedule(query: dict[str, Any], schedule_id: UUID) -> Page[FireTime]
 def pause_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """Hold a schedule; what falls due meanwhile gets its verdict at resume"""
     with transaction():
-        return service.pause_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
+        return control.pause_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/resume", methods=["POST"])
@@ -113,7 +126,7 @@ def pause_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
 def resume_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """Let a paused schedule go on; due times of the pause fall under catch_up"""
     with transaction():
-        return service.resume_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
+        return control.resume_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
 
 
 @blp.route("/schedules/<uuid:schedule_id>/cancel", methods=["POST"])
@@ -123,48 +136,29 @@ def resume_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
 def cancel_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """End a schedule for good"""
     with transaction():
-        return service.cancel_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
+        return control.cancel_schedule(actor=current_actor(), schedule_id=schedule_id, condition=condition)
+
+
+@blp.route("/schedules/<uuid:schedule_id>/skip", methods=["POST"])
+@blp.requires("write")
+@blp.conditional
+@blp.problems(ScheduleCancelled, ScheduleCompleted)
+@blp.arguments(SkipSchema)
+@blp.response(200, ScheduleSchema)
+def skip_due_time(data: dict[str, Any], schedule_id: UUID, *, condition: Precondition) -> Schedule:
+    """Leave out one due time to come: it is a skipped run from now on"""
+    with transaction():
+        return skipping.skip_due_time(
+            actor=current_actor(), schedule_id=schedule_id, condition=condition, **data
+        )
 
 
 @blp.route("/schedules/<uuid:schedule_id>/run", methods=["POST"])
 @blp.requires("write")
-@blp.response(202, RunSchema)
-def run_now(schedule_id: UUID) -> Run:
-    """Run once now, beside the due times"""
+@blp.problems(ScheduleCancelled)
+@blp.arguments(RunNowSchema, required=False)
+@blp.response(202, RunSchema, location="/api/runs/{0.id}")
+def run_now(data: dict[str, Any], schedule_id: UUID) -> Run:
+    """Run once now, beside the due times, with other params if they are sent"""
     with transaction():
-        return service.run_now(actor=current_actor(), schedule_id=schedule_id)
-
-
-@blp.route("/schedules/<uuid:schedule_id>/runs", methods=["GET"])
-@blp.requires("read")
-@blp.arguments(RunsOfScheduleQuery, location="query")
-@blp.response(200, page_schema(RunSchema))
-def list_runs_of_schedule(query: dict[str, Any], schedule_id: UUID) -> Page[Run]:
-    """The history of a schedule, newest first"""
-    return service.list_runs_of(actor=current_actor(), schedule_id=schedule_id, **query)
-
-
-@blp.route("/runs", methods=["GET"])
-@blp.requires("read")
-@blp.arguments(RunQuery, location="query")
-@blp.response(200, page_schema(RunSchema))
-def list_runs(query: dict[str, Any]) -> Page[Run]:
-    """The history of all one's schedules, newest first"""
-    return service.list_runs(actor=current_actor(), **query)
-
-
-@blp.route("/runs/<uuid:run_id>", methods=["GET"])
-@blp.requires("read")
-@blp.response(200, RunSchema)
-def get_run(run_id: UUID) -> Run:
-    """One run: when it was due, how late it was, and its outcome"""
-    return service.get_run(actor=current_actor(), run_id=run_id)
-
-
-@blp.route("/runs/<uuid:run_id>/log", methods=["GET"])
-@blp.requires("read")
-@blp.arguments(LogQuery, location="query")
-@blp.response(200, page_schema(LogLineSchema))
-def read_log(query: dict[str, Any], run_id: UUID) -> Page[RunLogLine]:
-    """What the action logged, oldest line first"""
-    return service.read_log(actor=current_actor(), run_id=run_id, **query)
+        return control.run_now(actor=current_actor(), schedule_id=schedule_id, **data)

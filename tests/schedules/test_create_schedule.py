@@ -40,6 +40,10 @@ def test_a_schedule_answers_with_its_defaults_and_location(owner: Person, time: 
         ({"every": "PT15M"}, "2026-11-20T09:15:00Z"),
         ({"every": "P1D", "starts_at": "2026-11-25T06:00:00Z"}, "2026-11-25T06:00:00Z"),
         ({"every": "P1D", "starts_at": "2026-11-18T06:00:00Z"}, "2026-11-21T06:00:00Z"),
+        ({"rrule": "FREQ=MONTHLY;BYDAY=1MO;BYHOUR=8", "timezone": "Europe/Paris"}, "2026-12-07T07:00:00Z"),
+        ({"rrule": "freq=daily", "starts_at": "2026-11-18T06:00:00.5Z"}, "2026-11-21T06:00:01Z"),
+        ({"every": "P1D", "exclude": ["2026-11-21"]}, "2026-11-22T09:00:00Z"),
+        ({"every": "P1D", "exclude": ["2026-11-21T10:00:00+01:00"]}, "2026-11-22T09:00:00Z"),
     ],
 )
 def test_the_first_due_time_follows_the_trigger(
@@ -50,6 +54,7 @@ def test_the_first_due_time_follows_the_trigger(
     assert schedule["notify"] == ["created", "failed"]
 
 
+@pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("fields", "where", "words"),
     [
@@ -72,6 +77,17 @@ def test_the_first_due_time_follows_the_trigger(
             "ends_at",
             "after",
         ),
+        ({"rrule": "FREQ=DAILY;BYEASTER=1"}, "rrule", "BYEASTER is not a part"),
+        ({"rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}, "rrule", "no date fits it"),
+        ({"rrule": "FREQ=DAILY;COUNT=1", "starts_at": "2026-01-01T00:00:00Z"}, "rrule", "no due time"),
+        ({"rrule": "FREQ=DAILY", "cron": "0 9 * * *"}, "rrule", "only one"),
+        ({"rrule": "FREQ=DAILY;\u0007"}, "rrule", "Control"),
+        ({"every": 60, "exclude": ["2026-02-30"]}, "exclude.0", "no such day"),
+        ({"every": 60, "exclude": ["2026-11-21T10:00:00"]}, "exclude.0", "offset"),
+        ({"every": 60, "exclude": [20261121]}, "exclude.0", "Not a time"),
+        ({"every": 60, "exclude": ["2026-11-21"] * 1001}, "exclude", ""),
+        ({"every": 60, "jitter": -1}, "jitter", ""),
+        ({"every": 60, "jitter": 86401}, "jitter", ""),
         ({"every": 60, "action": "remindr"}, None, "Did you mean 'reminder'"),
         ({"every": 60, "params": {}}, "params.message", "Missing"),
         ({"every": 60, "params": {"message": "x", "mesage": 1}}, "params.mesage", "Did you mean 'message'"),
@@ -91,6 +107,13 @@ def test_bad_input_is_refused_in_words(
     if where is not None:
         assert where in answer.json["errors"], answer.json
     assert words in answer.json["detail"]
+
+
+def test_a_rule_and_what_is_excluded_are_answered_as_they_were_sent(owner: Person, time: Time) -> None:
+    rule = "RRULE:FREQ=WEEKLY;BYDAY=MO\nEXDATE;VALUE=DATE:20261221"
+    schedule = make(owner, rrule=rule, exclude=["2026-12-28", "2027-01-04T10:00:00+01:00"], jitter="PT1M")
+    assert (schedule["rrule"], schedule["cron"], schedule["jitter"]) == (rule, None, 60.0)
+    assert schedule["exclude"] == ["2026-12-28", "2027-01-04T09:00:00Z"]
 
 
 def test_a_bad_cron_line_has_its_own_code(owner: Person) -> None:

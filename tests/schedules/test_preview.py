@@ -44,6 +44,30 @@ def test_a_bad_line_is_refused_in_words(owner: Person) -> None:
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_cron")
 
 
+def test_a_rule_is_shown_without_what_is_excluded(owner: Person, time: Time) -> None:
+    body = {
+        "rrule": "FREQ=DAILY;BYHOUR=2;BYMINUTE=30;BYSECOND=0\nEXDATE;VALUE=DATE:20260330",
+        "exclude": ["2026-04-01", "2026-04-02T02:30:00+02:00"],
+        "jitter": "PT10M",
+        "timezone": "Europe/Paris",
+        "after": "2026-03-28T12:00:00Z",
+        "starts_at": "2026-01-01T00:00:00Z",
+        "n": 3,
+    }
+    items = owner.post("/api/schedules/preview", body).json["items"]
+    assert [(item["local"], item["note"]) for item in items] == [
+        ("2026-03-29T03:00:00+02:00", "02:30 does not exist on this day"),
+        ("2026-03-31T02:30:00+02:00", None),
+        ("2026-04-03T02:30:00+02:00", None),
+    ]
+
+
+def test_a_bad_rule_is_refused_in_words(owner: Person) -> None:
+    answer = owner.post("/api/schedules/preview", {"rrule": "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"})
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_rrule")
+    assert answer.json["errors"] == {"rrule": ["This rule never comes: no date fits it."]}
+
+
 def test_a_saved_schedule_previews_what_is_to_come(owner: Person, time: Time) -> None:
     schedule = make(owner, every=60)
     time.pass_(seconds=90)

@@ -51,3 +51,16 @@ def test_a_run_by_hand_in_progress_takes_no_due_time_away(app: Flask, owner: Per
         ("manual", "completed"),
         ("schedule", "completed"),
     }
+
+
+def test_it_can_have_params_of_its_own(app: Flask, owner: Person, time: Time) -> None:
+    schedule = make(owner, cron="0 0 1 1 *", notify=[])
+    path = f"/api/schedules/{schedule['id']}"
+    answer = owner.post(f"{path}/run", {"params": {"message": "Coffee, for once"}})
+    assert answer.headers["Location"] == f"/api/runs/{answer.json['id']}"
+    assert answer.json["params"] == {"message": "Coffee, for once"}
+    run_jobs(app)
+    assert owner.get("/api/notifications").json["items"][0]["message"] == "Coffee, for once"
+    assert owner.get(path).json["params"] == schedule["params"]
+    refused = owner.post(f"{path}/run", {"params": {"mesage": "x"}})
+    assert (refused.status_code, sorted(refused.json["errors"])) == (422, ["params.mesage", "params.message"])

@@ -77,8 +77,9 @@ def test_filters_choose(app: Flask, owner: Person, time: Time, query: dict[str, 
 
 
 def test_actions_are_listed_with_their_params(owner: Person) -> None:
-    (action,) = owner.get("/api/actions").json["items"]
-    assert action["name"] == "reminder"
+    actions = {action["name"]: action for action in owner.get("/api/actions").json["items"]}
+    assert actions.keys() == {"expect_ping", "reminder", "webhook"}
+    action = actions["reminder"]
     assert action["params"]["required"] == ["message"]
     assert action["params"]["properties"]["to"] == {"type": "string", "format": "email", "maxLength": 254}
     assert action["params"]["additionalProperties"] is False

@@ -1,0 +1,51 @@
+"""What every change of a schedule by hand shares: the lock, the version, the event."""
+
+from typing import Any
+from uuid import UUID
+
+from taskapi.core.access import Actor
+from taskapi.core.db import session
+from taskapi.core.events import record_event
+from taskapi.core.preconditions import ANY_VERSION, Precondition
+from taskapi.schedules import queries
+from taskapi.schedules.errors import ScheduleCancelled, ScheduleCompleted, ScheduleNotFound
+from taskapi.schedules.models import Schedule
+
+
+def lock_schedule(actor: Actor, schedule_id: UUID, condition: Precondition = ANY_VERSION) -> Schedule:
+    schedule = queries.find_schedule(actor, schedule_id, lock=True)
+    if schedule is None:
+        raise ScheduleNotFound
+    condition.check(schedule.version)
+    return schedule
+
+
+def lock_live(actor: Actor, schedule_id: UUID, condition: Precondition) -> Schedule:
+    schedule = lock_schedule(actor, schedule_id, condition)
+    if schedule.status == "cancelled":
+        raise ScheduleCancelled("The schedule was cancelled, which is final.")
+    if schedule.status == "completed":
+        raise ScheduleCompleted("The schedule has no due time left.")
+    return schedule
+
+
+def change_status(actor: Actor, schedule: Schedule, status: str, *, event: str) -> None:
+    before, schedule.status = schedule.status, status
+    schedule.version += 1
+    session().flush()
+    record_change(actor, schedule, event, before={"status": before}, after={"status": status})
+
+
+def record_change(actor: Actor, schedule: Schedule, event: str, **states: dict[str, Any]) -> None:
+    subject = ("schedule", schedule.id)
+    record_event(event, subject=subject, actor=actor, owner_id=schedule.owner_id, **states)
+
+
+def schedule_state(schedule: Schedule) -> dict[str, Any]:
+    """What an event says of a schedule, as JSON values."""
+    times = {
+        name: moment.isoformat() if (moment := getattr(schedule, name)) else None
+        for name in ("run_at", "next_run_at")
+    }
+    words = ("name", "action", "cron", "every", "rrule", "timezone", "status", "notify")
+    return {**{name: getattr(schedule, name) for name in words}, **times}
