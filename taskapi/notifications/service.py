@@ -92,7 +92,7 @@ def on_run_ended(event: Event) -> None:
     """Tell the owner how a run ended, if the schedule says so."""
     state = event.after or {}
     outcome = event.type.removeprefix("run.")
-    if event.owner_id is None or outcome not in state.get("notify", ()):
+    if event.owner_id is None or outcome not in state.get("notify", ()) or not state.get("alert", True):
         return
     kind = f"run_{outcome}"
     error = state["error"] or {"code": "unknown", "message": "No reason is known."}
@@ -132,6 +132,8 @@ def _describe_trigger(state: dict[str, Any]) -> str:
         return "Once"
     if state["cron"]:
         return f"By the cron line {state['cron']} ({state['timezone']})"
+    if state["rrule"]:
+        return f"By the rule {' '.join(state['rrule'].split())} ({state['timezone']})"
     return interval(state["every"]).capitalize()
 
 

@@ -12,8 +12,13 @@ SALT = "taskapi.unsubscribe"
 
 ABOUT = {
     "schedule_created": "new schedules",
+    "schedule_paused": "schedules that pause by themselves",
     "run_completed": "completed runs",
     "run_failed": "failed runs",
+    "run_recovered": "runs that work again",
+    "run_missed": "missed runs",
+    "run_overdue": "overdue runs",
+    "ping_unexpected": "calls that nobody expected",
     "reminder": "reminders",
 }
 

@@ -1,4 +1,4 @@
-"""Puts the scheduler process together: dispatch, relay, heartbeat and housekeeping entries."""
+"""Puts the scheduler process together: dispatch, relay, heartbeat, watches and housekeeping entries."""
 
 from flask import Flask
 
@@ -8,13 +8,21 @@ from taskapi.background.scheduler import HousekeepingEntry, TaskScheduler
 from taskapi.config import Settings
 from taskapi.core.db import transaction
 from taskapi.events.service import relay_events
-from taskapi.ops import service
+from taskapi.ops import audit, service
+from taskapi.schedules.engine import watch
+from taskapi.schedules.engine.cancelling import end_overdue_cancels
 from taskapi.schedules.engine.dispatch import dispatch_due
 
 HOUSEKEEPING = [
     HousekeepingEntry(names.RESCUE_RUNS, interval=5),
     HousekeepingEntry(names.SWEEP_EMAILS, interval=5),
     HousekeepingEntry(names.FORGET_OLD_ROWS, interval=3600),
+    HousekeepingEntry(names.FORGET_OLD_RUNS, interval=3600),
+]
+# Once a second, also while no worker lives and while Redis is away.
+WATCHES = [
+    *(watch.skip_late_starts, watch.tell_overdue, watch.fail_silent),
+    *(end_overdue_cancels, audit.audit_if_due),
 ]
 
 
@@ -27,6 +35,7 @@ def run_scheduler(app: Flask, settings: Settings) -> None:
         relay=relay_events,
         beat=_beat,
         entries=HOUSEKEEPING,
+        watches=WATCHES,
     ).run()
 
 

@@ -10,7 +10,9 @@ from taskapi.background.enqueue import count_workers
 from taskapi.core.db import database_now, read_database_clock, session
 from taskapi.core.migrations import head_revision
 from taskapi.core.runtime import runtime_settings
+from taskapi.ops.audit import clock_offset, is_off
 from taskapi.ops.models import Heartbeat
+from taskapi.schedules.health import find_faults
 from taskapi.version import VERSION
 
 SCHEDULER_SILENT_AFTER_SECONDS = 10.0
@@ -42,7 +44,12 @@ def readiness() -> dict[str, Any]:
     database = _check_database()
     checks = {"database": database, "redis": _check_redis()}
     if database["ok"]:
-        checks |= {"migrations": _check_migrations(), "scheduler": _check_scheduler()}
+        checks |= {
+            "migrations": _check_migrations(),
+            "scheduler": _check_scheduler(),
+            "schedules": _check_schedules(),
+            "clock": _check_clock(),
+        }
     checks["workers"] = _check_workers()
     ready = all(check["ok"] for check in checks.values())
     return {"status": "ok" if ready else "unavailable", "checks": checks}
@@ -86,6 +93,27 @@ def _check_scheduler() -> dict[str, Any]:
     alive = seen_at is not None and (now - seen_at).total_seconds() <= SCHEDULER_SILENT_AFTER_SECONDS
     check: dict[str, Any] = {"ok": alive, "last_heartbeat": seen_at}
     return check if alive else {**check, "detail": "No scheduler is running: start 'flask scheduler'."}
+
+
+def _check_schedules() -> dict[str, Any]:
+    try:
+        faults = find_faults()
+    except SQLAlchemyError:
+        session().rollback()
+        return {"ok": False, "detail": "Unknown."}
+    if faults["overdue"] or faults["dead_leases"]:
+        return {"ok": False, "detail": "What is due is not being done in time.", **faults}
+    return {"ok": True, **faults}
+
+
+def _check_clock() -> dict[str, Any]:
+    try:
+        offset = clock_offset()
+    except SQLAlchemyError:
+        session().rollback()
+        return {"ok": False, "detail": "Unknown.", "offset_seconds": None}
+    check: dict[str, Any] = {"ok": not is_off(offset), "offset_seconds": round(offset, 3)}
+    return check if check["ok"] else {**check, "detail": "This host's clock differs from the database's."}
 
 
 def _check_workers() -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Health endpoints."""
+"""Health and figures."""
 
 from flask import Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from taskapi.core.access import bearer_token
 from taskapi.core.http import Blueprint
-from taskapi.ops import service
+from taskapi.ops import metrics, service
 from taskapi.ops.schemas import HealthSchema, ReadinessSchema
 
 blp = Blueprint("health", __name__, description="Health")
@@ -38,3 +40,14 @@ def ready() -> Response:
     response = jsonify(state)
     response.status_code = 200 if state["status"] == "ok" else 503
     return response
+
+
+@blp.route("/metrics", methods=["GET"])
+@blp.public
+@blp.for_probes
+@blp.response(200, {"type": "string"}, content_type="text/plain")
+def show_metrics() -> Response:
+    """Figures for Prometheus; METRICS_TOKEN is the bearer token, if it is set"""
+    if metrics.needs_token():
+        metrics.check_token(bearer_token("METRICS_TOKEN"))
+    return Response(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

@@ -80,6 +80,7 @@ def test_times_are_those_of_the_reader(app: Flask, time: Time, mail_server: Mail
     [
         (ONCE, "Once"),
         ({"cron": "30 8 * * mon"}, "By the cron line 30 8 * * mon (UTC)"),
+        ({"rrule": "FREQ=WEEKLY;BYDAY=MO"}, "By the rule FREQ=WEEKLY;BYDAY=MO (UTC)"),
         ({"every": 1_000_000}, "Every 11 days 13 hours 46 minutes 40 seconds"),
     ],
 )

@@ -36,11 +36,20 @@ SCHEDULE = {
     "run_at": None,
     "next_run_at": "2026-11-20T08:30:00+00:00",
 }
+ALERT = {
+    "action": "webhook",
+    "facts": "It was skipped.",
+    "advice": "Is a worker running?",
+    "subject_type": "Schedule",
+}
 KINDS: dict[str, dict[str, Any]] = {
     "schedule_created": SCHEDULE,
     "run_completed": RUN,
     "run_failed": RUN,
     "reminder": {"message": "Tea is ready."},
+    **dict.fromkeys(
+        ("run_missed", "run_overdue", "run_recovered", "schedule_paused", "ping_unexpected"), ALERT
+    ),
 }
 LINK = {"link": "https://tasks.example.org/a#token=x", "until": "2026-11-20T08:30:00+00:00"}
 NEWS = {"facts": "It was changed.", "advice": "Was it you?", "at": "2026-11-20T08:30:00+00:00"}
@@ -191,7 +200,7 @@ def test_times_are_on_the_wall_of_the_reader(moment: str, zone: str, words: str)
 
 def test_each_kind_of_e_mail_has_its_texts_and_can_be_switched_off_unless_it_is_about_security() -> None:
     folder = Path(templates.__file__).parent / "mail_templates"
-    texts = {path.stem for path in folder.glob("*.txt")} - {"footer", "security_notice"}
+    texts = {path.stem for path in folder.glob("*.txt")} - {"footer", "security_notice", "alert"}
     assert texts == {*MAIL_KINDS, *SECURITY_KINDS}
     assert set(MAIL_KINDS) == ABOUT.keys()
     assert set(SECURITY_KINDS) == SECURITY.keys()

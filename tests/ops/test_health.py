@@ -1,6 +1,7 @@
 """GET /health, /api/health and /api/health/ready"""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +13,10 @@ from taskapi.background.names import Queue
 from taskapi.core.db import db, session, transaction
 from taskapi.ops import service
 from taskapi.ops.models import Heartbeat
+from taskapi.schedules.engine import claims
 from taskapi.version import VERSION
-from tests.schedules.making import Time, at
+from tests.people import Person
+from tests.schedules.making import Time, at, make
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def test_ready_when_everything_is_up(context: Flask, client: FlaskClient, redis:
     pretend_worker(redis)
     found = checks(client, 200)
     assert {name: check["ok"] for name, check in found.items()} == dict.fromkeys(
-        ["database", "redis", "migrations", "scheduler", "workers"], True
+        ["database", "redis", "migrations", "scheduler", "schedules", "clock", "workers"], True
     )
     assert found["workers"]["count"] == 1
 
@@ -67,6 +70,42 @@ def test_a_silent_scheduler_and_missing_workers_are_named(context: Flask, client
     assert found["scheduler"]["ok"] is False
     assert found["scheduler"]["last_heartbeat"] == "2026-11-20T09:00:00Z"
     assert found["workers"]["ok"] is False
+
+
+def test_what_is_not_done_in_time_is_named(
+    context: Flask, client: FlaskClient, redis: Redis, owner: Person
+) -> None:
+    with Time(at("2026-11-20 09:00")).running() as time:
+        make(owner, every=60)
+        time.pass_(seconds=70)
+        beat()
+        pretend_worker(redis)
+        assert checks(client, 200)["schedules"]["ok"] is True
+        time.pass_(seconds=1)
+        found = checks(client, 503)["schedules"]
+    assert (found["ok"], found["overdue"]) == (False, 1)
+
+
+def test_a_dead_lease_that_nobody_rescues_is_named(
+    context: Flask, client: FlaskClient, redis: Redis, owner: Person
+) -> None:
+    with Time(at("2026-11-20 09:00")).running() as time:
+        schedule = make(owner, every=3600)
+        run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
+        with transaction():
+            claims.claim_run(run_id, worker="gone", lease_seconds=20)
+        time.pass_(seconds=51)
+        beat()
+        pretend_worker(redis)
+        assert checks(client, 503)["schedules"]["dead_leases"] == 1
+
+
+def test_a_clock_that_is_off_is_named(
+    context: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "clock_offset", lambda: -6.5)
+    clock = checks(client, 503)["clock"]
+    assert (clock["ok"], clock["offset_seconds"]) == (False, -6.5)
 
 
 def test_a_database_that_is_not_migrated_is_named(context: Flask, client: FlaskClient) -> None:

@@ -1,0 +1,118 @@
+"""GET /metrics"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from taskapi.config import Settings
+from taskapi.ops import audit
+from taskapi.version import VERSION
+from tests.people import Person
+from tests.schedules.making import Time, at, make
+from tests.work import dispatch_all, tick
+
+SQLITE = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def time() -> Iterator[Time]:
+    with Time(at("2026-11-20 09:00")).running() as virtual:
+        yield virtual
+
+
+@pytest.fixture
+def configured(app: Flask, request: pytest.FixtureRequest) -> Iterator[FlaskClient]:
+    """A client of an installation with other settings."""
+    settings: Settings = app.extensions["taskapi_settings"]
+    app.extensions["taskapi_settings"] = replace(settings, **request.param)
+    yield app.test_client()
+    app.extensions["taskapi_settings"] = settings
+
+
+def figures(client: FlaskClient) -> dict[str, float]:
+    """Each sample as it is written, without its value: ``name{label=value}``."""
+    answer = client.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.mimetype == "text/plain"
+    families = text_string_to_metric_families(answer.text)
+    return {_name(sample): sample.value for family in families for sample in family.samples}
+
+
+def _name(sample: Sample) -> str:
+    labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+    return f"{sample.name}{{{labels}}}" if labels else sample.name
+
+
+def test_it_tells_the_version_and_that_nothing_is_wrong(app: Flask, client: FlaskClient) -> None:
+    found = figures(client)
+    assert found[f"taskapi_build_info{{version={VERSION}}}"] == 1
+    assert found["taskapi_faults{kind=overdue}"] == 0
+    assert found["taskapi_faults{kind=dead_leases}"] == 0
+    assert found["taskapi_runs_open{status=pending}"] == 0
+    assert abs(found["taskapi_clock_offset_seconds"]) < 5
+    assert "taskapi_audit_age_seconds" not in found, "none was made yet"
+
+
+def test_it_tells_of_what_is_overdue_and_of_the_last_audit(
+    context: Flask, client: FlaskClient, owner: Person, time: Time
+) -> None:
+    make(owner, every=60)
+    time.pass_(minutes=5)
+    audit.audit()
+    time.pass_(seconds=7)
+    found = figures(client)
+    assert found["taskapi_faults{kind=overdue}"] == 1
+    assert found["taskapi_audit_findings{kind=overdue}"] == 1
+    assert found["taskapi_audit_age_seconds"] == 7
+
+
+def test_it_counts_open_runs(context: Flask, client: FlaskClient, owner: Person, time: Time) -> None:
+    make(owner, every=60)
+    make(owner, every=60, action="expect_ping", params={"grace": 60})
+    time.pass_(seconds=60)
+    dispatch_all()
+    found = figures(client)
+    assert found["taskapi_runs_open{status=pending}"] == 1
+    assert found["taskapi_runs_open{status=running}"] == 1
+
+
+def test_it_shows_how_late_runs_were_and_how_long_they_took(
+    app: Flask, client: FlaskClient, owner: Person
+) -> None:
+    schedule = make(owner, cron="0 0 1 1 *")
+    for _ in range(3):
+        owner.post(f"/api/schedules/{schedule['id']}/run")
+    tick(app)
+    found = figures(client)
+    for name in ("lag", "duration"):
+        assert found[f"taskapi_run_{name}_seconds_gcount"] == 3
+        assert found[f"taskapi_run_{name}_seconds_bucket{{le=+Inf}}"] == 3
+        assert found[f"taskapi_run_{name}_seconds_bucket{{le=30.0}}"] == 3
+        assert 0 <= found[f"taskapi_run_{name}_seconds_gsum"] < 30
+
+
+@SQLITE
+@pytest.mark.parametrize("configured", [{"metrics_token": "a token"}], indirect=True)
+def test_with_a_token_only_who_sends_it_is_told(configured: FlaskClient) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic a token"}):
+        answer = configured.get("/metrics", headers=headers)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert "taskapi_" not in answer.text
+    answer = configured.get("/metrics", headers={"Authorization": "Bearer a token"})
+    assert answer.status_code == 200
+
+
+@SQLITE
+@pytest.mark.parametrize("configured", [{"environment": "production"}], indirect=True)
+def test_in_production_nothing_is_shown_without_a_token(configured: FlaskClient) -> None:
+    answer = configured.get("/metrics", headers={"Authorization": "Bearer "})
+    assert answer.status_code == 404
+
+
+def test_it_is_answered_while_redis_is_away(app: Flask, client: FlaskClient, redis_away: None) -> None:
+    assert "taskapi_workers" not in figures(client)
