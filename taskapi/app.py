@@ -29,20 +29,27 @@ from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
 from taskapi.core.proxies import install_proxies
 from taskapi.models import ALL_MODELS
+from taskapi.notifications import alerts
 from taskapi.notifications import security as security_mails
 from taskapi.notifications import service as notifications
 from taskapi.notifications.closing import delete_messages_of
 from taskapi.notifications.views import blp as notifications_blp
 from taskapi.ops.views import blp as health_blp
-from taskapi.schedules.actions.registry import register as register_action
+from taskapi.schedules.actions import registry
+from taskapi.schedules.actions.expect_ping import EXPECT_PING
+from taskapi.schedules.actions.loading import load_plugins
 from taskapi.schedules.actions.reminder import REMINDER
+from taskapi.schedules.actions.webhook import WEBHOOK
+from taskapi.schedules.backfill_views import blp as backfills_blp
 from taskapi.schedules.closing import forget_schedules_of
+from taskapi.schedules.ping_views import blp as pings_blp
+from taskapi.schedules.run_views import blp as runs_blp
 from taskapi.schedules.views import blp as schedules_blp
 from taskapi.version import VERSION
 
 BLUEPRINTS = (
     *(health_blp, accounts_blp, recovery_blp, second_factor_blp, tokens_blp),
-    *(schedules_blp, notifications_blp),
+    *(schedules_blp, runs_blp, backfills_blp, pings_blp, notifications_blp),
 )
 
 
@@ -109,6 +116,8 @@ def _connect_rooms(app: Flask) -> None:
     events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
     events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
     events.subscribe("mail.run_failed", "run.failed", notifications.on_run_ended)
+    for event_type, alert in alerts.ALERTS.items():
+        events.subscribe(f"mail.{alert.kind}", event_type, alerts.on_alert)
     for event_type in security_mails.LINKS:
         events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_link)
     for event_type in security_mails.NEWS:
@@ -116,4 +125,6 @@ def _connect_rooms(app: Flask) -> None:
     on_account_closing("schedules", forget_schedules_of)
     on_account_closing("notifications", delete_messages_of)
     on_account_closing("idempotency", forget_answers_of)
-    register_action(REMINDER)
+    for action in (EXPECT_PING, REMINDER, WEBHOOK):
+        registry.register(action)
+    load_plugins()

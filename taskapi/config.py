@@ -83,6 +83,7 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     max_content_length: int = 1_048_576
+    webhook_allow_private: tuple[Network, ...] = ()
     mail: MailSettings = MailSettings()
     log_level: str = "INFO"
     log_format: str = "console"
@@ -141,6 +142,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         cors_origins=_origins(env),
         allowed_hosts=env.words("ALLOWED_HOSTS"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
+        webhook_allow_private=env.networks_or_all("WEBHOOK_ALLOW_PRIVATE"),
         mail=_mail(env),
         log_level=env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         log_format=env.choice("LOG_FORMAT", "json" if production else "console", ("json", "console")),

@@ -16,6 +16,7 @@ TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 PORT_RANGE = {"minimum": 1, "maximum": 65535}
 Network = IPv4Network | IPv6Network
+ALL_NETWORKS: tuple[Network, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 SECONDS_OF = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -105,6 +106,13 @@ class Environment:
             return tuple(ip_network(word) for word in self.words(name))
         except ValueError as error:
             raise ConfigError(f"{name} must be addresses or networks, separated by commas: {error}") from None
+
+    def networks_or_all(self, name: str) -> tuple[Network, ...]:
+        """As ``networks``; one word for true stands for every address, one for false for none."""
+        word = (self.text(name) or "0").lower()
+        if word in TRUE_WORDS | FALSE_WORDS:
+            return ALL_NETWORKS if word in TRUE_WORDS else ()
+        return self.networks(name)
 
     def url(self, name: str, schemes: tuple[str, ...]) -> str | None:
         value = self.secret(name)

@@ -15,8 +15,8 @@ from taskapi.core.idempotency import IdempotencyKey
 from taskapi.events.models import FailedDelivery
 from taskapi.notifications.models import Email, MailSuppression, Notification
 from taskapi.ops.models import Heartbeat, SelfAudit
-from taskapi.schedules.bookkeeping import Backfill, RunAllowance, RunCounts
-from taskapi.schedules.models import Run, RunLogLine, Schedule
+from taskapi.schedules.bookkeeping import Backfill, RunAllowance, RunCounts, RunLogLine
+from taskapi.schedules.models import Run, Schedule
 
 ALL_MODELS = (
     Backfill,

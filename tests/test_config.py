@@ -94,6 +94,15 @@ def test_without_settings_everything_has_its_default(empty_environment: Path) ->
             "trusted_proxies",
             (ip_network("10.0.0.0/8"), ip_network("::1")),
         ),
+        ("WEBHOOK_ALLOW_PRIVATE", "10.1.0.0/16", "webhook_allow_private", (ip_network("10.1.0.0/16"),)),
+        (
+            "WEBHOOK_ALLOW_PRIVATE",
+            "1",
+            "webhook_allow_private",
+            (ip_network("0.0.0.0/0"), ip_network("::/0")),
+        ),
+        ("WEBHOOK_ALLOW_PRIVATE", "false", "webhook_allow_private", ()),
+        ("WEBHOOK_ALLOW_PRIVATE", "", "webhook_allow_private", ()),
         ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("LOG_FORMAT", "JSON", "log_format", "json"),
         ("TASKAPI_ENV", "production", "log_format", "json"),
@@ -169,6 +178,8 @@ def test_mail_settings_have_two_spellings(load: Any, values: dict[str, str], mai
         ("CORS_ORIGINS", "https://app.example.org/path"),
         ("TRUSTED_PROXIES", "proxy.local"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("WEBHOOK_ALLOW_PRIVATE", "yes, please"),
+        ("WEBHOOK_ALLOW_PRIVATE", "10.1.0.0/8"),
         ("MAIL_USE_TLS", "2"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
@@ -410,7 +421,8 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
 
 def _settings_read() -> set[str]:
     """The names that config.py hands to the readers of its ``Environment``."""
-    readers = {"text", "first", "secret", "boolean", "integer", "choice", "url", "words", "rate", "networks"}
+    lists = {"words", "networks", "networks_or_all"}
+    readers = lists | {"text", "first", "secret", "boolean", "integer", "choice", "url", "rate"}
     calls = [
         node
         for node in ast.walk(ast.parse(Path(config.__file__).read_text()))

@@ -11,6 +11,7 @@ from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonJob, JsonQueue
 from taskapi.events.service import relay_events
+from taskapi.ops.scheduling import WATCHES
 from taskapi.schedules.engine.dispatch import dispatch_due
 
 
@@ -50,6 +51,15 @@ def dispatch_all() -> float | None:
     while (seconds := dispatch_due()) == 0.0:
         pass
     return seconds
+
+
+def watch(app: Flask) -> None:
+    """Look once for what must not go unnoticed, as the scheduler does each second, and tell of it."""
+    for look in WATCHES:
+        with app.app_context():
+            look()
+    with app.app_context():
+        relay_events()
 
 
 def tick(app: Flask) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import marshmallow as ma
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
 from werkzeug.http import quote_etag
@@ -109,6 +109,10 @@ class Blueprint(SmorestBlueprint):
         """A form may come that means nothing, as mail programs send it (RFC 8058)."""
         return _note(view, takes_form=True)
 
+    def takes_anything(self, view: View) -> View:
+        """Any body and any query may come: the caller is a program that nobody wrote for this API."""
+        return _note(view, takes_anything=True)
+
     def problems(self, *kinds: type[DomainError]) -> Callable[[View], View]:
         """Name in the OpenAPI document the problems that are this endpoint's own."""
         return lambda view: _note(view, problems=kinds)
@@ -132,11 +136,15 @@ class Blueprint(SmorestBlueprint):
         """As in flask-smorest, with ``Location`` for 201, ``Link`` for pages, ``ETag`` and 304.
 
         Args:
-            location: the path of what was created, when it is not the collection's path and the id.
+            location: the path of what was created, when it is not the collection's path and the id;
+                ``{0.id}`` in it stands for that attribute of the result.
         """
         decorate = super().response(status_code, schema, **kwargs)
 
         def decorator(view: View) -> View:
+            if location is not None:
+                view = _note(view, has_location=True)
+
             @wraps(view)
             def wrapper(*args: Any, **kw: Any) -> Any:
                 result = view(*args, **kw)
@@ -157,6 +165,11 @@ class Blueprint(SmorestBlueprint):
         return decorator
 
 
+def json_answer(schema: type[ma.Schema], result: Any) -> Response:
+    """A 200 of another shape than the one that a view has declared first."""
+    return cast(Response, current_app.json.response(schema().dump(result)))
+
+
 def _note(view: View, **facts: Any) -> View:
     """Keep with the view what ``describe_operation`` and the access check read."""
     view._apidoc = {**getattr(view, "_apidoc", {}), **facts}  # type: ignore[attr-defined]
@@ -166,6 +179,8 @@ def _note(view: View, **facts: Any) -> View:
 def _without_undeclared_input(view: View) -> View:
     """Refuse query parameters and bodies where the endpoint declares none; others check their own."""
     facts = getattr(view, "_apidoc", {})
+    if facts.get("takes_anything"):
+        return view
     places = {parameter["in"] for parameter in facts.get("arguments", {}).get("parameters", [])}
     takes_body = facts.get("takes_form") or not places.isdisjoint({"json", "form", "files"})
 
@@ -188,9 +203,11 @@ def _headers_for(result: Any, status_code: int, location: str | None) -> dict[st
             headers["Link"] = links
     elif (tag := _entity_tag(result)) is not None:
         headers["ETag"] = quote_etag(tag)
-    if status_code == 201:
+    if location is not None:
+        headers["Location"] = location.format(result)
+    elif status_code == 201:
         identifier: UUID | None = getattr(result, "id", None)
-        headers["Location"] = location or f"{request.path.rstrip('/')}/{identifier}"
+        headers["Location"] = f"{request.path.rstrip('/')}/{identifier}"
     return headers
 
 
@@ -204,9 +221,11 @@ def _entity_tag(result: Any) -> str | None:
 def _links(page: Page[Any]) -> str:
     links = []
     if page.page is not None:
-        # From beyond the end, the page before is the last one.
-        last = max(1, math.ceil((page.total or 0) / page.per_page))
-        wanted = {"next": page.page + 1 if page.next_cursor else None, "prev": min(page.page - 1, last)}
+        # From beyond the end, the page before is the last one, where that is known.
+        before = page.page - 1
+        if page.total is not None:
+            before = min(before, max(1, math.ceil(page.total / page.per_page)))
+        wanted = {"next": page.page + 1 if page.next_cursor else None, "prev": before}
         links = [_link(rel, {"page": str(number)}) for rel, number in wanted.items() if number]
     elif page.next_cursor:
         links = [_link("next", {"cursor": page.next_cursor})]

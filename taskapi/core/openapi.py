@@ -80,7 +80,8 @@ def _describe_duration(_self: Converter, field: fields.Field[Any], ret: dict[str
     if not isinstance(field, Seconds):
         return {}
     limits = {name: ret.pop(f"x-{name}") for name in ("minimum", "maximum") if f"x-{name}" in ret}
-    return {"anyOf": [{"type": "number", **limits}, {**TEXT, "format": "duration"}]}
+    none = [{"type": "null"}] if field.allow_none else []
+    return {"anyOf": [{"type": "number", **limits}, {**TEXT, "format": "duration"}, *none]}
 
 
 def _describe_text(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def list_problem_codes(spec: APISpec) -> None:
 def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) -> Any:
     """Complete what flask-smorest says of an operation: headers, 304, problems and who may call."""
     responses = doc.setdefault("responses", {})
-    _describe_headers(responses, method)
+    _describe_headers(responses, method, has_location=doc_info.get("has_location", False))
     responses["default"] = {"description": "Any other error", **PROBLEM}
     if 422 in responses:
         responses[422] = {"description": "Validation failed", **PROBLEM}
@@ -160,12 +161,12 @@ def _describe_problems(responses: dict[Any, Any], kinds: Sequence[type[DomainErr
         responses[kind.status] = {"description": f"{said}; {words}" if said else words, **PROBLEM}
 
 
-def _describe_headers(responses: dict[Any, Any], method: str) -> None:
+def _describe_headers(responses: dict[Any, Any], method: str, *, has_location: bool) -> None:
     for status in [status for status in responses if status in (200, 201, 202)]:
         schema = _schema_of(responses[status])
         tagged = getattr(schema, "tagged", False)
         headers = {
-            **(LOCATION if status == 201 else {}),
+            **(LOCATION if status == 201 or (status == 202 and has_location) else {}),
             **(LINK if "next_cursor" in getattr(schema, "fields", {}) else {}),
             **(ETAG if tagged else {}),
         }

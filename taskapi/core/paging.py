@@ -107,7 +107,9 @@ def page_schema(item: type[Schema]) -> type[Schema]:
             "items": fields.List(fields.Nested(item), required=True),
             "page": fields.Integer(required=True, allow_none=True),
             "per_page": fields.Integer(required=True),
-            "total": fields.Integer(required=True, allow_none=True),
+            "total": fields.Integer(
+                required=True, allow_none=True, metadata={"description": "null where it is not known"}
+            ),
             "next_cursor": fields.String(required=True, allow_none=True),
         },
         name=name,
@@ -122,12 +124,14 @@ def fetch_page(
     sorts: Mapping[str, sa.ColumnElement[Any] | Any],
     default_sort: str,
     key: Any,
+    count: Callable[[], int | None] | None = None,
 ) -> Page[T]:
     """One page of ``statement`` in a total order: the sort column, then ``key``.
 
     Args:
         sorts: what each word of ``sort`` stands for; expressions must never be NULL.
         key: the unique column that breaks ties.
+        count: says how many there are, or None if that is unknown, where counting all would be slow.
     """
     sort = request_.sort or default_sort
     column = sorts[sort.removeprefix("-")]
@@ -150,10 +154,21 @@ def fetch_page(
     items = [row[0] for row in rows[: request_.per_page]]
     if request_.cursor is not None:
         return Page(items=items, per_page=request_.per_page, next_cursor=next_cursor)
-    total = session.scalar(sa.select(sa.func.count()).select_from(statement.order_by(None).subquery()))
     return Page(
-        items=items, per_page=request_.per_page, page=request_.page, total=total, next_cursor=next_cursor
+        items=items,
+        per_page=request_.per_page,
+        page=request_.page,
+        total=count() if count else count_up_to(session, statement),
+        next_cursor=next_cursor,
     )
+
+
+def count_up_to(session: Session, statement: sa.Select[Any], limit: int | None = None) -> int:
+    """How many rows ``statement`` finds; it stops looking after ``limit``."""
+    rows: sa.Select[Any]
+    rows = statement.order_by(None).with_only_columns(sa.literal_column("1"), maintain_column_froms=True)
+    found = rows.limit(limit).subquery()
+    return session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
 
 
 def _serializer() -> URLSafeSerializer:

@@ -47,6 +47,8 @@ class Parser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE, "form": ma.RAISE}
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        if getattr(schema, "may_be_left_out", False) and not read_body(req).strip():
+            return {}
         if req.mimetype != "application/json" or req.mimetype_params.get("charset", "utf-8").lower() not in (
             "utf-8",
             "utf8",

@@ -23,6 +23,8 @@ class Schema(ma.Schema):
 
     # For the OpenAPI document: its answers carry an ETag; one of these fields must be sent.
     tagged: ClassVar[bool] = False
+    # Sending no body at all is as sending an empty one.
+    may_be_left_out: ClassVar[bool] = False
     # Its answers hold what lets somebody in: no cache may keep them.
     confidential: ClassVar[bool] = False
     exactly_one_of: ClassVar[tuple[str, ...]] = ()

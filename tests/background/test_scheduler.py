@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -213,3 +214,26 @@ def test_an_entry_that_nobody_takes_is_queued_once(app: Flask, redis: Redis, wor
 
 def test_it_never_waits_longer_than_a_tick() -> None:
     assert scheduler_module.TICK_SECONDS <= 1
+
+
+def test_each_watch_looks_though_another_fails_and_redis_is_away(app: Flask, work: Work) -> None:
+    looks: list[str] = []
+
+    def blind() -> None:
+        looks.append("blind")
+        raise RuntimeError("it sees nothing")
+
+    def sharp() -> None:
+        looks.append("sharp")
+
+    nowhere = Redis.from_url("unix:///nowhere/valkey.sock")
+    options: Any = {"dispatch": work.dispatch, "relay": work.relay, "beat": work.beat, "entries": ENTRIES}
+    scheduler = TaskScheduler(app, nowhere, watches=[blind, sharp], **options)
+    scheduler._install_signal_handlers = lambda: None  # type: ignore[method-assign]
+    thread = threading.Thread(target=scheduler.run)
+    thread.start()
+    until(lambda: looks.count("sharp") >= 2)
+    scheduler._stopping.set()
+    scheduler._look_now.set()
+    thread.join(timeout=5)
+    assert looks[:4] == ["blind", "sharp", "blind", "sharp"]

@@ -153,11 +153,26 @@ def of_health(owner: Person, app: Flask) -> Iterator[TestResponse]:
     yield owner.client.get("/health")
     yield owner.client.get("/api/health")
     yield owner.client.get("/api/health/ready")
+    yield owner.client.get("/metrics")
+
+
+def of_pings(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    checked = make(owner, action="expect_ping", params={"grace": 60}, every=60, start_deadline=None)
+    path = urlsplit(checked["ping_url"]).path
+    yield owner.get(f"/api/schedules/{checked['id']}")
+    yield owner.post(f"/api/schedules/{checked['id']}/run")
+    yield owner.client.post(path, data="done", content_type="text/plain")
+    yield owner.client.get(path)
+    yield owner.client.get(f"{path}/fail")
+    yield owner.client.get("/ping/nonsense")
 
 
 @pytest.mark.parametrize(
     "family",
-    [of_accounts, of_tokens, of_recovery, of_second_factor, of_schedules, of_notifications, of_health],
+    [
+        *(of_accounts, of_tokens, of_recovery, of_second_factor),
+        *(of_schedules, of_notifications, of_health, of_pings),
+    ],
 )
 def test_every_answer_is_as_described(
     app: Flask, owner: Person, document: dict[str, Any], family: Any
@@ -179,8 +194,8 @@ def test_times_durations_and_addresses_have_types(document: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("schema", "names"),
     [
-        ("NewSchedule", ["run_at", "cron", "every"]),
-        ("Preview", ["run_at", "cron", "every"]),
+        ("NewSchedule", ["run_at", "cron", "every", "rrule"]),
+        ("Preview", ["run_at", "cron", "every", "rrule"]),
         ("Login", ["email", "username"]),
     ],
 )

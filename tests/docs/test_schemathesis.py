@@ -32,6 +32,11 @@ BEYOND_SCHEMAS = [
     "POST /api/auth/verify-email",
     "POST /api/schedules",
     "POST /api/schedules/preview",
+    "PUT /api/schedules/{schedule_id}",
+    "PATCH /api/schedules/{schedule_id}",
+    "POST /api/schedules/{schedule_id}/run",
+    "POST /api/schedules/{schedule_id}/skip",
+    "POST /api/schedules/{schedule_id}/backfill",
 ]
 # In a query everything is text: an action that "became a boolean" is still a name.
 FILTERED_BY_NAME = ["GET /api/runs", "GET /api/schedules"]
