@@ -7,10 +7,18 @@ from marshmallow import fields, validate
 
 from taskapi.core.paging import PageQuery, sort_field
 from taskapi.core.schemas import Bound, Flag, Schema, Time
-from taskapi.schedules.schemas import NewScheduleSchema
+from taskapi.schedules.schemas import TRIGGERS, NewScheduleSchema, ScheduleSchema
 
 MAX_RETRIED = 1_000
 BACKFILL_STATUSES = ("running", "completed", "cancelled")
+
+
+def _names_on_the_wire(schema: type[Schema]) -> set[str]:
+    return {field.data_key or name for name, field in schema().fields.items()}
+
+
+# What a schedule tells of itself and nobody sets.
+ANSWERED_ONLY = _names_on_the_wire(ScheduleSchema) - _names_on_the_wire(NewScheduleSchema)
 
 
 class ScheduleChangesSchema(NewScheduleSchema):
@@ -18,8 +26,16 @@ class ScheduleChangesSchema(NewScheduleSchema):
 
     exactly_one_of = ()
 
-    def on_bind_field(self, _name: str, field: fields.Field[Any]) -> None:
+    def on_bind_field(self, name: str, field: fields.Field[Any]) -> None:
         field.required, field.load_default = False, ma.missing
+        field.allow_none = field.allow_none or name in TRIGGERS
+
+    @ma.pre_load
+    def _only_what_may_change(self, data: Any, **_kwargs: Any) -> Any:
+        """A whole schedule may be sent back as it was answered."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if name not in ANSWERED_ONLY}
 
 
 class RunNowSchema(Schema):

@@ -8,12 +8,15 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfoNotFoundError
 
 import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.access import Actor
-from taskapi.core.db import on_commit, read_database_clock, session
+from taskapi.core.db import is_transient, on_commit, read_database_clock, savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.json import format_time
 from taskapi.core.preconditions import ANY_VERSION, Precondition
@@ -31,6 +34,9 @@ from taskapi.schedules.secrets import params_to_store, shown_params
 from taskapi.schedules.service import check_trigger
 from taskapi.schedules.timing.past import due_between
 from taskapi.schedules.timing.triggers import MICROSECOND, next_due
+from taskapi.schedules.timing.wall import zone_of
+
+log = structlog.get_logger(__name__)
 
 TRIGGERS = ("run_at", "cron", "every", "rrule")
 # Which moments are due; with how many of them, and when they are handled, this is what is planned.
@@ -55,12 +61,13 @@ def edit_schedule(
     wanted = _differences(schedule, changes)
     if wanted:
         before = _state(schedule, wanted)
+        # Whatever kept it from being planned may be mended; why it paused by itself still holds.
+        fault = None if schedule.set_aside_until is not None else schedule.fault
         if PLANNED.isdisjoint(wanted):
             _apply(schedule, wanted)
         else:
             _plan_anew(actor, schedule, wanted)
-        # Whatever kept it from being planned may be mended.
-        schedule.set_aside_until = None
+        schedule.fault, schedule.set_aside_until = fault, None
         schedule.version += 1
         session().flush()
         record_change(actor, schedule, "schedule.updated", before=before, after=_state(schedule, wanted))
@@ -81,6 +88,10 @@ def _work(schedule: Schedule, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be done, as it is stored; another action must be able to read the params."""
     if changes.keys().isdisjoint({"name", "action", "params"}):
         return {}
+    sent = {name: changes[name] for name in ("name", "action", "params") if name in changes}
+    if sent == {name: _shown(getattr(schedule, name), name) for name in sent}:
+        # Also of an action that is gone by now, and with a secret that nobody can open any more.
+        return {name: getattr(schedule, name) for name in sent}
     action = registry.find(changes.get("action", schedule.action))
     work: dict[str, Any] = {"name": changes.get("name", schedule.name) or action.summary}
     if action.name != schedule.action:
@@ -109,8 +120,7 @@ def _apply(schedule: Schedule, wanted: Mapping[str, Any]) -> None:
 
 def _plan_anew(actor: Actor, schedule: Schedule, wanted: Mapping[str, Any]) -> None:
     was_planned = schedule.next_run_at is not None
-    _settle(schedule)
-    now = _judged_until(schedule)
+    now = _settle(schedule)
     trigger_is_new = not wanted.keys().isdisjoint(TRIGGERS)
     if trigger_is_new and schedule.status == "completed":
         schedule.run_count = 0
@@ -123,23 +133,48 @@ def _plan_anew(actor: Actor, schedule: Schedule, wanted: Mapping[str, Any]) -> N
     _forget_skips(schedule, now, all_of_them=trigger_is_new)
     if not DUE.isdisjoint(wanted):
         end_backfills(schedule.id, actor=actor)
+    coming = schedule.next_run_at
     set_mark(schedule, now if schedule.run_at is not None else now + MICROSECOND)
+    if schedule.next_run_at != coming:
+        # It was for the due time that does not come.
+        schedule.early_ping = None
     _revive_or_refuse(schedule, wanted, now, must_be_due=trigger_is_new or was_planned)
 
 
-def _settle(schedule: Schedule) -> None:
-    """Give due times up to now their verdicts under the definition that still holds."""
-    if schedule.fault is not None and schedule.status == "active":
-        # It cannot be planned as it is, which was told; what would be due nobody can say.
-        return
-    if not judge_until_now(schedule, limit=MAX_WAITING):
-        raise ScheduleBusy(
-            f"More than {MAX_WAITING:,} due times wait for their verdict.",
-            headers={"Retry-After": str(BUSY_SECONDS)},
-        )
+def _settle(schedule: Schedule) -> datetime:
+    """Give due times up to now their verdicts under the definition that still holds.
+
+    Returns:
+        From when on the new one holds.
+    """
+    try:
+        with savepoint():
+            settled = judge_until_now(schedule, limit=MAX_WAITING)
+            judged_until = _judged_until(schedule)
+    except Exception as error:
+        # A full disk or a time-out says nothing of the schedule.
+        if isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and is_transient(error)):
+            raise
+        # It cannot be planned as it is, and this change may mend it; what was due nobody can say.
+        log.exception("schedule.edited_unjudged", schedule_id=str(schedule.id))
+        session().refresh(schedule)
+        settled, judged_until = True, read_database_clock()
+    if not settled:
+        raise _busy(schedule)
     if schedule.status == "paused":
         # What falls due from now on is judged at resume, by the new definition.
         schedule.paused_at, schedule.resumed_at = read_database_clock(), None
+    return judged_until
+
+
+def _busy(schedule: Schedule) -> ScheduleBusy:
+    error = ScheduleBusy(
+        f"More than {MAX_WAITING:,} due times wait for their verdict.",
+        headers={"Retry-After": str(BUSY_SECONDS)},
+    )
+    # The dispatcher leaves a paused one alone: what was judged is kept, and the next try goes on there.
+    error.keep_changes = schedule.status == "paused"
+    return error
 
 
 def _judged_until(schedule: Schedule) -> datetime:
@@ -160,6 +195,10 @@ def _check_bounds(schedule: Schedule, now: datetime, *, trigger_is_new: bool) ->
         raise ValidationFailed({"ends_at": ["The end must come after the start."]})
     if trigger_is_new and schedule.run_at is not None and schedule.run_at < now:
         raise ValidationFailed({"run_at": ["This time is past."]})
+    try:
+        zone_of(schedule.timezone)
+    except ZoneInfoNotFoundError:
+        raise ValidationFailed({"timezone": ["This time zone is not known any more."]}) from None
     check_trigger(schedule.trigger)
 
 

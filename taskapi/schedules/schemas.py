@@ -52,6 +52,13 @@ class DayOrTime(fields.Field[str]):
             raise ma.ValidationError("There is no such day.") from None
 
 
+class Words(fields.List[str]):
+    """A list in which each word counts once."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
+
+
 class DstSchema(Schema):
     """What a change of the clocks does to wall times that it leaves out or repeats."""
 
@@ -111,6 +118,13 @@ class TriggerSchema(Schema):
     starts_at = Time()
     ends_at = Time(allow_none=True)
 
+    @ma.pre_load
+    def _without_the_others(self, data: Any, **_kwargs: Any) -> Any:
+        """null says "not this one", as a schedule is answered."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if value is not None or name not in TRIGGERS}
+
     @ma.validates_schema(skip_on_field_errors=False)
     def _exactly_one_trigger(self, data: dict[str, Any], **_kwargs: Any) -> None:
         given = [name for name in TRIGGERS if name in data]
@@ -154,7 +168,7 @@ class NewScheduleSchema(TriggerSchema):
         allow_none=True,
         metadata={"description": "It is told once if a run has not finished so long after its due time"},
     )
-    notify = fields.List(Word(NOTIFY), validate=validate.Length(max=len(NOTIFY)))
+    notify = Words(Word(NOTIFY), validate=validate.Length(max=len(NOTIFY)))
     alert_after = WholeNumber(
         minimum=1,
         maximum=MAX_FAILURES,
@@ -241,6 +255,7 @@ class PreviewSchema(TriggerSchema):
     after = Bound(open=True, load_default=None)
     starts_at = Time(load_default=None)
     timezone = TimeZone(load_default=None)
+    max_runs = WholeNumber(minimum=1, maximum=2**31 - 1, allow_none=True, load_default=None)
 
 
 class PreviewQuery(PageQuery):

@@ -21,6 +21,7 @@ BROAD_HANDLERS = Counter(
         "taskapi/events/service.py": 1,
         "taskapi/notifications/outbox.py": 1,
         "taskapi/schedules/actions/loading.py": 1,
+        "taskapi/schedules/editing.py": 1,
         "taskapi/schedules/engine/backfilling.py": 1,
         "taskapi/schedules/engine/dispatch.py": 2,
         "taskapi/schedules/engine/execution.py": 1,

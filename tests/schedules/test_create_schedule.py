@@ -128,3 +128,9 @@ def test_enum_words_are_read_in_any_case(owner: Person) -> None:
 
 def test_one_must_be_signed_in(client: FlaskClient) -> None:
     assert client.post("/api/schedules", json={**REMINDER, "every": 60}).status_code == 401
+
+
+@pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
+def test_what_is_told_is_told_once(owner: Person) -> None:
+    schedule = make(owner, every=60, notify=["FAILED", "created", "failed"])
+    assert schedule["notify"] == ["failed", "created"]

@@ -71,18 +71,6 @@ def test_with_nothing_planned_there_is_nothing_to_wait_for(context: Flask) -> No
     assert dispatch_all() is None
 
 
-def test_a_week_passes_in_a_moment_and_every_due_time_has_its_run(
-    app: Flask, owner: Person, time: Time
-) -> None:
-    schedule = make(owner, cron="0 */6 * * *", timezone="Europe/Paris", notify=[])
-    for _ in range(7 * 24):
-        time.pass_(hours=1)
-        tick(app)
-    runs = runs_of(owner, schedule)
-    assert len(runs) == 28
-    assert {run["status"] for run in runs} == {"completed"}
-
-
 def test_after_a_long_downtime_all_rounds_together_account_for_every_due_time(
     context: Flask, owner: Person, time: Time
 ) -> None:

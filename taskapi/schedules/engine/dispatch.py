@@ -25,6 +25,7 @@ from taskapi.schedules.engine.queueing import insert_runs, queue_retries, releas
 from taskapi.schedules.engine.signals import use_early_ping
 from taskapi.schedules.engine.skips import record_skips
 from taskapi.schedules.models import Schedule
+from taskapi.schedules.timing.triggers import MICROSECOND
 from taskapi.schedules.timing.verdicts import MAX_DUE_TIMES, Policy
 
 log = structlog.get_logger(__name__)
@@ -38,8 +39,9 @@ LEAST_SHARE = 100
 OTHERS_ARE_BUSY_SECONDS = 0.02
 # A schedule that cannot be planned is left alone for so long; its due times stay due.
 SET_ASIDE = timedelta(hours=1)
-# Runs beyond their owner's window are held: look again when it should have room.
-LOOK_FOR_ROOM_SECONDS = 0.05
+# Runs beyond their owner's window are held: look again when it should have room. A window that
+# runs dry says so by itself.
+LOOK_FOR_ROOM_SECONDS = 0.25
 
 
 def dispatch_due() -> float | None:
@@ -110,24 +112,25 @@ def _handle(schedules: Sequence[Schedule]) -> int:
 def judge_until_now(schedule: Schedule, *, limit: int) -> bool:
     """Give the due times of one schedule up to now their verdicts at once; the caller has locked it.
 
-    Those of a pause that is not over are left out. Returns False, with the work half done, when
-    more than ``limit`` wait.
+    Those of a pause that is not over are left out, those before it are not. Returns False, with
+    the work half done, when more than ``limit`` wait.
     """
     now, judged = read_database_clock(), 0
 
     def plan(schedule: Schedule, limit: int) -> list[dict[str, Any]]:
         nonlocal judged
+        # A due time that its jitter puts off still belongs to the definition that it had.
+        until = max(now, schedule.dispatch_at or now)
         rows = plan_schedule(
             schedule,
-            # A due time that its jitter puts off still belongs to the definition that it had.
-            now=max(now, schedule.dispatch_at or now),
+            now=until,
             overlaps=bool(claims.schedules_that_overlap([schedule.id])),
             has_open_run=claims.has_open_run(schedule.id),
             limit=limit,
-            policy=_policy_until(schedule, now),
+            policy=_policy_until(schedule, until),
         )
         judged += len(rows)
-        return rows
+        return [_not_after(now, row) for row in rows]
 
     while schedule.next_run_at is not None and schedule.next_run_at <= now:
         _insert_planned([schedule], plan)
@@ -136,11 +139,19 @@ def judge_until_now(schedule: Schedule, *, limit: int) -> bool:
     return True
 
 
-def _policy_until(schedule: Schedule, now: datetime) -> Policy:
-    """The schedule's policies; what fell due in a pause that is not over is left out."""
+def _policy_until(schedule: Schedule, until: datetime) -> Policy:
+    """The schedule's policies; what falls due in a pause that is not over is left out."""
     if schedule.status != "paused" or schedule.paused_at is None:
         return policy_of(schedule)
-    return replace(policy_of(schedule), catch_up="skip", pause=(schedule.paused_at, now))
+    # A pause ends before its end: the last moment that is judged is still a part of it.
+    pause = (schedule.paused_at, until + MICROSECOND)
+    return replace(policy_of(schedule), leaves_out_pause=True, pause=pause)
+
+
+def _not_after(now: datetime, row: dict[str, Any]) -> dict[str, Any]:
+    """A run that is made ahead of its jitter is not made, due or finished in the future."""
+    times = ("due_at", "created_at", "queued_at", "finished_at")
+    return row | {name: min(row[name], now) for name in times if row[name] is not None}
 
 
 def _settle(schedules: Sequence[Schedule]) -> int:

@@ -36,6 +36,7 @@ class Policy:
         catch_up_window: a missed due time older than this is too late.
         catch_up_limit: at most so many missed due times run, the newest ones.
         pause: beginning and end of a pause; due times in it count as missed.
+        leaves_out_pause: those in the pause are skipped, whatever ``catch_up`` says of the others.
         overlap: while an earlier run is open, a due time runs beside it (``allow``), not at all
             (``skip``), or after it (``queue``), or takes its place (``replace``).
         runs_left: how many more runs ``max_runs`` allows, None for no bound.
@@ -52,6 +53,7 @@ class Policy:
     start_deadline: timedelta | None
     jitter: float
     seed: UUID
+    leaves_out_pause: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,10 @@ class _Missed:
 
     def _reason_to_skip(self, at: datetime, due_at: datetime) -> str | None:
         deadline, missed = self._policy.start_deadline, self._is_missed(due_at)
-        left_out = "paused" if self._is_paused(due_at) else "catch_up"
+        is_paused = self._is_paused(due_at)
+        if is_paused and self._policy.leaves_out_pause:
+            return "paused"
+        left_out = "paused" if is_paused else "catch_up"
         if missed and self._policy.catch_up == "skip":
             return left_out
         if deadline is not None and self._now > due_at + deadline:
@@ -212,7 +217,7 @@ class _Missed:
         """
         if self._first_to_run is None:
             limit = 1 if self._policy.catch_up == "latest" else self._policy.catch_up_limit
-            last_possible, back = max(self._late_before, self._pause[1]), FIRST_LOOK_BACK
+            last_possible, back = self._end_of_missed(), FIRST_LOOK_BACK
             kept: deque[datetime] = deque()
             begin = last_possible
             while len(kept) < limit and begin > at:
@@ -220,6 +225,11 @@ class _Missed:
                 kept = deque(self._missed_from(begin, last_possible), maxlen=limit)
             self._first_to_run = kept[0]
         return self._first_to_run
+
+    def _end_of_missed(self) -> datetime:
+        if self._policy.leaves_out_pause:
+            return self._pause[0]
+        return max(self._late_before, self._pause[1])
 
     def _missed_from(self, begin: datetime, last_possible: datetime) -> Iterator[datetime]:
         for at, due_at in due_moments(self._trigger, self._policy, mark=begin):
