@@ -60,7 +60,8 @@ class TaskScheduler(Scheduler):
         relay: places new events; runs in a thread of its own, at least once a second.
         beat: records that this process is alive.
         watches: look for what must not go unnoticed, each once a second in a thread of their own,
-            also while Redis is away or no worker lives.
+            also while Redis is away or no worker lives. One that answers True has more to do: all
+            look again at once.
     """
 
     def __init__(
@@ -172,17 +173,20 @@ class TaskScheduler(Scheduler):
 
     def _watch_loop(self) -> None:
         while not self._stopping.is_set():
-            self._watch()
-            self._stopping.wait(TICK_SECONDS)
+            if not self._watch():
+                self._stopping.wait(TICK_SECONDS)
 
-    def _watch(self) -> None:
+    def _watch(self) -> bool:
+        """Have each look once; whether one has more to do."""
+        more = False
         for watch in self._watches:
             try:
                 with self._app.app_context():
-                    watch()
+                    more |= watch() is True
             except Exception:
                 # One that fails must not blind the others.
                 log.exception("watch.failed", watch=watch.__name__)
+        return more
 
     def _do_chores(self) -> None:
         try:

@@ -14,7 +14,9 @@ from taskapi.core.runtime import runtime_settings
 from taskapi.schedules import queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action
+from taskapi.schedules.bookkeeping import RunCounts
 from taskapi.schedules.changes import record_change, schedule_state
+from taskapi.schedules.engine.counts import ENDS
 from taskapi.schedules.engine.planning import set_mark
 from taskapi.schedules.errors import InvalidCron, InvalidRrule, ScheduleNotFound, TooManySchedules
 from taskapi.schedules.models import Schedule
@@ -69,6 +71,9 @@ def create_schedule(
     )
     set_mark(schedule, first_due(schedule.trigger, now=now))
     session().add(schedule)
+    session().flush()
+    # There from the start: a worker that had to insert it would wait for a dispatch that waits for it.
+    session().add(RunCounts(schedule_id=schedule.id, **dict.fromkeys(ENDS, 0)))
     session().flush()
     record_change(actor, schedule, "schedule.created", after=schedule_state(schedule))
     on_commit(wake_scheduler, WAKE_DISPATCH)

@@ -237,3 +237,27 @@ def test_each_watch_looks_though_another_fails_and_redis_is_away(app: Flask, wor
     scheduler._look_now.set()
     thread.join(timeout=5)
     assert looks[:4] == ["blind", "sharp", "blind", "sharp"]
+
+
+def test_a_watch_that_has_more_to_do_goes_on_at_once_and_the_others_look_between(
+    app: Flask, work: Work
+) -> None:
+    looks: list[str] = []
+
+    def backlog() -> bool:
+        looks.append("backlog")
+        return looks.count("backlog") < 50
+
+    def other() -> int:
+        looks.append("other")
+        return 1
+
+    nowhere = Redis.from_url("unix:///nowhere/valkey.sock")
+    options: Any = {"dispatch": work.dispatch, "relay": work.relay, "beat": work.beat, "entries": ENTRIES}
+    scheduler = TaskScheduler(app, nowhere, watches=[backlog, other], **options)
+    thread = threading.Thread(target=scheduler._watch_loop)
+    thread.start()
+    until(lambda: len(looks) >= 100)
+    scheduler._stopping.set()
+    thread.join(timeout=5)
+    assert looks[:100] == ["backlog", "other"] * 50

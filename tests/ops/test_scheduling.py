@@ -46,7 +46,7 @@ def test_missed_deadlines_are_told_within_five_seconds_without_redis_and_workers
     # Due after a second, and late after another.
     due = time.monotonic() + 2
     told: set[str] = set()
-    while told != {"run_missed", "run_overdue", "run_failed"}:
+    while not told >= {"run_missed", "run_overdue", "run_failed"}:
         assert time.monotonic() < due + 5, told
         time.sleep(0.1)
         told = {item["type"] for item in owner.get("/api/notifications").json["items"]}

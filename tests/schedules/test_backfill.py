@@ -1,5 +1,6 @@
 """POST /api/schedules/{id}/backfill, and what follows from it"""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from flask import Flask
 
 from taskapi.core.db import session, transaction
 from taskapi.schedules.engine import backfilling
-from taskapi.schedules.models import Run
+from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
 from tests.schedules.probe import Probe
@@ -102,15 +103,15 @@ def test_where_runs_must_not_overlap_they_come_one_by_one_and_in_order(
 
 def test_at_most_ten_are_in_flight_and_each_step_is_bounded(app: Flask, owner: Person, time: Time) -> None:
     time.pass_(seconds=1)
-    schedule = make(owner, **{**HOURLY, "cron": "* * * * *"})
+    schedule = make(owner, **{**HOURLY, "cron": "*/5 * * * *"})
     one = backfill(owner, schedule)
     with app.app_context():
         dispatch_all()
     assert len(runs_of(owner, schedule)) == backfilling.AT_ONCE
-    for _ in range(31):
+    for _ in range(7):
         tick(app)
     done = seen(owner, one)
-    assert (done["status"], done["created_runs"]) == ("completed", 300)
+    assert (done["status"], done["created_runs"]) == ("completed", 60)
 
 
 def test_live_due_times_go_first(context: Flask, owner: Person, time: Time, monkeypatch: Any) -> None:
@@ -272,3 +273,34 @@ def test_nobody_calls_for_the_past(owner: Person, time: Time) -> None:
     schedule = make(owner, action="expect_ping", params={"grace": 60}, cron="30 * * * *", notify=[])
     answer = owner.post(f"/api/schedules/{schedule['id']}/backfill", MORNING)
     assert (answer.status_code, list(answer.json["errors"])) == (422, ["action"])
+
+
+def test_many_backfills_of_one_schedule_do_not_keep_anothers_waiting(
+    app: Flask, owner: Person, teammate: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfilling, "BACKFILLS_AT_ONCE", 2)
+    mine, theirs = make(owner, **HOURLY), make(teammate, **HOURLY)
+    for _ in range(3):
+        backfill(owner, mine)
+    one = backfill(teammate, theirs)
+    with app.app_context():
+        dispatch_all()
+    assert seen(teammate, one)["created_runs"] > 0
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"starts_at": "2026-11-20T03:00:00Z"},
+        {"starts_at": "2016-11-20T00:00:00Z", "ends_at": "2016-11-20T06:00:00Z"},
+    ],
+)
+def test_a_range_is_estimated_from_the_first_to_the_last_due_time(
+    app: Flask, owner: Person, time: Time, bounds: dict[str, str]
+) -> None:
+    schedule = make(owner, every=3600, max_runs=2, notify=[])
+    with app.app_context(), transaction():
+        values = {name: datetime.fromisoformat(text) for name, text in bounds.items()}
+        session().execute(sa.update(Schedule).values(every=1.0, starts_at_given=True, **values))
+    # 21,600 due times, in a range that has room for hundreds of millions.
+    backfill(owner, schedule, **{"from": "2016-11-20T00:00:00Z", "to": "2026-11-20T09:00:00Z"})

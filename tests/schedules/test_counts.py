@@ -3,9 +3,11 @@
 import random
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 
@@ -87,7 +89,17 @@ def test_after_a_random_life_the_counts_are_what_a_recount_finds(
 
 def test_counts_of_a_schedule_that_has_none_yet_are_zeros(context: Flask, owner: Person) -> None:
     assert stats(owner, make(owner, every=60)) == {}
-    assert session().scalars(sa.select(RunCounts)).all() == []
+
+
+@pytest.mark.parametrize("migrated_app", ["postgresql"], indirect=True)
+def test_the_first_run_ends_while_a_dispatch_holds_the_schedule(app: Flask, owner: Person) -> None:
+    """Each would wait for the other if the end of a run had to insert the row of counts."""
+    schedule = make(owner, cron="0 0 1 1 *")
+    run = owner.post(f"/api/schedules/{schedule['id']}/run").json
+    with ThreadPoolExecutor(1) as worker, app.app_context(), transaction():
+        claims.lock_schedules([UUID(schedule["id"])])
+        worker.submit(run_jobs, app).result(timeout=5)
+    assert owner.get(f"/api/runs/{run['id']}").json["status"] == "completed"
 
 
 def test_runs_of_a_closed_account_are_counted(context: Flask, owner: Person, time: Time) -> None:

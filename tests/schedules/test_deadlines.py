@@ -1,5 +1,7 @@
 """start_deadline and finish_deadline: what does not start or finish in time is told within seconds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,10 +11,11 @@ import sqlalchemy as sa
 from flask import Flask
 
 from taskapi.background.connection import redis_client
-from taskapi.core.db import session, transaction
+from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
 from taskapi.schedules.actions.base import RunContext
 from taskapi.schedules.engine import claims
+from taskapi.schedules.engine import watch as watching
 from taskapi.schedules.models import Run
 from tests.people import Person
 from tests.schedules.making import Time, at, make, runs_of
@@ -179,6 +182,46 @@ def test_many_at_once_are_told_in_one_look(app: Flask, owner: Person, time: Time
     (event,) = events(app, "schedule.runs_skipped")
     assert (event["count"], event["reasons"], event["missed"]) == (20, {"too_late": 20}, 20)
     assert {run["status"] for run in runs_of(owner, schedule)} == {"skipped"}
+
+
+def test_a_backlog_takes_few_statements_and_one_batch_a_look(
+    app: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "BATCH", 20)
+    many = {"every": 1, "overlap": "allow", "catch_up": "all", "start_deadline": 30}
+    schedules = [make(owner, **many, max_runs=15) for _ in range(2)]
+    time.pass_(seconds=15)
+    with app.app_context():
+        dispatch_all()
+        redis_client().flushdb()
+    time.pass_(seconds=46)
+    with app.app_context():
+        with counting_statements() as statements:
+            assert watching.skip_late_starts() is True, "there is more"
+        assert len(statements) < 30, statements
+        assert watching.skip_late_starts() is False
+    for schedule in schedules:
+        found = owner.get(f"/api/schedules/{schedule['id']}").json
+        assert (found["stats"], found["status"]) == ({"skipped": 15}, "completed")
+        runs = runs_of(owner, schedule)
+        assert {(run["status"], run["reason"], run["queued_at"]) for run in runs} == {
+            ("skipped", "too_late", None)
+        }
+
+
+@contextmanager
+def counting_statements() -> Iterator[list[str]]:
+    """The statements that the block sends to the database."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(statement)
+
+    sa.event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        sa.event.remove(db.engine, "before_cursor_execute", note)
 
 
 def events(app: Flask, kind: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from taskapi.background.names import Queue
 from taskapi.core.db import session, transaction
 from taskapi.schedules.engine import admission, claims
 from taskapi.schedules.engine.admission import FIRST_LANE
-from taskapi.schedules.engine.dispatch import dispatch_batch, dispatch_due
+from taskapi.schedules.engine.dispatch import LOOK_FOR_ROOM_SECONDS, dispatch_batch, dispatch_due
 from taskapi.schedules.engine.queueing import release_held
 from taskapi.schedules.jobs import rescue_runs
 from taskapi.schedules.models import Run
@@ -59,7 +59,7 @@ def test_what_exceeds_the_window_is_held_and_follows_oldest_first(
 
 def test_a_backlog_is_worked_off_completely(context: Flask, owner: Person, time: Time, window: int) -> None:
     schedule = make_backlog(owner, time, 40)
-    while dispatch_all() == 0.05 or run_jobs(context):
+    while dispatch_all() == LOOK_FOR_ROOM_SECONDS or run_jobs(context):
         run_jobs(context)
     assert Counter(run["status"] for run in runs_of(owner, schedule)) == {"completed": 40}
 
@@ -73,7 +73,7 @@ def test_the_scheduler_looks_again_soon_while_runs_are_held(
     owner.post(f"/api/schedules/{schedule['id']}/pause")
     assert dispatch_all() == 3 * 3600 - 20
     owner.post(f"/api/schedules/{schedule['id']}/resume")
-    assert dispatch_all() == 0.05
+    assert dispatch_all() == LOOK_FOR_ROOM_SECONDS
 
 
 def test_anothers_run_goes_ahead_of_a_backlog(
@@ -194,7 +194,7 @@ def test_owners_take_turns_however_many_hold_runs(
     monkeypatch.setattr("taskapi.schedules.engine.admission.OWNERS_PER_ROUND", 1)
     with settings_changed(context, user_runs_at_once=1):
         schedules = {person.id: make_backlog(person, time, 4) for person in (owner, teammate)}
-        while dispatch_all() == 0.05 and run_jobs(context):
+        while dispatch_all() == LOOK_FOR_ROOM_SECONDS and run_jobs(context):
             pass
     for person in (owner, teammate):
         assert {run["status"] for run in runs_of(person, schedules[person.id])} <= {"completed", "pending"}

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 
@@ -168,3 +169,77 @@ def test_the_last_due_time_replaces_and_then_completes_the_schedule(
     tick(app)
     assert told(runs_of(owner, schedule)) == [("cancelled", "overlap"), ("completed", None)]
     assert owner.get(f"/api/schedules/{schedule['id']}").json["status"] == "completed"
+
+
+def retry_the_fourth(owner: Person, schedule: dict[str, Any]) -> str:
+    """Leave out the fourth due time, and take that back; its path."""
+    owner.post(f"/api/schedules/{schedule['id']}/skip", {"at": "2026-11-20T09:04:00Z"})
+    path = f"/api/runs/{runs_of(owner, schedule)[-1]['id']}"
+    assert owner.post(f"{path}/retry").json["status"] == "pending"
+    return path
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue", "replace"])
+def test_one_left_out_that_comes_back_at_its_time_is_in_nobodys_way_before(
+    app: Flask, owner: Person, time: Time, probe: Probe, overlap: str
+) -> None:
+    schedule = minutely(owner, overlap, ends_at="2026-11-20T09:06:00Z")
+    retry_the_fourth(owner, schedule)
+    for done in range(1, 6):
+        time.pass_(seconds=60)
+        tick(app)
+        statuses = [run["status"] for run in runs_of(owner, schedule)]
+        assert statuses == ["completed"] * done + ["pending"] * (done < 4)
+    assert [call.scheduled_for.minute for call in probe.calls] == [1, 2, 3, 4, 5]
+    assert owner.get(f"/api/schedules/{schedule['id']}").json["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("overlap", "fourth", "fifth"),
+    [
+        ("skip", ("pending", None), ("skipped", "overlap")),
+        ("replace", ("cancelled", "overlap"), ("pending", None)),
+    ],
+)
+def test_once_its_time_has_come_it_is_as_any_other(
+    app: Flask,
+    owner: Person,
+    time: Time,
+    probe: Probe,
+    overlap: str,
+    fourth: tuple[str, str | None],
+    fifth: tuple[str, str | None],
+) -> None:
+    schedule = minutely(owner, overlap)
+    retry_the_fourth(owner, schedule)
+    time.pass_(seconds=180)
+    tick(app)
+    minutes_pass(app, time, 2)
+    assert told(runs_of(owner, schedule))[-2:] == [fourth, fifth]
+
+
+def test_a_turn_is_handed_on_past_one_that_comes_back_at_its_time(
+    app: Flask, owner: Person, time: Time, probe: Probe
+) -> None:
+    schedule = minutely(owner, "queue")
+    retry_the_fourth(owner, schedule)
+    minutes_pass(app, time, 2)
+    owner.post(f"/api/runs/{runs_of(owner, schedule)[0]['id']}/cancel")
+    tick(app)
+    assert [run["status"] for run in runs_of(owner, schedule)] == ["cancelled", "completed", "pending"]
+
+
+def test_a_lost_turn_is_found_past_one_that_comes_back_at_its_time(
+    app: Flask, owner: Person, time: Time, probe: Probe
+) -> None:
+    schedule = minutely(owner, "queue")
+    minutes_pass(app, time, 2)
+    first = UUID(runs_of(owner, schedule)[0]["id"])
+    retry_the_fourth(owner, schedule)
+    with app.app_context():
+        with transaction():
+            # As if its end had not seen the second.
+            session().execute(sa.update(Run).where(Run.id == first).values(status="completed"))
+        rescue_runs()
+    tick(app)
+    assert [run["status"] for run in runs_of(owner, schedule)] == ["completed", "completed", "pending"]

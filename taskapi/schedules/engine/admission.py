@@ -110,10 +110,11 @@ def wake_if_running_dry(owner_id: UUID) -> None:
     count = sa.select(sa.func.count()).select_from(in_flight).scalar_subquery()
     held = sa.exists().where(Run.owner_id == owner_id, HELD)
     if session().scalar(sa.select(sa.and_(held, count < few))):
-        once_on_commit(_wake)
+        once_on_commit(wake)
 
 
-def _wake() -> None:
+def wake() -> None:
+    """Have the scheduler look at held runs at once."""
     wake_scheduler(WAKE_DISPATCH)
 
 

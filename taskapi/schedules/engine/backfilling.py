@@ -14,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import aliased
 
 from taskapi.core.access import Actor
 from taskapi.core.db import read_database_clock, session, transaction
@@ -42,15 +43,31 @@ def work_backfills() -> bool:
 
 
 def _in_turn() -> list[tuple[UUID, UUID]]:
-    """The oldest open backfill of each schedule, and the schedule."""
-    # A literal, so that the partial index is seen to fit.
-    statement = sa.select(Backfill.schedule_id, Backfill.id).where(sa.text("backfills.status = 'running'"))
-    statement = statement.order_by(Backfill.created_at, Backfill.id).limit(BACKFILLS_AT_ONCE)
-    oldest: dict[UUID, UUID] = {}
-    for schedule_id, backfill_id in session().execute(statement):
-        oldest.setdefault(schedule_id, backfill_id)
+    """Of each schedule the oldest open backfill, if there is something to do for it, and the schedule.
+
+    Reads only, so that one that waits for its runs costs no lock.
+    """
+    older = aliased(Backfill)
+    is_behind = sa.exists().where(
+        older.schedule_id == Backfill.schedule_id,
+        older.status == "running",
+        sa.tuple_(older.created_at, older.id) < sa.tuple_(Backfill.created_at, Backfill.id),
+    )
+    mine = (Run.schedule_id == Backfill.schedule_id, claims.IS_OPEN, Run.backfill_id == Backfill.id)
+    open_runs = sa.select(sa.func.count()).select_from(Run).where(*mine).correlate(Backfill).scalar_subquery()
+    at_once = sa.case((Schedule.overlap == "allow", AT_ONCE), else_=1)
+    statement = (
+        sa.select(Backfill.id, Backfill.schedule_id)
+        .join(Schedule, Schedule.id == Backfill.schedule_id)
+        # A literal, so that the partial index is seen to fit.
+        .where(sa.text("backfills.status = 'running'"), ~is_behind)
+        .where(open_runs < sa.case((Backfill.mark_at < Backfill.to_at, at_once), else_=1))
+        .order_by(Backfill.created_at, Backfill.id)
+        .limit(BACKFILLS_AT_ONCE)
+    )
+    found = [(backfill_id, schedule_id) for backfill_id, schedule_id in session().execute(statement)]
     session().rollback()
-    return [(backfill_id, schedule_id) for schedule_id, backfill_id in oldest.items()]
+    return found
 
 
 def _step_safely(backfill_id: UUID, schedule_id: UUID) -> bool:

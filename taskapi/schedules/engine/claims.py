@@ -15,14 +15,23 @@ IS_OPEN = sa.text("(runs.status = 'pending' OR runs.status = 'running')")
 OF_A_DUE_TIME = sa.and_(Run.trigger.in_(("schedule", "catch_up")), Run.backfill_id.is_(None))
 
 
+def stands_in_the_way() -> sa.ColumnElement[bool]:
+    """Of an open run: whether a due time that comes now has to regard it.
+
+    One that was left out by hand and opened again waits for its own due time, behind all before it.
+    """
+    waits_for_its_time = sa.and_(Run.retry_at.is_not(None), Run.due_at > database_now())
+    return sa.and_(OF_A_DUE_TIME, sa.not_(waits_for_its_time))
+
+
 def schedules_with_open_runs(schedule_ids: Sequence[UUID]) -> set[UUID]:
     """Which of the schedules have a run pending or running, started by hand or not."""
     return _with_open_runs(schedule_ids)
 
 
 def schedules_that_overlap(schedule_ids: Sequence[UUID]) -> set[UUID]:
-    """Which have a run of a due time open."""
-    return _with_open_runs(schedule_ids, OF_A_DUE_TIME)
+    """Which have a run of a due time open that stands in the way of the next."""
+    return _with_open_runs(schedule_ids, stands_in_the_way())
 
 
 def _with_open_runs(schedule_ids: Sequence[UUID], *conditions: sa.ColumnElement[bool]) -> set[UUID]:

@@ -72,7 +72,7 @@ def _change(ends: Iterable[End], *, by: int) -> None:
         return
     insert = insert_into(RunCounts)
     sums = {end: getattr(RunCounts, end) + insert.excluded[end] for end in ENDS}
-    # A row that is not there yet stands for zeros. Sorted, so that two never wait for each other.
+    # Sorted, so that two never wait for each other.
     rows = [{"schedule_id": id_, **{end: numbers[id_][end] for end in ENDS}} for id_ in sorted(numbers)]
     statement = insert.on_conflict_do_update(index_elements=[RunCounts.schedule_id], set_=sums)
     session().connection().execute(statement, rows)

@@ -1,8 +1,11 @@
 """How an attempt ends: completed, failed, or to be tried again. Every write is fenced by the attempt."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+
+import sqlalchemy as sa
 
 from taskapi.core.access import Actor
 from taskapi.core.db import database_now, read_database_clock, session
@@ -95,17 +98,22 @@ def cancel(run: Run, *, reason: str, actor: Actor | None = None) -> None:
     _after_end(run, actor)
 
 
-def skip_late_start(run: Run) -> None:
-    """A run was not started by its deadline; the caller has locked its schedule, and then the run."""
-    run.status, run.reason, run.finished_at = "skipped", TOO_LATE, read_database_clock()
-    run.queued_at = run.retry_at = None
-    run.waits_for_turn = False
-    session().flush()
-    turns.hand_on(run.schedule_id)
-    turns.wake_backfill(run)
-    complete_if_over(run)
-    counts.count_ended([(run.schedule_id, run.status)])
-    admission.wake_if_running_dry(run.owner_id)
+def skip_late_starts(runs: Sequence[Run]) -> None:
+    """Runs were not started by their deadlines; the caller has locked their schedules, and then them.
+
+    A few statements for each schedule, however many runs: SQLite's only writer is held meanwhile.
+    """
+    late = sa.update(Run).where(Run.id.in_([run.id for run in runs]))
+    ended = {"status": "skipped", "reason": TOO_LATE, "finished_at": read_database_clock()}
+    session().execute(late.values(**ended, queued_at=None, retry_at=None, waits_for_turn=False))
+    for run in runs:
+        turns.wake_backfill(run)
+    for schedule_id in sorted({run.schedule_id for run in runs}):
+        turns.hand_on(schedule_id)
+        complete_if_over(schedule_id)
+    counts.count_ended((run.schedule_id, run.status) for run in runs)
+    for owner_id in {run.owner_id for run in runs}:
+        admission.wake_if_running_dry(owner_id)
 
 
 def give_back(run: Run) -> None:
@@ -146,15 +154,15 @@ def _after_end(run: Run, actor: Actor | None = None, *, locked: bool = True) -> 
     failures.pause_if_hopeless(schedule, run)
     turns.hand_on(run.schedule_id)
     turns.wake_backfill(run)
-    complete_if_over(run)
+    complete_if_over(run.schedule_id)
     counts.count_ended([(run.schedule_id, run.status)])
     admission.wake_if_running_dry(run.owner_id)
 
 
-def complete_if_over(run: Run) -> None:
+def complete_if_over(schedule_id: UUID) -> None:
     """Close a schedule that has no further due time once its last run has ended."""
     # Locked before its runs are looked at: a dispatch may just be adding the last one.
-    schedule = claims.lock_exhausted(run.schedule_id)
+    schedule = claims.lock_exhausted(schedule_id)
     if schedule is None or claims.has_open_run(schedule.id):
         return
     schedule.status = "completed"

@@ -8,7 +8,7 @@ from uuid import UUID
 from taskapi.background.connection import SILENCE_SECONDS
 from taskapi.background.enqueue import JobCall, enqueue
 from taskapi.background.names import EXECUTE_RUN, Queue
-from taskapi.core.db import insert_new, on_commit, read_database_clock, session, transaction
+from taskapi.core.db import insert_new, on_commit, once_on_commit, read_database_clock, session, transaction
 from taskapi.schedules.engine import admission, claims, counts, due
 from taskapi.schedules.engine.waiting import let_row_wait, let_run_wait
 from taskapi.schedules.models import Run
@@ -30,10 +30,17 @@ def insert_runs(rows: Sequence[dict[str, Any]]) -> set[UUID]:
     waiting = [row for row in rows if row["queued_at"] is not None and let_row_wait(row)]
     others = [row for row in rows if "signal_by" not in row]
     calls = _admit_rows([row for row in others if row["queued_at"] is not None])
+    if any(map(_is_held, others)):
+        # Its window may only have been busy: the scheduler looks at once.
+        once_on_commit(admission.wake)
     inserted = insert_new(Run, others) | insert_new(Run, waiting)
     counts.count_ended((row["schedule_id"], row["status"]) for row in rows if row["id"] in inserted)
     _queue_after_commit([(queue, call) for queue, call in calls if call[0] in inserted])
     return inserted
+
+
+def _is_held(row: dict[str, Any]) -> bool:
+    return row["status"] == "pending" and row["queued_at"] is None and not row["waits_for_turn"]
 
 
 def _admit_rows(rows: Sequence[dict[str, Any]]) -> list[tuple[Queue, Call]]:

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
-from taskapi.core.db import once_on_commit, read_database_clock, session, transaction
-from taskapi.schedules.engine.claims import IS_OPEN, OF_A_DUE_TIME, lock_schedules
+from taskapi.core.db import database_now, once_on_commit, read_database_clock, session, transaction
+from taskapi.schedules.engine.claims import IS_OPEN, lock_schedules, stands_in_the_way
 from taskapi.schedules.models import Run
 
 # Why a run was ended for the next one.
@@ -67,7 +67,10 @@ def hand_on_lost_turns() -> int:
 def _schedules_that_only_wait() -> Sequence[UUID]:
     busy = aliased(Run)
     in_progress = sa.exists().where(
-        busy.schedule_id == Run.schedule_id, busy.status.in_(("pending", "running")), ~busy.waits_for_turn
+        busy.schedule_id == Run.schedule_id,
+        busy.status.in_(("pending", "running")),
+        ~busy.waits_for_turn,
+        sa.or_(busy.retry_at.is_(None), busy.due_at <= database_now()),
     )
     # Literals, so that the partial index is seen to fit.
     waiting = sa.text("runs.status = 'pending' AND runs.waits_for_turn")
@@ -75,8 +78,8 @@ def _schedules_that_only_wait() -> Sequence[UUID]:
 
 
 def open_runs(schedule_id: UUID) -> list[Run]:
-    """The open runs of due times of a schedule, oldest first, locked; the schedule is locked already."""
-    statement = sa.select(Run).where(Run.schedule_id == schedule_id, IS_OPEN, OF_A_DUE_TIME)
+    """The open runs of due times that have come, oldest first, locked; the schedule is locked already."""
+    statement = sa.select(Run).where(Run.schedule_id == schedule_id, IS_OPEN, stands_in_the_way())
     statement = statement.order_by(Run.due_at, Run.id).with_for_update()
     return list(session().scalars(statement.execution_options(populate_existing=True)))
 
@@ -92,7 +95,8 @@ def _waiting(schedule_id: UUID) -> sa.Select[Run]:
 
 
 def _is_busy(schedule_id: UUID) -> bool:
-    others = sa.exists().where(Run.schedule_id == schedule_id, IS_OPEN, OF_A_DUE_TIME, ~Run.waits_for_turn)
+    theirs: Any = sa.and_(Run.schedule_id == schedule_id, stands_in_the_way(), ~Run.waits_for_turn)
+    others = sa.exists().where(theirs, IS_OPEN)
     return session().scalar(sa.select(others)) is True
 
 

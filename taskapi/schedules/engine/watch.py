@@ -18,7 +18,8 @@ from taskapi.schedules.models import Run, Schedule
 
 Row = TypeVar("Row", Schedule, Run)
 
-BATCH = 500
+# Bounds one transaction; what is beyond it comes at once, but behind what the other looks find.
+BATCH = 200
 NO_PING = "no_ping"
 # Literals, so that the partial indexes are seen to fit.
 IS_PENDING = sa.text("runs.status = 'pending'")
@@ -29,36 +30,33 @@ IS_OVERDUE = sa.text(
 )
 
 
-def skip_late_starts() -> int:
-    """Skip runs that should have started by now; how many."""
-    return _each_batch(_skip, IS_PENDING, Run.start_by < database_now())
+def skip_late_starts() -> bool:
+    """Skip runs that should have started by now; whether there may be more."""
+    return _one_batch(_skip, IS_PENDING, Run.start_by < database_now())
 
 
-def tell_overdue() -> int:
-    """Say once of each run that has not finished in time that it is overdue; how many."""
-    return _each_batch(_tell, IS_OVERDUE, Run.finish_by < database_now())
+def tell_overdue() -> bool:
+    """Say once of each run that has not finished in time that it is overdue; whether there may be more."""
+    return _one_batch(_tell, IS_OVERDUE, Run.finish_by < database_now())
 
 
-def fail_silent() -> int:
-    """Fail runs whose signal has not come in time; how many."""
-    return _each_batch(_fail, IS_RUNNING, Run.signal_by < database_now())
+def fail_silent() -> bool:
+    """Fail runs whose signal has not come in time; whether there may be more."""
+    return _one_batch(_fail, IS_RUNNING, Run.signal_by < database_now())
 
 
-def _each_batch(handle: Callable[[list[Schedule], list[Run]], None], *passed: Any) -> int:
-    """Hand over the runs that fit ``passed``, locked and with their schedules, until none is left."""
-    handled = 0
-    while True:
-        found = session().execute(sa.select(Run.id, Run.schedule_id).where(*passed).limit(BATCH)).all()
-        session().rollback()
-        if not found:
-            return handled
-        with transaction():
-            schedules, runs = _lock(found, passed)
+def _one_batch(handle: Callable[[list[Schedule], list[Run]], None], *passed: Any) -> bool:
+    """Hand over runs that fit ``passed``, locked and with their schedules; whether there may be more."""
+    found = session().execute(sa.select(Run.id, Run.schedule_id).where(*passed).limit(BATCH)).all()
+    session().rollback()
+    if not found:
+        return False
+    with transaction():
+        schedules, runs = _lock(found, passed)
+        if runs:
             handle(schedules, runs)
-        handled += len(runs)
-        # What others hold is left for the next look.
-        if len(runs) < BATCH:
-            return handled
+    # What others hold is left for the next look.
+    return bool(runs) and len(found) == BATCH
 
 
 def _lock(found: Sequence[Any], passed: Sequence[Any]) -> tuple[list[Schedule], list[Run]]:
@@ -76,8 +74,7 @@ def _lock_free(statement: sa.Select[Row]) -> list[Row]:
 
 
 def _skip(schedules: list[Schedule], runs: list[Run]) -> None:
-    for run in runs:
-        outcomes.skip_late_start(run)
+    outcomes.skip_late_starts(runs)
     columns = ("schedule_id", "scheduled_for", "status", "reason", "start_by", "finished_at")
     record_skips(schedules, [{name: getattr(run, name) for name in columns} for run in runs])
 
@@ -93,7 +90,8 @@ def _tell(schedules: list[Schedule], runs: list[Run]) -> None:
 
 
 def _fail(_schedules: list[Schedule], runs: list[Run]) -> None:
-    for run in runs:
+    # Sorted, as counts are locked by everybody; those of one schedule stay in the order of their due times.
+    for run in sorted(runs, key=lambda run: run.schedule_id):
         assert run.signal_by is not None
         error = {"code": NO_PING, "message": f"No ping came by {format_time(run.signal_by)}."}
         outcomes.fail(run_id=run.id, attempt=run.attempt, error=error, permanent=True)
