@@ -15,7 +15,7 @@ PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --qu
 LIST_DEV = $(BIN)/python -c 'import configparser as c; f = c.ConfigParser(); f.read("setup.cfg"); \
 	print(f["options.extras_require"]["dev"])'
 
-.PHONY: help install run test soak lint bench requirements
+.PHONY: help install run test coverage soak lint bench requirements
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,12 +25,14 @@ install: $(RUNTIME) ## Create .venv with what taskapi needs to run
 run: $(RUNTIME) ## Run everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/flask up
 
-test: lint ## Run all checks and tests, with coverage
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not e2e and not contract and not quiet" --cov --cov-branch --cov-fail-under=90
-	@# Not measured: they run the same lines again and again, or in other processes.
+test: lint ## Run all checks and tests
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not e2e and not contract and not quiet"
 	$(BIN)/pytest -n 2 --dist worksteal --maxschedchunk 1 -m "(e2e or contract) and not quiet"
 	@# By themselves: they measure how late work starts, which a busy machine would spoil.
 	$(BIN)/pytest -m quiet
+
+coverage: $(DEVELOPMENT) ## Run the tests that reach every line, and tell which they did not
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not e2e and not contract and not quiet" --cov --cov-branch --cov-fail-under=90
 
 soak: $(DEVELOPMENT) ## Run the tests that take long
 	$(BIN)/pytest -m soak

@@ -138,7 +138,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         user_runs_per_minute=env.integer("USER_RUNS_PER_MINUTE", 0, maximum=2**31 - 1),
         run_retention_days=env.integer("RUN_RETENTION_DAYS", 90, maximum=36_500),
         run_retention_count=env.integer("RUN_RETENTION_COUNT", 10_000, maximum=2**31 - 1),
-        metrics_token=env.text("METRICS_TOKEN"),
+        metrics_token=env.secret("METRICS_TOKEN"),
         cors_origins=_origins(env),
         allowed_hosts=env.words("ALLOWED_HOSTS"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),

@@ -220,6 +220,7 @@ def test_a_refused_url_is_not_repeated_because_it_holds_a_password(load: Any) ->
 SECRETS = {
     "SECRET_KEY": lambda s: s.secret_key,
     "SECRET_KEY_FALLBACKS": lambda s: s.secret_key_fallbacks[0],
+    "METRICS_TOKEN": lambda s: s.metrics_token,
     "DATABASE_URL": lambda s: s.database_url,
     "REDIS_URL": lambda s: s.redis_url,
     "MAIL_PASSWORD": lambda s: s.mail.password,

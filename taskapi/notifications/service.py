@@ -84,7 +84,15 @@ def on_schedule_created(event: Event) -> None:
     state = event.after or {}
     if event.owner_id is None or "created" not in state.get("notify", ()):
         return
-    context = {**state, "when": _describe_trigger(state), "reason": "You made this schedule."}
+    when = _describe_trigger(state)
+    notify(
+        key=f"event:{event.id}",
+        user_id=event.owner_id,
+        kind="schedule_created",
+        title=SUBJECTS["schedule_created"].format(name=state["name"]),
+        message=when,
+    )
+    context = {**state, "when": when, "reason": "You made this schedule."}
     _mail_owner(event, "schedule_created", context)
 
 

@@ -151,7 +151,8 @@ def _refuse_too_many(schedule: Schedule, from_at: datetime, end: datetime, *, li
     sample = list(islice(due_between(trigger, from_at, end), SAMPLE))
     if len(sample) < SAMPLE:
         return
-    about = round(SAMPLE * ((end - from_at) / (sample[-1] - sample[0])))
+    last = end if trigger.ends_at is None else min(end, trigger.ends_at)
+    about = round(SAMPLE * ((last - sample[0]) / (sample[-1] - sample[0])))
     if about > limit:
         raise ValidationFailed({"to": [f"These are about {about:,} due times; {limit:,} are allowed."]})
 

@@ -11,6 +11,7 @@ from taskapi.core import clock
 from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base
 from taskapi.core.runtime import runtime_settings
+from taskapi.schedules.tags import digest
 from taskapi.schedules.timing.triggers import Trigger, read_exclusions
 
 # Why a run was cancelled that did nothing wrong.
@@ -127,12 +128,10 @@ class Schedule(HasId, HasTimestamps, Base):
 
     @property
     def entity_tag(self) -> str:
-        """Changes with the definition, the next due time, the last run, and how many runs came to what."""
-        counts = ".".join(f"{status[:3]}{count}" for status, count in sorted(self.stats.items()))
-        due = f"{self.next_run_at.timestamp():.3f}" if self.next_run_at else "never"
-        run = self.last_run
-        state = f"v{self.version}.{self.status[:3]}.{due}.{counts}"
-        return state + (f".{run.id.hex[-12:]}.{run.entity_tag}" if run else "")
+        """Changes with the definition, the next due time, the last run, how many came to what, and faults."""
+        run = self.last_run and (self.last_run.id, self.last_run.entity_tag)
+        judged = (self.next_run_at, self.last_ping_at, self.failures_in_row, self.fault)
+        return f"v{self.version}.{self.status[:3]}.{digest(judged, sorted(self.stats.items()), run)}"
 
     @property
     def ping_url(self) -> str | None:
@@ -273,10 +272,8 @@ class Run(HasId, Base):
     @property
     def entity_tag(self) -> str:
         """Changes with each step of the run, and with what it tells of its progress."""
-        reached = self.progress or {}
-        told = "".join(f".{number}" for number in reached.values() if number is not None)
-        stopping = ".stopping" if self.cancel_requested_at is not None else ""
-        return f"a{self.attempt}.{self.status}{told}{stopping}"
+        told = (self.reason, self.max_attempts, self.queued_at, self.finished_at, self.cancel_requested_at)
+        return f"a{self.attempt}.{self.status}.{digest(told, sorted((self.progress or {}).items()))}"
 
     @property
     def lag_ms(self) -> int | None:

@@ -36,8 +36,10 @@ def ping_failure(token: str) -> Response:
 def _receive(token: str, *, failed: bool) -> Response:
     # No transaction waits for a body that comes slowly.
     call = Call(request.method, _beginning_of_body(), request.remote_addr)
-    with transaction():
-        known = pings.receive_ping(token=token, failed=failed, call=call)
+    known = pings.is_known(token=token)
+    if known:
+        with transaction():
+            known = pings.receive_ping(token=token, failed=failed, call=call)
     if not known:
         # In the router's words: an unknown token looks like any path that is not there.
         abort(404)

@@ -33,6 +33,16 @@ class Call:
     address: str | None
 
 
+def is_known(*, token: str) -> bool:
+    """Whether a check has this token, outside of a transaction.
+
+    Anybody may guess: looking takes no write lock, which SQLite has only one of.
+    """
+    found = session().scalar(_check(token).with_only_columns(Schedule.id))
+    session().rollback()
+    return found is not None
+
+
 def receive_ping(*, token: str, failed: bool, call: Call) -> bool:
     """Take a ping: it ends the oldest run that waits, or counts for the due time that is near.
 
@@ -57,13 +67,20 @@ def receive_ping(*, token: str, failed: bool, call: Call) -> bool:
 
 
 def _lock_check(token: str) -> Schedule | None:
-    statement = sa.select(Schedule).where(Schedule.ping_token == token, Schedule.deleted_at.is_(None))
-    return session().scalar(statement.with_for_update().execution_options(populate_existing=True))
+    return session().scalar(_check(token).with_for_update().execution_options(populate_existing=True))
+
+
+def _check(token: str) -> sa.Select[Schedule]:
+    return sa.select(Schedule).where(Schedule.ping_token == token, Schedule.deleted_at.is_(None))
 
 
 def _keep_or_tell(schedule: Schedule, due_at: datetime, ping: dict[str, Any], now: datetime) -> None:
     """Also when the due time has passed and no scheduler was there to dispatch it, a ping is for it."""
-    if schedule.early_ping is None and (schedule.dispatch_at or due_at) - earliness(schedule) <= now:
+    counts_from = (schedule.dispatch_at or due_at) - earliness(schedule)
+    kept = schedule.early_ping
+    # One from before that was for a due time which no longer comes.
+    is_free = kept is None or datetime.fromisoformat(kept["at"]) < counts_from
+    if is_free and counts_from <= now:
         schedule.early_ping = ping
     elif schedule.ping_told_before != due_at:
         schedule.ping_told_before = due_at

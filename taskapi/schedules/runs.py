@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -91,6 +92,7 @@ def retry_run(*, actor: Actor, run_id: UUID) -> Run:
         raise RunNotFinished(f"The run has not ended: it is {run.status}.")
     if schedule.status == "cancelled" or schedule.deleted_at is not None:
         raise ScheduleCancelled("The schedule of this run was cancelled, which is final.")
+    _take_back_skip(schedule, run)
     _reopen(actor, [run])
     return run
 
@@ -121,6 +123,14 @@ def _lock_run(actor: Actor, run_id: UUID) -> tuple[Run, Schedule]:
     if schedule is None or not locked:
         raise RunNotFound
     return locked[0], schedule
+
+
+def _take_back_skip(schedule: Schedule, run: Run) -> None:
+    """The due time of a run that is opened again is left out no more."""
+    kept = [text for text in schedule.skips if datetime.fromisoformat(text) != run.scheduled_for]
+    if run.status == "skipped" and kept != schedule.skips:
+        schedule.skips = kept
+        schedule.version += 1
 
 
 def _reopen(actor: Actor, runs: Sequence[Run]) -> None:

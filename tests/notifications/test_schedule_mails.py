@@ -123,3 +123,16 @@ def test_a_run_asked_for_by_hand_is_told_as_such(
     tick(app)
     message = next(m for m in mail_server.messages if m["Subject"].startswith("Completed"))
     assert "The run asked for on Fri 20 Nov 2026, 09:00 (UTC) completed." in body(message, "plain")
+
+
+def test_a_new_schedule_is_a_notification_even_without_email(app: Flask, owner: Person) -> None:
+    owner.patch("/api/auth/me", {"notification_preferences": {"email": {"schedule_created": False}}})
+    make(owner, name="tea", every=3600, notify=["created"])
+    make(owner, name="coffee", every=3600, notify=[])
+    tick(app)
+    (item,) = owner.get("/api/notifications").json["items"]
+    assert (item["type"], item["title"], item["message"]) == (
+        "schedule_created",
+        "Scheduled: tea",
+        "Every hour",
+    )

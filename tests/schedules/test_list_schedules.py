@@ -1,10 +1,15 @@
 """GET /api/schedules and GET /api/schedules/{id}"""
 
+from typing import Any
+
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
+from taskapi.core.db import session, transaction
+from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
-from tests.schedules.making import Time, make
+from tests.schedules.making import Time, at, make
 from tests.work import tick
 
 
@@ -78,4 +83,37 @@ def test_the_etag_changes_with_a_run(app: Flask, owner: Person, time: Time) -> N
     assert owner.get(path, headers={"If-None-Match": etag}).status_code == 304
     owner.post(f"{path}/run")
     tick(app)
+    assert owner.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change", [{"last_ping_at": at("2026-11-20 09:00")}, {"fault": "It is broken."}, {"failures_in_row": 1}]
+)
+def test_the_etag_changes_with_what_people_did_not_change(
+    app: Flask, owner: Person, change: dict[str, Any]
+) -> None:
+    path = f"/api/schedules/{make(owner, every=60)['id']}"
+    etag = owner.get(path).headers["ETag"]
+    with app.app_context(), transaction():
+        session().execute(sa.update(Schedule).values(**change))
+    assert owner.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"queued_at": None},
+        {"reason": "overlap"},
+        {"max_attempts": 4},
+        {"finished_at": at("2026-11-20 09:00")},
+    ],
+)
+def test_the_etag_of_a_run_changes_with_each_of_its_steps(
+    app: Flask, owner: Person, change: dict[str, Any]
+) -> None:
+    run = owner.post(f"/api/schedules/{make(owner, every=60)['id']}/run").json
+    path = f"/api/runs/{run['id']}"
+    etag = owner.get(path).headers["ETag"]
+    with app.app_context(), transaction():
+        session().execute(sa.update(Run).values(**change))
     assert owner.get(path, headers={"If-None-Match": etag}).status_code == 200

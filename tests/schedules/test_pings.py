@@ -1,6 +1,9 @@
 """Heartbeat checks: runs of ``expect_ping`` wait for a call from outside, without a worker."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -153,6 +156,51 @@ def test_a_ping_just_before_the_due_time_counts_for_it(
     assert runs_of(owner, schedule)[1]["status"] == "running", "it counts once"
 
 
+@pytest.mark.parametrize("act", ["edit", "skip"])
+def test_an_early_ping_whose_due_time_no_longer_comes_is_forgotten(
+    app: Flask, owner: Person, time: Time, act: str
+) -> None:
+    schedule, path = check(owner, every=30, params={"grace": 600})
+    app.test_client().get(path)
+    if act == "skip":
+        owner.post(f"/api/schedules/{schedule['id']}/skip", {"at": schedule["next_run_at"]})
+    else:
+        owner.patch(f"/api/schedules/{schedule['id']}", {"every": 60})
+    time.pass_(minutes=1)
+    dispatch(app)
+    assert runs_of(owner, schedule)[-1]["status"] == "running"
+
+
+def test_a_change_that_leaves_the_next_due_time_keeps_its_early_ping(
+    app: Flask, owner: Person, time: Time
+) -> None:
+    schedule, path = check(owner)
+    time.pass_(seconds=3590)
+    app.test_client().get(path)
+    assert owner.patch(f"/api/schedules/{schedule['id']}", {"max_runs": 5}).status_code == 200
+    time.pass_(seconds=10)
+    dispatch(app)
+    assert the_run(owner, schedule)["status"] == "completed"
+
+
+def test_an_early_ping_takes_the_place_of_a_stale_one(app: Flask, owner: Person, time: Time) -> None:
+    schedule, path = check(owner)
+    time.pass_(seconds=3590)
+    app.test_client().get(path)
+    with app.app_context(), transaction():
+        # As if its due time had gone without anybody looking at the ping.
+        row = session().get_one(Schedule, UUID(schedule["id"]))
+        assert row.next_run_at is not None
+        row.next_run_at = row.dispatch_at = row.next_run_at + timedelta(hours=1)
+    time.pass_(seconds=3600)
+    app.test_client().post(path, data="in time")
+    time.pass_(seconds=10)
+    dispatch(app)
+    tick(app)
+    assert the_run(owner, schedule)["result"]["body"] == "in time"
+    assert told(owner) == []
+
+
 def test_an_early_report_of_failure_counts_too(app: Flask, owner: Person, time: Time) -> None:
     schedule, path = check(owner)
     time.pass_(seconds=3590)
@@ -244,6 +292,23 @@ def test_ending_the_schedule_ends_a_run_that_waits(app: Flask, owner: Person, ti
     assert owner.get(f"/api/runs/{run['id']}").json["status"] == "cancelled"
     assert told(owner) == []
     assert app.test_client().get(path).status_code == (200 if act == "cancel" else 404)
+
+
+def test_silence_of_several_is_written_in_the_order_in_which_everybody_locks(
+    app: Flask, owner: Person, time: Time
+) -> None:
+    for seconds in (50, 40, 30, 20):
+        check(owner, every=seconds, max_runs=1, params={"grace": 60})
+    for _ in range(5):
+        time.pass_(seconds=10)
+        dispatch(app)
+    time.pass_(seconds=61)
+    watch(app)
+    with app.app_context():
+        failed = sa.select(Event).where(Event.type == "run.failed").order_by(Event.id)
+        schedules = [(event.after or {})["schedule_id"] for event in session().scalars(failed)]
+    assert len(schedules) == 4
+    assert schedules == sorted(schedules)
 
 
 def test_an_unknown_token_is_like_any_path_that_is_not_there(app: Flask, owner: Person) -> None:
@@ -374,3 +439,22 @@ def test_a_ping_does_not_void_an_edit(app: Flask, owner: Person, time: Time) -> 
     with app.app_context():
         row = session().get_one(Schedule, UUID(schedule["id"]))
         assert row.ping_told_before == row.next_run_at
+
+
+def test_an_unknown_token_takes_no_write_lock(
+    app: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _schedule, path = check(owner)
+    begun: list[None] = []
+
+    @contextmanager
+    def counted() -> Iterator[None]:
+        begun.append(None)
+        with transaction():
+            yield
+
+    monkeypatch.setattr("taskapi.schedules.ping_views.transaction", counted)
+    assert app.test_client().get("/ping/nobody-knows-it").status_code == 404
+    assert begun == []
+    assert app.test_client().get(path).status_code == 200
+    assert begun == [None]

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from tests.people import Person
 from tests.schedules.making import Time, make
+from tests.work import tick
 
 
 def test_the_next_fire_times_are_shown_in_utc_and_on_the_wall(owner: Person, time: Time) -> None:
@@ -89,3 +91,49 @@ def test_what_is_to_come_can_be_read_in_pages(owner: Person, time: Time) -> None
     assert [item["utc"] for item in page["items"]] == ["2026-11-20T09:04:00Z", "2026-11-20T09:05:00Z"]
     assert (page["page"], page["per_page"], page["total"], page["next_cursor"]) == (2, 3, 5, None)
     assert len(owner.get(f"{path}?n=150").json["items"]) == 150
+
+
+def test_a_saved_schedule_previews_no_more_runs_than_are_left(app: Flask, owner: Person, time: Time) -> None:
+    schedule = make(owner, cron="30 * * * *", max_runs=4, notify=[])
+    time.pass_(minutes=30)
+    tick(app)
+    path = f"/api/schedules/{schedule['id']}"
+    owner.post(f"{path}/skip", {"at": "2026-11-20T10:30:00Z"})
+    owner.post(f"{path}/skip", {"at": "2026-11-20T12:30:00Z"})
+    for after, expected in (
+        ("2026-11-20T09:30:00Z", ["11:30", "13:30", "14:30"]),
+        ("2026-11-20T11:30:00Z", ["13:30", "14:30"]),
+        ("2026-11-21T00:00:00Z", []),
+    ):
+        items = owner.get(f"{path}/preview", query_string={"after": after}).json["items"]
+        assert [item["utc"][11:16] for item in items] == expected
+
+
+@pytest.mark.parametrize(
+    ("bounds", "hours"),
+    [
+        ({}, ["10", "11", "12"]),
+        ({"after": "2026-11-20T10:30:00Z"}, ["11", "12", "13"]),
+        ({"starts_at": "2026-11-20T13:00:00Z"}, ["13", "14", "15"]),
+        ({"starts_at": "2026-11-19T22:00:00Z"}, ["22", "23", "00"]),
+        ({"starts_at": "2026-11-19T22:00:00Z", "after": "2026-11-20T10:30:00Z"}, ["11", "12"]),
+    ],
+)
+@pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
+def test_max_runs_bounds_the_preview(
+    owner: Person, time: Time, bounds: dict[str, str], hours: list[str]
+) -> None:
+    time.pass_(minutes=1)
+    body = {"cron": "0 * * * *", "max_runs": 3, **bounds}
+    items = owner.post("/api/schedules/preview", body).json["items"]
+    assert [item["utc"][11:13] for item in items] == hours
+
+
+@pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
+def test_runs_too_many_to_count_bound_nothing(
+    owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskapi.schedules.preview.MAX_COUNTED", 5)
+    body = {"every": 1, "starts_at": "2026-11-20T09:00:00Z", "after": "2026-12-20T09:00:00Z", "n": 9}
+    assert len(owner.post("/api/schedules/preview", {**body, "max_runs": 6}).json["items"]) == 9
+    assert owner.post("/api/schedules/preview", {**body, "max_runs": 5}).json["items"] == []

@@ -1,10 +1,13 @@
 """POST /api/schedules/{id}/skip"""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from taskapi.schedules.timing import triggers
+from taskapi.schedules.timing.wall import Due
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
 from tests.work import tick
@@ -60,26 +63,13 @@ def test_a_time_as_the_answer_gives_it_fits_a_due_time_with_microseconds(owner: 
 @pytest.mark.parametrize(
     ("at", "words"),
     [
-        (
-            "2026-11-20T10:29:00Z",
-            "Nothing is due at this time. The nearest due time is 2026-11-20T10:30:00Z.",
-        ),
-        (
-            "2026-11-20T10:50:00Z",
-            "Nothing is due at this time. The nearest due time is 2026-11-20T10:30:00Z.",
-        ),
-        ("2026-11-20T08:30:00Z", "This time is past. The nearest due time is 2026-11-20T09:30:00Z."),
-        (
-            "2026-11-20T12:30:00Z",
-            "Nothing is due at this time. The nearest due time is 2026-11-20T11:30:00Z.",
-        ),
-        (
-            "2026-11-20T23:30:00Z",
-            "Nothing is due at this time. The nearest due time is 2026-11-20T19:30:00Z.",
-        ),
+        ("2026-11-20T10:29:00Z", "Nothing is due at this time. The next due time is 2026-11-20T10:30:00Z."),
+        ("2026-11-20T08:30:00Z", "This time is past. The next due time is 2026-11-20T09:30:00Z."),
+        ("2026-11-20T12:30:00Z", "Nothing is due at this time. The next due time is 2026-11-20T13:30:00Z."),
+        ("2026-11-20T23:30:00Z", "Nothing is due at this time. Nothing is due after it."),
     ],
 )
-def test_what_is_not_due_is_refused_with_the_nearest_due_time(
+def test_what_is_not_due_is_refused_with_the_next_due_time(
     owner: Person, time: Time, at: str, words: str
 ) -> None:
     schedule = make(
@@ -91,6 +81,25 @@ def test_what_is_not_due_is_refused_with_the_nearest_due_time(
     )
     answer = owner.post(f"/api/schedules/{schedule['id']}/skip", {"at": at})
     assert (answer.status_code, answer.json["errors"]) == (422, {"at": [words]})
+
+
+def test_a_refusal_does_not_walk_the_due_times_before_it(
+    owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = make(owner, every=1, ends_at="2027-01-01T00:00:00Z", notify=[])
+    walked = 0
+    unbounded = triggers._unbounded
+
+    def counting(*args: Any) -> Iterator[Due]:
+        nonlocal walked
+        for due in unbounded(*args):
+            walked += 1
+            yield due
+
+    monkeypatch.setattr(triggers, "_unbounded", counting)
+    answer = owner.post(f"/api/schedules/{schedule['id']}/skip", {"at": "2027-06-01T00:00:00Z"})
+    assert answer.status_code == 422
+    assert walked < 1_000
 
 
 def test_leaving_out_all_that_is_left_completes_the_schedule(owner: Person, time: Time) -> None:
@@ -123,6 +132,26 @@ def test_a_retry_takes_it_back_and_nothing_starts_early(app: Flask, owner: Perso
     time.pass_(minutes=1)
     tick(app)
     assert [(run["status"], run["lag_ms"]) for run in runs_of(owner, schedule)] == [("completed", 0)]
+
+
+def test_one_left_out_again_after_a_retry_is_skipped(app: Flask, owner: Person, time: Time) -> None:
+    schedule = make(owner, cron="30 * * * *", notify=[])
+    for at in ("2026-11-20T09:30:00Z", "2026-11-20T10:30:00Z"):
+        skip(owner, schedule, at)
+    for run in runs_of(owner, schedule):
+        owner.post(f"/api/runs/{run['id']}/retry")
+    path = f"/api/schedules/{schedule['id']}"
+    items = owner.get(f"{path}/preview", query_string={"n": 3}).json["items"]
+    assert [item["utc"][11:16] for item in items] == ["09:30", "10:30", "11:30"]
+    answer = skip(owner, schedule, "2026-11-20T09:30:00Z")
+    assert answer["stats"] == {"pending": 1, "skipped": 1}
+    for _ in range(3):
+        time.pass_(minutes=30)
+        tick(app)
+    assert [(run["status"], run["reason"]) for run in runs_of(owner, schedule)] == [
+        ("skipped", "manual"),
+        ("completed", None),
+    ]
 
 
 def test_it_is_not_in_the_preview(owner: Person, time: Time) -> None:
