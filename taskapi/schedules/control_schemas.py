@@ -32,8 +32,8 @@ class ScheduleChangesSchema(NewScheduleSchema):
 
     @ma.pre_load
     def _only_what_may_change(self, data: Any, **_kwargs: Any) -> Any:
-        """A whole schedule may be sent back as it was answered."""
-        if not isinstance(data, dict):
+        """A whole schedule may be sent back as it was answered; a part of what nobody sets is refused."""
+        if not isinstance(data, dict) or not data.keys() >= ANSWERED_ONLY:
             return data
         return {name: value for name, value in data.items() if name not in ANSWERED_ONLY}
 

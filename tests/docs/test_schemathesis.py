@@ -39,6 +39,8 @@ BEYOND_SCHEMAS = [
     "POST /api/schedules/{schedule_id}/skip",
     "POST /api/schedules/{schedule_id}/backfill",
 ]
+# A null among the triggers is one that was not sent, which the schema's "one of these" cannot say.
+WITH_TRIGGER = ["POST /api/schedules", "POST /api/schedules/preview"]
 # In a query everything is text: an action that "became a boolean" is still a name.
 FILTERED_BY_NAME = ["GET /api/runs", "GET /api/schedules"]
 CONFIG = {
@@ -48,7 +50,10 @@ CONFIG = {
         *(
             {
                 "include-name": name,
-                "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
+                "checks": {
+                    "positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]},
+                    "negative_data_rejection": {"enabled": name not in WITH_TRIGGER},
+                },
             }
             for name in BEYOND_SCHEMAS
         ),

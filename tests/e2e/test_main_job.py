@@ -29,7 +29,11 @@ def test_a_reminder_is_sent_on_time_and_seen_in_the_history(installation: Instal
     # To confirm the address, for the new schedule, the reminder, and the completed run.
     wait_for(lambda: len(list(mails.glob("*.eml"))) == 4, seconds=15, what="four mails")
     assert user.get(f"/schedules/{schedule['id']}")["status"] == "completed"
-    assert {item["type"] for item in user.get("/notifications")["items"]} == {"reminder", "run_completed"}
+    assert {item["type"] for item in user.get("/notifications")["items"]} == {
+        "schedule_created",
+        "reminder",
+        "run_completed",
+    }
 
 
 def lags_of_a_quiet_round(user: ApiUser, number: int) -> list[int]:
