@@ -26,13 +26,14 @@ run: $(RUNTIME) ## Run everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/flask up
 
 test: lint ## Run all checks and tests
-	$(BIN)/pytest -n 3 --dist loadgroup -m "not e2e and not contract and not quiet"
-	$(BIN)/pytest -n 2 --dist worksteal --maxschedchunk 1 -m "(e2e or contract) and not quiet"
+	$(BIN)/pytest -n 3 -m "not e2e and not contract and not quiet" --ignore tests/e2e --ignore tests/contract
+	$(BIN)/pytest -n 3 --maxschedchunk 1 -m "(e2e or contract) and not quiet" \
+		tests/e2e tests/contract tests/docs/test_readme.py
 	@# By themselves: they measure how late work starts, which a busy machine would spoil.
-	$(BIN)/pytest -m quiet
+	$(BIN)/pytest -m quiet tests/e2e tests/schedules/timing
 
 coverage: $(DEVELOPMENT) ## Run the tests that reach every line, and tell which they did not
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not e2e and not contract and not quiet" --cov --cov-branch --cov-fail-under=90
+	$(BIN)/pytest -n 2 -m "not e2e and not contract and not quiet" --cov --cov-branch --cov-fail-under=90
 
 soak: $(DEVELOPMENT) ## Run the tests that take long
 	$(BIN)/pytest -m soak

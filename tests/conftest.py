@@ -24,12 +24,45 @@ from taskapi.core.db import Base, db
 from tests.people import Person, make_person
 
 DATABASES = ("sqlite", "postgresql")
+FOLDERS = {
+    "contract": ("tests/contract/",),
+    "e2e": ("tests/e2e/", "tests/docs/test_readme.py"),
+    "quiet": ("tests/e2e/", "tests/schedules/timing/"),
+}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless it is asked for by its marker."""
+    """Leave out what takes long, unless it is asked for by its marker, and what another database repeats."""
     if "soak" not in config.option.markexpr:
         items[:] = [item for item in items if item.get_closest_marker("soak") is None]
+    _check_places(items)
+    items[:] = _slow_ones_first([item for item in items if not _repeats_on_another_database(item)])
+
+
+def _check_places(items: list[pytest.Item]) -> None:
+    """`make test` looks for each kind in these folders alone, as collecting all would take a while."""
+    for item in items:
+        for marker, folders in FOLDERS.items():
+            if item.get_closest_marker(marker) and not item.nodeid.startswith(folders):
+                raise pytest.UsageError(f"{item.nodeid} is marked {marker}: it belongs into {folders}")
+
+
+def _slow_ones_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Each end-to-end test before a quick one: test processes, who take two at a time, share them out."""
+    slow = [item for item in items if item.get_closest_marker("e2e") is not None]
+    quick = [item for item in items if item.get_closest_marker("e2e") is None]
+    pairs = [item for pair in zip(slow, quick, strict=False) for item in pair]
+    return [*pairs, *slow[len(quick) :], *quick[len(slow) :]]
+
+
+def _repeats_on_another_database(item: pytest.Item) -> bool:
+    """Whether the marker says that one database will do, and this is the other one."""
+    marker = item.get_closest_marker("one_database")
+    parameters = getattr(item, "callspec", None)
+    if marker is None or parameters is None:
+        return False
+    wanted = marker.args[0] if marker.args else "sqlite"
+    return bool(parameters.params.get("migrated_app", wanted) != wanted)
 
 
 @pytest.fixture(scope="session")

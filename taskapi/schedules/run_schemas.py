@@ -67,7 +67,7 @@ class RunsOfScheduleQuery(PageQuery):
 
     status = fields.List(Word(RUN_STATUSES))
     trigger = fields.List(Word(RUN_TRIGGERS))
-    reason = fields.List(fields.String(validate=validate.Length(max=40)))
+    reason = fields.List(Text(maximum=40))
     scheduled_before = Bound(end=True)
     scheduled_after = Bound()
     # Newest first; by due time, latest first, where a range of due times is asked for.
@@ -78,7 +78,7 @@ class RunQuery(RunsOfScheduleQuery):
     """Filters of the list of runs."""
 
     schedule_id = fields.UUID()
-    action = fields.List(fields.String(validate=validate.Length(max=80)))
+    action = fields.List(Text(maximum=80))
     q = Text(minimum=1, maximum=200, metadata={"description": "Words of the schedule's name, all of them"})
 
 

@@ -240,7 +240,7 @@ class ScheduleQuery(PageQuery):
     """Filters of the list of schedules; repeat one for 'any of'."""
 
     status = fields.List(Word(SCHEDULE_STATUSES))
-    action = fields.List(fields.String(validate=validate.Length(max=80)))
+    action = fields.List(Text(maximum=80))
     last_run_status = fields.List(Word(RUN_STATUSES))
     q = Text(minimum=1, maximum=200, metadata={"description": "Part of the name"})
     next_before = Bound(end=True)

@@ -52,6 +52,7 @@ def test_another_algorithm_with_our_key_is_refused(app: Flask, client: FlaskClie
     assert code(show_me(client, forged)) == (401, "invalid_token")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "change",
     [
@@ -82,6 +83,7 @@ def test_a_signed_token_with_wrong_claims_is_refused(
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("missing", ["sub", "sid", "exp", "iss", "aud"])
 def test_a_signed_token_that_lacks_a_claim_is_refused(
     app: Flask, client: FlaskClient, owner: Person, missing: str
@@ -91,6 +93,7 @@ def test_a_signed_token_that_lacks_a_claim_is_refused(
     assert code(show_me(client, signed(app, claims))) == (401, "invalid_token")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("kid", ["unknown", "", 7, ["x"], {"a": 1}, None, "../../dev/null", "' OR 1=1 --"])
 def test_the_name_of_a_key_opens_nothing(app: Flask, client: FlaskClient, owner: Person, kid: object) -> None:
     key = "another key that is long enough for HS256"
@@ -117,6 +120,7 @@ def test_a_refresh_token_is_no_access_token(client: FlaskClient, owner: Person) 
     assert code(show_me(client, owner.refresh_token)) == (401, "invalid_token")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "token", ["x", "a.b.c", "...", "é.é.é", "e30.e30.e30", "x" * 5000, "Bearer", "tap_unknown"]
 )

@@ -82,6 +82,7 @@ def test_preferences_are_replaced_whole(owner: Person) -> None:
     assert body(owner.get(ME))["notification_preferences"] == {"email": {"run_failed": False}}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

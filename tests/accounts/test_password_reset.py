@@ -306,6 +306,7 @@ def test_no_event_holds_a_secret_or_an_unknown_address(
     ]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("path", "sent", "field"),
     [

@@ -115,6 +115,7 @@ def test_scopes_are_read_in_any_case_and_once(owner: Person, sent: list[str], ke
     assert make_token(owner, *sent)["scopes"] == kept
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [

@@ -70,6 +70,7 @@ def test_a_missing_username_is_made_from_the_address(
     assert [body(register(client, email))["username"] for email in emails] == usernames
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "email",
     [
@@ -88,6 +89,7 @@ def test_what_is_no_address_is_refused(client: FlaskClient, email: str) -> None:
     assert list(body(answer)["errors"]) == ["email"]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("email", ["jürgen@ex.org", "a@" + "ü" * 63 + ".org", "\u0390" * 40 + "@ex.org"])
 def test_an_address_that_can_never_be_mailed_is_refused(client: FlaskClient, email: str) -> None:
     answer = register(client, email)
@@ -120,6 +122,7 @@ def test_usernames_that_look_alike_are_one(client: FlaskClient, typed: str, kept
     assert log_in(client, typed).status_code == log_in(client, kept.upper()).status_code == 200
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("username", ["", " ", "a b", "-a", "a-", ".a", "a@b", "x" * 51, "a\nb", "a/b"])
 def test_what_is_no_username_is_refused(client: FlaskClient, username: str) -> None:
     assert list(body(register(client, username=username))["errors"]) == ["username"]
@@ -130,6 +133,7 @@ def test_what_is_a_username_is_taken_as_it_is(client: FlaskClient, username: str
     assert body(register(client, username=username))["username"] == username
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("password", "reason"),
     [

@@ -88,6 +88,7 @@ def test_an_exchange_moves_a_session_to_where_it_is_used_now(client: FlaskClient
     assert moved["last_used_at"] > moved["created_at"]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("agent", "kept"),
     [("x" * 400, "x" * 300), ("a\tb\x7fc", "abc"), ("\u00e9clair", "\u00e9clair"), ("", None)],

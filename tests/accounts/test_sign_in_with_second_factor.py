@@ -91,6 +91,7 @@ def test_after_a_later_code_an_earlier_one_is_refused(client: FlaskClient, phone
     assert code(sign_in(client, phone.person, code=phone.code())) == INVALID
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)])
 def test_a_clock_may_be_one_step_wrong(
     client: FlaskClient, phone: Authenticator, time: StandingClock, steps: int, status: int
@@ -131,6 +132,7 @@ def test_a_recovery_code_of_somebody_else_is_refused(
     assert codes_left(teammate) == 10
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("wrong", ["nonsense", "1234567", "12345", "\uff11" * 6, "\u0661" * 6, "x" * 64])
 def test_anything_else_is_no_code(client: FlaskClient, phone: Authenticator, wrong: str) -> None:
     assert code(sign_in(client, phone.person, code=wrong)) == INVALID
@@ -246,6 +248,7 @@ def runtime_key(app: Flask) -> str:
     return key
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("second", "digits"),
     [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")],

@@ -271,6 +271,7 @@ def test_a_refused_sign_in_waits_for_the_operator(
 
 
 def test_a_server_with_an_unknown_certificate_gets_nothing(tmp_path: Path, guarded: MailServer) -> None:
+    guarded.clear()
     error = refusal(tmp_path, to=guarded, MAIL_USE_TLS="true")
     assert error.temporary
     assert "CERTIFICATE_VERIFY_FAILED" in str(error)

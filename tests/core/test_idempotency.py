@@ -108,6 +108,7 @@ def test_keys_older_than_a_day_are_removed(owner: Person, context: Flask) -> Non
     assert session().scalar(sa.select(sa.func.count()).select_from(IdempotencyKey)) == 0
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("key", ["", " ", "a b", "k" * 256, "schlüssel"])
 def test_a_key_that_is_none_is_refused(owner: Person, key: str) -> None:
     answer = post(owner, key)

@@ -103,6 +103,7 @@ def test_the_last_page_has_no_next(seven: Person) -> None:
     assert "Link" not in answer.headers
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "query",
     [
@@ -182,6 +183,7 @@ def test_another_lists_cursor_is_refused(seven: Person) -> None:
     assert refusal(seven, f"/api/schedules?cursor={cursor}") == (400, "invalid_cursor")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "change", [lambda c: c[:-1], lambda c: "x" + c, lambda c: c.upper(), lambda c: "nonsense"]
 )

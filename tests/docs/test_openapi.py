@@ -167,6 +167,7 @@ def of_pings(owner: Person, app: Flask) -> Iterator[TestResponse]:
     yield owner.client.get("/ping/nonsense")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "family",
     [

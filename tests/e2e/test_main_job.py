@@ -53,8 +53,8 @@ def test_lag_stays_under_a_tenth_of_a_second_when_idle(installation: Installatio
     rounds: list[list[int]] = []
     # What else runs on the machine only adds to the lag: one of three rounds must be undisturbed.
     while len(rounds) < 3:
-        rounds.append(lags_of_a_quiet_round(user, 40))
+        rounds.append(lags_of_a_quiet_round(user, 20))
         assert rounds[-1][0] >= 0, "a run was early"
-        if rounds[-1][math.ceil(0.95 * 40) - 1] < 100:
+        if rounds[-1][math.ceil(0.95 * 20) - 1] < 100:
             return
     raise AssertionError(f"every round was late: {rounds}")

@@ -73,6 +73,7 @@ def test_the_page_loads_nothing_and_may_not_be_framed(client: FlaskClient, link:
     assert "frame-ancestors 'none'" in policy
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("change", [lambda t: t[:-3] + "abc", lambda t: "x" + t, lambda t: "nonsense"])
 def test_an_altered_link_leads_nowhere(client: FlaskClient, link: str, method: str, change: object) -> None:

@@ -118,6 +118,7 @@ def test_every_route_declares_the_access_that_the_table_says(context: Flask) -> 
     assert declared(context) == TABLE
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("route", CLOSED)
 def test_a_closed_route_refuses_who_is_not_signed_in(client: FlaskClient, route: str) -> None:
     method, path = route.split(" ")

@@ -31,6 +31,7 @@ def test_a_schedule_answers_with_its_defaults_and_location(owner: Person, time: 
     assert {name: answer.json[name] for name in expected} == expected
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("trigger", "first"),
     [

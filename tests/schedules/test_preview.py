@@ -24,6 +24,7 @@ def test_the_next_fire_times_are_shown_in_utc_and_on_the_wall(owner: Person, tim
     ]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("body", "first", "count"),
     [

@@ -73,6 +73,7 @@ def test_loading_again_changes_nothing(install: Install) -> None:
     assert lines == []
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("source", "target"),
     [

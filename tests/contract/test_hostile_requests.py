@@ -8,10 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from taskapi.core.access import fact_of
+from tests.contract.test_matrix import BODIES, SEEN_BY, THINGS, parameters_of
 from tests.document import DOCUMENT, DOCUMENT_APP
 from tests.people import Person
 from tests.rules.test_access import TABLE
-from tests.rules.test_matrix import BODIES, SEEN_BY, THINGS, parameters_of
 
 pytestmark = pytest.mark.contract
 # What is refused before the database is asked needs no second one.
