@@ -1,12 +1,14 @@
-"""The worker process: an RQ worker that runs each job inside the application.
+"""The worker process: an RQ worker whose work-horse runs the jobs inside the application.
 
-The application is imported once, before the fork, so a work-horse starts in milliseconds.
+The application is imported once, before the fork, so a new work-horse starts in milliseconds.
 """
 
 import gc
 import os
+import random
 import signal
 import threading
+from functools import partial
 from types import FrameType
 from typing import Any
 from uuid import UUID
@@ -19,12 +21,15 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Worker, get_current_job
 from rq import worker_registration as registration
+from rq.exceptions import NoSuchJobError
+from rq.executions import Execution
 from rq.job import Job
 from rq.queue import Queue as RqQueue
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute
 
 from taskapi.background.connection import open_redis
+from taskapi.background.horse import Order, WorkHorse
 from taskapi.background.names import TAKE_AN_ID, Queue
 from taskapi.background.process import become_work_horse, die_with_parent, process_name
 from taskapi.background.rq_json import JsonJob, JsonQueue
@@ -47,6 +52,7 @@ class TaskWorker(Worker):
 
     def __init__(self, app: Flask, **options: Any) -> None:
         self._app = app
+        self._horse: WorkHorse | None = None
         self.stop_requested = False
         super().__init__(
             [JsonQueue(queue, connection=options["connection"]) for queue in Queue],
@@ -67,13 +73,51 @@ class TaskWorker(Worker):
         # A flushed Redis has forgotten who works for it.
         registration.register(self, pipeline)
 
-    def main_work_horse(self, job: Job, queue: RqQueue) -> None:
-        die_with_parent(os.getppid())
+    def fork_work_horse(self, job: Job, queue: RqQueue) -> None:
+        """Give the job to the work-horse, to a new one if there is none."""
+        if self._horse is None or self._horse.has_left:
+            self._horse = WorkHorse(self._do, partial(self._become_horse, os.getpid()))
+        self._horse_pid = self._horse.pid
+        assert self.execution is not None
+        self._horse.hand_over(Order(job.id, self.execution.id, queue.name))
+
+    def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
+        """Wait until the job is done or the horse dead: its pid and status, 0 when all is well."""
+        if self._horse is None:
+            return None, None, None
+        return self._horse.pid, self._horse.wait() or os.EX_OK, None
+
+    def teardown(self) -> None:
+        """Leave: the horse first, as it works for this worker."""
+        if self._horse is not None:
+            self._horse.dismiss()
+        super().teardown()  # type: ignore[no-untyped-call]
+
+    def _become_horse(self, worker_pid: int) -> None:
+        os.setpgrp()
+        die_with_parent(worker_pid)
         become_work_horse()
+        random.seed()
+        self._is_horse = True
+        # The worker decides when its horse goes; a service manager that signals all processes of
+        # the service does not end the job. A handler, as ignoring would be passed on to programs.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _signal, _frame: None)
         # The horse must not share the parent's database connections.
         with self._app.app_context():
             dispose_engines()
-        super().main_work_horse(job, queue)
+
+    def _do(self, order: Order) -> None:
+        """In the horse: do one job."""
+        queue = JsonQueue(order.queue, connection=self.connection)
+        try:
+            job = JsonJob.fetch(order.job_id, connection=self.connection, serializer=self.serializer)
+        except NoSuchJobError:
+            # A flushed Redis has forgotten it; what it was for is in the database.
+            return
+        job.redis_server_version = self.redis_server_version
+        self.execution = Execution(order.execution_id, job.id, self.connection, self.name)
+        self.perform_job(job, queue)
 
     def perform_job(self, job: Job, queue: RqQueue) -> bool:
         structlog.contextvars.clear_contextvars()

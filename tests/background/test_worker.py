@@ -1,6 +1,7 @@
 """The worker process: jobs run inside the application, each in a process of its own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from rq import Worker
+from rq.command import send_stop_job_command
 from rq.job import JobStatus
+from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from taskapi.background.names import Queue
@@ -20,11 +23,26 @@ from tests.e2e.installation import BIN, REPOSITORY, wait_for
 SECRET = "a secret for tests that is long enough"
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Path:
+    """An empty database, to be copied."""
+    folder = tmp_path_factory.mktemp("migrated")
+    environment = environment_in(folder, redis_url)
+    subprocess.run(
+        [BIN / "flask", "db", "upgrade"], cwd=REPOSITORY, env=environment, check=True, capture_output=True
+    )
+    return folder / "taskapi.db"
+
+
 @pytest.fixture
 def environment(tmp_path: Path, redis_url: str) -> dict[str, str]:
+    return environment_in(tmp_path, redis_url)
+
+
+def environment_in(folder: Path, redis_url: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
-        "DATA_DIR": str(tmp_path),
+        "DATA_DIR": str(folder),
         "REDIS_URL": redis_url,
         "SECRET_KEY": SECRET,
         "FLASK_APP": "wsgi.py",
@@ -34,13 +52,11 @@ def environment(tmp_path: Path, redis_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def redis(redis_url: str, environment: dict[str, str]) -> Redis:
+def redis(redis_url: str, tmp_path: Path, migrated: Path) -> Redis:
     """An empty Redis beside a migrated database."""
     connection: Redis = Redis.from_url(redis_url)
     connection.flushdb()
-    subprocess.run(
-        [BIN / "flask", "db", "upgrade"], cwd=REPOSITORY, env=environment, check=True, capture_output=True
-    )
+    shutil.copy(migrated, tmp_path)
     return connection
 
 
@@ -60,6 +76,53 @@ def test_a_crash_ends_that_job_alone(redis: Redis, environment: dict[str, str]) 
     assert work(environment, "--burst").wait(timeout=60) == 0
     assert crash.get_status() == JobStatus.FAILED
     assert (after.get_status(), after.return_value()) == (JobStatus.FINISHED, 3)
+
+
+def test_one_process_does_job_after_job_until_one_crashes(redis: Redis, environment: dict[str, str]) -> None:
+    before = [enqueue(redis, "os.getpid") for _ in range(3)]
+    enqueue(redis, "os.abort")
+    after = [enqueue(redis, "os.getpid") for _ in range(2)]
+    assert work(environment, "--burst").wait(timeout=60) == 0
+    first, second = ({job.return_value() for job in jobs} for jobs in (before, after))
+    assert len(first) == len(second) == 1
+    assert first.isdisjoint(second)
+    assert None not in first | second
+
+
+def test_a_process_killed_while_it_waits_costs_no_job(redis: Redis, environment: dict[str, str]) -> None:
+    process = work(environment)
+    first = enqueue(redis, "os.getpid")
+    wait_for(lambda: first.get_status() == JobStatus.FINISHED, seconds=20, what="the first job")
+    wait_for(lambda: is_idle(redis), seconds=5, what="waiting for work")
+    os.kill(first.return_value() or 0, signal.SIGKILL)
+    second = enqueue(redis, "os.getpid")
+    wait_for(lambda: second.get_status() == JobStatus.FINISHED, seconds=5, what="the second job")
+    assert second.return_value() != first.return_value()
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    assert not Path(f"/proc/{second.return_value()}").exists()
+
+
+def test_a_job_that_is_stopped_ends_alone(redis: Redis, environment: dict[str, str]) -> None:
+    process = work(environment)
+    long, after = enqueue(redis, "time.sleep", 60), enqueue(redis, "builtins.len", "abc")
+    wait_for(lambda: long.get_status() == JobStatus.STARTED, seconds=20, what="the start")
+    send_stop_job_command(redis, long.id, serializer=JSONSerializer)
+    wait_for(lambda: after.get_status() == JobStatus.FINISHED, seconds=10, what="the job after")
+    assert long.get_status() in (JobStatus.FAILED, JobStatus.STOPPED)
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
+def test_a_signal_to_all_processes_lets_the_job_finish(redis: Redis, environment: dict[str, str]) -> None:
+    """As a service manager does it that stops a service."""
+    job = enqueue(redis, "time.sleep", 1)
+    process = work(environment)
+    wait_for(lambda: job.get_status() == JobStatus.STARTED, seconds=20, what="the start")
+    for pid in (*children_of(process.pid), process.pid):
+        os.kill(pid, signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+    assert job.get_status() == JobStatus.FINISHED
 
 
 def test_housekeeping_comes_before_runs_and_runs_before_mail(
