@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from taskapi.config_files import DEFAULT_FILE_TYPES, StorageSettings, read_file_types, read_storage
 from taskapi.environment import (
+    HTTP,
     PORT_RANGE,
     ConfigError,
     Environment,
@@ -28,6 +30,7 @@ from taskapi.environment import (
 
 POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg")
 MIN_SECRET_LENGTH = 32
+TERABYTE = 2**40
 ORIGIN = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^/\s*@?#]+")
 # A Unix socket's path must fit into sockaddr_un (104 bytes on macOS, 108 on Linux).
 MAX_SOCKET_PATH = 100
@@ -84,6 +87,11 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     max_content_length: int = 1_048_576
     webhook_allow_private: tuple[Network, ...] = ()
+    max_file_size: int = 10_485_760
+    # Bytes of each user; 0: no limit.
+    file_quota: int = 1_073_741_824
+    allowed_file_types: tuple[str, ...] = DEFAULT_FILE_TYPES
+    storage: StorageSettings
     mail: MailSettings = MailSettings()
     log_level: str = "INFO"
     log_format: str = "console"
@@ -119,7 +127,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         redis_is_embedded=redis_url is None,
         host=host,
         port=port,
-        public_url=(env.url("PUBLIC_URL", ("http", "https")) or f"http://127.0.0.1:{port}").rstrip("/"),
+        public_url=(env.url("PUBLIC_URL", HTTP) or f"http://127.0.0.1:{port}").rstrip("/"),
         app_name=single_line("APP_NAME", env.text("APP_NAME") or "taskapi"),
         web_concurrency=env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=256),
         db_pool_size=env.integer("DB_POOL_SIZE", 5, minimum=1, maximum=1000),
@@ -143,6 +151,10 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         allowed_hosts=env.words("ALLOWED_HOSTS"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         webhook_allow_private=env.networks_or_all("WEBHOOK_ALLOW_PRIVATE"),
+        max_file_size=env.integer("MAX_FILE_SIZE", 10_485_760, minimum=1, maximum=TERABYTE),
+        file_quota=env.integer("FILE_QUOTA", 1_073_741_824, maximum=1024 * TERABYTE),
+        allowed_file_types=read_file_types(env),
+        storage=read_storage(env, data_dir),
         mail=_mail(env),
         log_level=env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         log_format=env.choice("LOG_FORMAT", "json" if production else "console", ("json", "console")),

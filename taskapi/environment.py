@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+HTTP = ("http", "https")
 PORT_RANGE = {"minimum": 1, "maximum": 65535}
 Network = IPv4Network | IPv6Network
 ALL_NETWORKS: tuple[Network, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))

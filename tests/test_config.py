@@ -16,8 +16,9 @@ import pytest
 import sqlalchemy as sa
 from redis import ConnectionPool
 
-from taskapi import config
+from taskapi import config, config_files
 from taskapi.config import MailSettings, Settings, load_settings
+from taskapi.config_files import DEFAULT_FILE_TYPES, StorageSettings
 from taskapi.environment import ConfigError, Rate
 
 REPOSITORY = Path(__file__).parents[1]
@@ -55,6 +56,7 @@ def test_without_settings_everything_has_its_default(empty_environment: Path) ->
         database_url=f"sqlite:///{data_dir}/taskapi.db",
         redis_url=settings.redis_url,
         redis_is_embedded=True,
+        storage=StorageSettings(directory=data_dir / "files"),
     )
 
 
@@ -103,6 +105,10 @@ def test_without_settings_everything_has_its_default(empty_environment: Path) ->
         ),
         ("WEBHOOK_ALLOW_PRIVATE", "false", "webhook_allow_private", ()),
         ("WEBHOOK_ALLOW_PRIVATE", "", "webhook_allow_private", ()),
+        ("MAX_FILE_SIZE", "1", "max_file_size", 1),
+        ("FILE_QUOTA", "0", "file_quota", 0),
+        ("ALLOWED_FILE_TYPES", "image/PNG, .Md", "allowed_file_types", ("image/png", ".md")),
+        ("ALLOWED_FILE_TYPES", " ", "allowed_file_types", DEFAULT_FILE_TYPES),
         ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("LOG_FORMAT", "JSON", "log_format", "json"),
         ("TASKAPI_ENV", "production", "log_format", "json"),
@@ -180,6 +186,23 @@ def test_mail_settings_have_two_spellings(load: Any, values: dict[str, str], mai
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("WEBHOOK_ALLOW_PRIVATE", "yes, please"),
         ("WEBHOOK_ALLOW_PRIVATE", "10.1.0.0/8"),
+        ("MAX_FILE_SIZE", "0"),
+        ("MAX_FILE_SIZE", "10MB"),
+        ("FILE_QUOTA", "-1"),
+        ("ALLOWED_FILE_TYPES", "png"),
+        ("ALLOWED_FILE_TYPES", "image/*"),
+        ("ALLOWED_FILE_TYPES", ".png .jpg"),
+        ("STORAGE_URL", "/srv/files"),
+        ("STORAGE_URL", "file:"),
+        ("STORAGE_URL", "file://server/srv/files"),
+        ("STORAGE_URL", "https://bucket.example.org"),
+        ("STORAGE_URL", "s3://"),
+        ("STORAGE_URL", "s3:///prefix"),
+        ("STORAGE_URL", "s3://a bucket"),
+        ("AWS_BUCKET", "../bucket"),
+        ("S3_ENDPOINT_URL", "minio:9000"),
+        ("CUSTOM_S3_ENDPOINT_URL", "ftp://minio"),
+        ("S3_SIGNED_DOWNLOADS", "perhaps"),
         ("MAIL_USE_TLS", "2"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
@@ -421,12 +444,13 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
 
 
 def _settings_read() -> set[str]:
-    """The names that config.py hands to the readers of its ``Environment``."""
+    """The names that are handed to the readers of the ``Environment``."""
     lists = {"words", "networks", "networks_or_all"}
     readers = lists | {"text", "first", "secret", "boolean", "integer", "choice", "url", "rate"}
     calls = [
         node
-        for node in ast.walk(ast.parse(Path(config.__file__).read_text()))
+        for module in (config, config_files)
+        for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in readers
