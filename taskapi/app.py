@@ -14,6 +14,7 @@ from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
 from taskapi.background.limits import count_in_redis
 from taskapi.cli import register_commands
 from taskapi.clients.mail import init_mail
+from taskapi.clients.storage import init_storage
 from taskapi.config import Settings, load_settings
 from taskapi.core import events
 from taskapi.core.access import set_authenticator
@@ -27,7 +28,14 @@ from taskapi.core.limits import set_shared_counter
 from taskapi.core.logging import configure_logging
 from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
+from taskapi.core.profile import add_profile_section
 from taskapi.core.proxies import install_proxies
+from taskapi.files import service as files
+from taskapi.files.closing import delete_files_of
+from taskapi.files.schemas import StorageUseSchema
+from taskapi.files.upload_views import blp as uploads_blp
+from taskapi.files.verify_views import blp as verification_blp
+from taskapi.files.views import blp as files_blp
 from taskapi.models import ALL_MODELS
 from taskapi.notifications import alerts
 from taskapi.notifications import security as security_mails
@@ -37,6 +45,7 @@ from taskapi.notifications.views import blp as notifications_blp
 from taskapi.ops.views import blp as health_blp
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.expect_ping import EXPECT_PING
+from taskapi.schedules.actions.file_cleanup import FILE_CLEANUP
 from taskapi.schedules.actions.loading import load_plugins
 from taskapi.schedules.actions.reminder import REMINDER
 from taskapi.schedules.actions.webhook import WEBHOOK
@@ -50,6 +59,7 @@ from taskapi.version import VERSION
 BLUEPRINTS = (
     *(health_blp, accounts_blp, recovery_blp, second_factor_blp, tokens_blp),
     *(schedules_blp, runs_blp, backfills_blp, pings_blp, notifications_blp),
+    *(files_blp, uploads_blp, verification_blp),
 )
 
 
@@ -72,6 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     install_tokens(app)
     init_redis(app, settings)
     init_mail(app, settings)
+    init_storage(app, settings)
     _register_api(app)
     install_cors(app, settings)
     install_proxies(app, settings)
@@ -96,6 +107,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 
 def _register_api(app: Flask) -> None:
     install_http(app)
+    add_profile_section("storage", StorageUseSchema, files.storage_use)
     api = Api(app)
     bearer = {"type": "http", "scheme": "bearer"}
     api.spec.components.security_scheme("bearer", {**bearer, "description": "An access token"})
@@ -116,6 +128,7 @@ def _connect_rooms(app: Flask) -> None:
     events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
     events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
     events.subscribe("mail.run_failed", "run.failed", notifications.on_run_ended)
+    events.subscribe("mail.file_damaged", "file.damaged", notifications.on_file_damaged)
     for event_type, alert in alerts.ALERTS.items():
         events.subscribe(f"mail.{alert.kind}", event_type, alerts.on_alert)
     for event_type in security_mails.LINKS:
@@ -123,8 +136,9 @@ def _connect_rooms(app: Flask) -> None:
     for event_type in security_mails.NEWS:
         events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_news)
     on_account_closing("schedules", forget_schedules_of)
+    on_account_closing("files", delete_files_of)
     on_account_closing("notifications", delete_messages_of)
     on_account_closing("idempotency", forget_answers_of)
-    for action in (EXPECT_PING, REMINDER, WEBHOOK):
+    for action in (EXPECT_PING, FILE_CLEANUP, REMINDER, WEBHOOK):
         registry.register(action)
     load_plugins()

@@ -10,6 +10,7 @@ from flask.cli import FlaskGroup
 from taskapi.accounts.cli import users
 from taskapi.core.logging import configure_logging
 from taskapi.core.runtime import runtime_settings
+from taskapi.files.cli import files
 from taskapi.ops.cli import scheduler_command, up_command, worker_command
 
 
@@ -20,7 +21,8 @@ def admin() -> None:
     configure_logging(runtime_settings(), process="cli", stream=sys.stderr)
 
 
-admin.add_command(users)
+for group in (users, files):
+    admin.add_command(group)
 
 
 def register_commands(app: Flask) -> None:

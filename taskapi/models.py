@@ -13,6 +13,7 @@ from taskapi.accounts.models import (
 from taskapi.core.events import Event
 from taskapi.core.idempotency import IdempotencyKey
 from taskapi.events.models import FailedDelivery
+from taskapi.files.models import DiscardedObject, FileUsage, IntegrityPass, StoredFile
 from taskapi.notifications.models import Email, MailSuppression, Notification
 from taskapi.ops.models import Heartbeat, SelfAudit
 from taskapi.schedules.bookkeeping import Backfill, RunAllowance, RunCounts, RunLogLine
@@ -20,11 +21,14 @@ from taskapi.schedules.models import Run, Schedule
 
 ALL_MODELS = (
     Backfill,
+    DiscardedObject,
     Email,
     Event,
     FailedDelivery,
+    FileUsage,
     Heartbeat,
     IdempotencyKey,
+    IntegrityPass,
     MailSuppression,
     Notification,
     OneTimeToken,
@@ -40,5 +44,6 @@ ALL_MODELS = (
     SelfAudit,
     SignInFailures,
     SignInSession,
+    StoredFile,
     User,
 )

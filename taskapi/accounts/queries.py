@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -76,6 +76,23 @@ def names_of(user_id: UUID) -> sa.Row[str, str, str | None] | None:
     statement = sa.select(User.email, User.username, User.full_name).where(User.id == user_id)
     with db.engine.connect() as connection:
         return connection.execute(statement).one_or_none()
+
+
+def is_active_admin(user_id: UUID) -> bool:
+    admin = sa.select(User.id).where(User.id == user_id, User.role == "admin", User.is_active)
+    return session().scalar(admin) is not None
+
+
+def stays_active(user_id: UUID) -> bool:
+    """Whether the account is open; if so, nobody closes it until the transaction ends."""
+    # Shared: what users do at once need not queue up, but closing does (it takes FOR NO KEY UPDATE).
+    statement = sa.select(User.is_active).where(User.id == user_id).with_for_update(read=True)
+    return session().scalar(statement) is True
+
+
+def usernames(user_ids: Collection[UUID]) -> dict[UUID, str]:
+    users = session().scalars(sa.select(User).where(User.id.in_(user_ids)))
+    return {user.id: user.username for user in users}
 
 
 def is_live() -> sa.ColumnElement[bool]:

@@ -8,6 +8,7 @@ from marshmallow import fields, validate
 from taskapi.accounts.passwords import MAX_LENGTH
 from taskapi.core.mail_kinds import MAIL_KINDS
 from taskapi.core.paging import PageQuery, sort_field
+from taskapi.core.profile import section_schema
 from taskapi.core.schemas import Schema, Text, Time, TimeZone, Word
 
 SCOPES = ("read", "write", "admin")
@@ -47,6 +48,8 @@ class ProfileSchema(UserSchema):
     """One's own account."""
 
     notification_preferences = fields.Nested(NotificationPreferencesSchema, required=True)
+    # The room of files says what it looks like.
+    storage = fields.Nested(lambda: section_schema("storage"), required=True)
     version = fields.Integer(required=True)
 
 

@@ -1,5 +1,6 @@
 """Rules of accounts: registering, profiles, roles."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -7,7 +8,13 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 
 from taskapi.accounts import names, queries
-from taskapi.accounts.errors import EmailTaken, RegistrationClosed, UsernameTaken, UserNotFound
+from taskapi.accounts.errors import (
+    EmailTaken,
+    RegistrationClosed,
+    TokenRevoked,
+    UsernameTaken,
+    UserNotFound,
+)
 from taskapi.accounts.models import User
 from taskapi.accounts.passwords import check_new_password, hash_password
 from taskapi.config import Settings
@@ -140,6 +147,25 @@ def get_user(*, user_id: UUID) -> User:
     if user is None:
         raise UserNotFound
     return user
+
+
+def is_active_admin(*, user_id: UUID) -> bool:
+    return queries.is_active_admin(user_id)
+
+
+def check_still_active(*, user_id: UUID) -> None:
+    """Refuse to end what was begun long ago by somebody who has left meanwhile.
+
+    Raises:
+        TokenRevoked: the account was closed or switched off.
+    """
+    if not queries.stays_active(user_id):
+        raise TokenRevoked("The session has ended.")
+
+
+def usernames(*, user_ids: Collection[UUID]) -> dict[UUID, str]:
+    """What the users with these ids are called."""
+    return queries.usernames(user_ids)
 
 
 def get_user_by_login(*, login: str) -> User:

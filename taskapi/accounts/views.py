@@ -37,6 +37,7 @@ from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, page_schema
 from taskapi.core.preconditions import Precondition
+from taskapi.core.profile import Profile
 from taskapi.core.runtime import runtime_settings
 
 blp = Blueprint("accounts", __name__, url_prefix="/api/auth", description="Sign-in and accounts")
@@ -109,9 +110,9 @@ def log_out_everywhere() -> None:
 @blp.route("/me", methods=["GET"])
 @blp.requires("read")
 @blp.response(200, ProfileSchema)
-def show_profile() -> User:
+def show_profile() -> Profile:
     """One's own account"""
-    return service.get_user(user_id=current_actor().user_id)
+    return Profile(service.get_user(user_id=current_actor().user_id))
 
 
 @blp.route("/me", methods=["PUT", "PATCH"])
@@ -119,10 +120,10 @@ def show_profile() -> User:
 @blp.arguments(ProfileChangeSchema)
 @blp.conditional
 @blp.response(200, ProfileSchema)
-def update_profile(changes: dict[str, Any], *, condition: Precondition) -> User:
+def update_profile(changes: dict[str, Any], *, condition: Precondition) -> Profile:
     """Change one's own profile; fields left out stay as they are"""
     with transaction():
-        return service.update_profile(actor=current_actor(), changes=changes, condition=condition)
+        return Profile(service.update_profile(actor=current_actor(), changes=changes, condition=condition))
 
 
 @blp.route("/me", methods=["DELETE"])

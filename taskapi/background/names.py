@@ -23,6 +23,9 @@ DELIVER_EMAIL = "taskapi.notifications.jobs.deliver_email"
 SWEEP_EMAILS = "taskapi.notifications.jobs.sweep_emails"
 FORGET_OLD_RUNS = "taskapi.schedules.jobs.forget_old_runs"
 FORGET_OLD_ROWS = "taskapi.ops.jobs.forget_old_rows"
+REMOVE_OBJECT = "taskapi.files.jobs.remove_object"
+SWEEP_OBJECTS = "taskapi.files.jobs.sweep_objects"
+SAMPLE_FILES = "taskapi.files.jobs.sample_files"
 
 # Jobs that take the id of a row and do nothing when it is gone: a worker calls them once with
 # an id that nobody has, so that each work-horse finds their code and statements prepared.

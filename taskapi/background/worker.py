@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import threading
+from contextvars import copy_context
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -107,17 +108,18 @@ class TaskWorker(Worker):
         with self._app.app_context():
             dispose_engines()
 
-    def _do(self, order: Order) -> None:
-        """In the horse: do one job."""
+    def _do(self, order: Order) -> bool:
+        """In the horse: do one job; False when it failed, for then nobody knows what it left behind."""
         queue = JsonQueue(order.queue, connection=self.connection)
         try:
             job = JsonJob.fetch(order.job_id, connection=self.connection, serializer=self.serializer)
         except NoSuchJobError:
             # A flushed Redis has forgotten it; what it was for is in the database.
-            return
+            return True
         job.redis_server_version = self.redis_server_version
         self.execution = Execution(order.execution_id, job.id, self.connection, self.name)
-        self.perform_job(job, queue)
+        # A time limit strikes anywhere: what it left set, such as an open transaction, must not be the next job's.
+        return copy_context().run(self.perform_job, job, queue)
 
     def perform_job(self, job: Job, queue: RqQueue) -> bool:
         structlog.contextvars.clear_contextvars()

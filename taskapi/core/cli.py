@@ -49,16 +49,24 @@ def _explain(error: DBAPIError) -> str:
     return f"the database cannot do this: {reason}"
 
 
-def fail_with_one_line(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn an expected error into one line on standard error and exit code 1."""
+class Failure(click.ClickException):
+    """One line on standard error, and an exit code."""
+
+    def __init__(self, line: str, exit_code: int) -> None:
+        super().__init__(line)
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+def fail_with_one_line(command: Callable[P, None], *, exit_code: int = 1) -> Callable[P, None]:
+    """Turn an expected error into one line on standard error and an exit code."""
 
     @wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
         except DomainError as error:
-            raise click.ClickException(error.detail) from error
+            raise Failure(error.detail, exit_code) from error
         except DBAPIError as error:
-            raise click.ClickException(_explain(error)) from error
+            raise Failure(_explain(error), exit_code) from error
 
     return wrapper

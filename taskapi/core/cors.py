@@ -18,10 +18,15 @@ REQUEST_HEADERS = (
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "If-Range",
     "Last-Event-ID",
+    "Range",
     "X-Request-ID",
 )
 EXPOSED_HEADERS = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
     "ETag",
     "Idempotent-Replayed",
     "Link",

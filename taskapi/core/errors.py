@@ -104,7 +104,7 @@ class UriTooLong(DomainError):
 
 
 class UnsupportedMediaType(DomainError):
-    """The body must be sent as application/json in UTF-8, without a content coding."""
+    """The body must be sent as the endpoint asks, mostly as JSON in UTF-8, without a content coding."""
 
     status = 415
     code = "unsupported_media_type"

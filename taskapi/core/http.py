@@ -34,6 +34,7 @@ from taskapi.core.paging import Page
 from taskapi.core.parser import Parser, refuse_body
 from taskapi.core.preconditions import requested_precondition
 from taskapi.core.problems import ProblemSchema, register_error_handlers
+from taskapi.core.receiving import receiving
 from taskapi.core.schemas import unknown_field_message
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,7 @@ class Blueprint(SmorestBlueprint):
             # A credential that is shown once must not lie in a store of answers.
             if options.get("methods") == ["POST"] and creates and not self.url_prefix.startswith("/api/auth"):
                 view = cast(View, idempotent(_note(view, idempotent=True)))
-            register(repeatable(_without_undeclared_input(view)))
+            register(receiving(repeatable(_without_undeclared_input(view))))
             return view
 
         return decorator
@@ -179,7 +180,7 @@ def _note(view: View, **facts: Any) -> View:
 def _without_undeclared_input(view: View) -> View:
     """Refuse query parameters and bodies where the endpoint declares none; others check their own."""
     facts = getattr(view, "_apidoc", {})
-    if facts.get("takes_anything"):
+    if facts.get("takes_anything") or facts.get("receives"):
         return view
     places = {parameter["in"] for parameter in facts.get("arguments", {}).get("parameters", [])}
     takes_body = facts.get("takes_form") or not places.isdisjoint({"json", "form", "files"})

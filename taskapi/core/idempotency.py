@@ -22,6 +22,7 @@ from taskapi.core.columns import HasId, Json, UtcDateTime
 from taskapi.core.db import Base, insert_if_new, session, transaction
 from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.parser import read_body
+from taskapi.core.receiving import Received
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
@@ -38,7 +39,7 @@ class IdempotencyKey(HasId, Base):
     user_id: Mapped[UUID] = mapped_column(sa.Uuid, index=True)
     # SHA-256 of user, method, path and key.
     scope: Mapped[str] = mapped_column(sa.String(64), unique=True)
-    # SHA-256 of query and body.
+    # SHA-256 of query and body, or of what stands for a body that is larger than memory.
     fingerprint: Mapped[str] = mapped_column(sa.String(64))
     status: Mapped[int | None]
     headers: Mapped[dict[str, Any] | None] = mapped_column(Json)
@@ -64,10 +65,9 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
     def wrapper(*args: Any, **kwargs: Any) -> Response:
         if HEADER not in request.headers:
             return view(*args, **kwargs)
-        scope, fingerprint = (
-            _scope(request.headers[HEADER]),
-            _digest(request.query_string, read_body(request)),
-        )
+        received: Received | None = kwargs.get("received")
+        content = received.fingerprint if received else read_body(request)
+        scope, fingerprint = _scope(request.headers[HEADER]), _digest(request.query_string, content)
         with transaction():
             stored = _claim(scope, fingerprint)
             if stored is not None:

@@ -3,7 +3,7 @@
 MAIL_KINDS = (
     *("schedule_created", "schedule_paused", "reminder"),
     *("run_completed", "run_failed", "run_recovered", "run_missed", "run_overdue"),
-    "ping_unexpected",
+    *("ping_unexpected", "file_damaged"),
 )
 SECURITY_KINDS = (
     *("verify_email", "password_reset"),

@@ -166,6 +166,18 @@ class WholeNumber(fields.Integer):
         return value
 
 
+class Number(fields.Float):
+    """A number in a body; true and "5" are refused."""
+
+    def __init__(self, *, minimum: float, maximum: float, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(min=minimum, max=maximum), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class QueryNumber(WholeNumber):
     """A whole number in a query string, as decimal digits."""
 

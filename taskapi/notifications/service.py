@@ -76,6 +76,12 @@ SUBJECTS = {
     "schedule_created": "Scheduled: {name}",
     "run_completed": "Completed: {name}",
     "run_failed": "Failed: {name}",
+    "file_damaged": "Damaged: {name}",
+}
+# By what is wrong with it.
+DAMAGES = {
+    "changed": "What is stored of this file is not what was uploaded. It is not served any more.",
+    "missing": "The content of this file is gone from the store.",
 }
 
 
@@ -118,6 +124,23 @@ def on_run_ended(event: Event) -> None:
         "reason": "You own the schedule of this run.",
     }
     _mail_owner(event, kind, {**state, **context})
+
+
+def on_file_damaged(event: Event) -> None:
+    """Tell the owner of a file that its content is damaged, once per event."""
+    state = event.after or {}
+    if event.owner_id is None:
+        return
+    facts = DAMAGES[state["damage"]]
+    notify(
+        key=f"event:{event.id}",
+        user_id=event.owner_id,
+        kind="file_damaged",
+        title=SUBJECTS["file_damaged"].format(name=state["filename"]),
+        message=facts,
+    )
+    context = {"name": state["filename"], "facts": facts, "reason": "You own this file."}
+    _mail_owner(event, "file_damaged", context)
 
 
 def _mail_owner(event: Event, kind: str, context: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ ABOUT = {
     "run_overdue": "overdue runs",
     "ping_unexpected": "calls that nobody expected",
     "reminder": "reminders",
+    "file_damaged": "damaged files",
 }
 
 

@@ -5,10 +5,12 @@ client's fault, and a client that stops in the middle of a request does not keep
 """
 
 import ctypes
+import errno
 import io
 import json
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -26,12 +28,13 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 )
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, ClientDisconnected
 
 from taskapi.config import load_settings
 from taskapi.core.errors import DomainError, InternalError
 from taskapi.core.http import SECURITY_HEADERS
 from taskapi.core.ids import new_id
+from taskapi.core.incoming import seconds_allowed
 from taskapi.core.problems import problem_body, problem_of_status
 
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -50,8 +53,9 @@ STATUSES: dict[type[ParseException], int] = {
 class Worker(ThreadWorker):
     """Serves requests in threads."""
 
-    # How long a client may pause in the middle of a request.
+    # How long a client may pause in the middle of a request, or of taking its answer.
     read_timeout_seconds = 10.0
+    write_timeout_seconds = 30.0
 
     wsgi: WsgiApplication
 
@@ -68,14 +72,23 @@ class Worker(ThreadWorker):
     def enqueue_req(self, conn: TConn) -> None:
         """Let a thread serve the connection, but not wait for its client without end."""
         if conn.parser is None and not self.cfg.is_ssl:
-            # Only reading is limited: a large answer may take its time.
-            seconds, fraction = divmod(self.read_timeout_seconds, 1)
-            limit = struct.pack("ll", int(seconds), int(fraction * 1_000_000))
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            # A large answer may take its time, as long as the client goes on taking it.
+            _limit_waiting(conn.sock, socket.SO_RCVTIMEO, self.read_timeout_seconds)
+            _limit_waiting(conn.sock, socket.SO_SNDTIMEO, self.write_timeout_seconds)
             conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
             conn.parser.unreader = ImpatientUnreader(conn.sock)
             conn.close = partial(self._close, conn)
+        if conn.parser is not None and isinstance(conn.parser.unreader, ImpatientUnreader):
+            conn.parser.unreader.begin()
         super().enqueue_req(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request; a client that does not take its answer has gone."""
+        try:
+            keep_alive: bool = super().handle_request(req, conn)
+        except BlockingIOError as error:
+            raise ConnectionResetError(errno.ECONNRESET, "The client stopped reading.") from error
+        return keep_alive
 
     def _close(self, conn: TConn, graceful: bool = False) -> None:
         # Gunicorn waits for the client's own end in the loop that all other clients depend on.
@@ -99,6 +112,11 @@ class Worker(ThreadWorker):
             self.log.debug("The client did not wait for its answer.")
 
 
+def _limit_waiting(sock: socket.socket, option: int, seconds: float) -> None:
+    whole, fraction = divmod(seconds, 1)
+    sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(whole), int(fraction * 1_000_000)))
+
+
 def return_large_blocks() -> None:
     """Let large blocks of memory go back to the system at once (glibc; elsewhere nothing).
 
@@ -110,18 +128,33 @@ def return_large_blocks() -> None:
 
 
 class ImpatientUnreader(SocketUnreader):
-    """Treats a client that has stopped sending like one that has gone."""
+    """Treats a client that has stopped sending, or sends too slowly, like one that has gone."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.begin()
+
+    def begin(self) -> None:
+        """The next request comes."""
+        self._received = 0
+        self._since: float | None = None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """The next bytes.
 
         Raises:
-            NoMoreData: none came for too long.
+            NoMoreData: none came for too long, or too few. It is checked here, as whoever reads a
+                body waits for as many bytes as they asked for.
         """
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since > seconds_allowed(self._received):
+            raise NoMoreData
         try:
             data: bytes = super().chunk(size_hint)
         except BlockingIOError as error:
             raise NoMoreData from error
+        self._received += len(data)
         return data
 
 
@@ -137,6 +170,8 @@ class ChunkedBody(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             data = self._body.read(len(buffer))
+        except NoMoreData as error:
+            raise ClientDisconnected("The body broke off.") from error
         except ParseException as error:
             raise BadRequest(f"The body is not properly chunked: {error}.") from error
         buffer[: len(data)] = data

@@ -19,6 +19,7 @@ from taskapi.background.enqueue import count_workers
 from taskapi.core.db import read_database_clock
 from taskapi.core.errors import NotFound, Unauthorized
 from taskapi.core.runtime import runtime_settings
+from taskapi.files import figures
 from taskapi.ops.audit import clock_offset, last_audit
 from taskapi.schedules import health
 from taskapi.schedules.health import BUCKETS, Histogram
@@ -66,9 +67,17 @@ class _Figures(Collector):
             yield _histogram(
                 f"taskapi_run_{name}_seconds", f"The {name} of runs of the last 5 min", histogram
             )
+        yield from _files()
         workers = count_workers()
         if workers is not None:
             yield GaugeMetricFamily("taskapi_workers", "Workers that are alive", workers)
+
+
+def _files() -> Iterator[Metric]:
+    files, size = figures.stored()
+    yield GaugeMetricFamily("taskapi_files", "Files that are stored", files)
+    yield GaugeMetricFamily("taskapi_file_bytes", "Their bytes together", size)
+    yield _by_label("taskapi_file_faults", "Damaged files and late removals", "kind", figures.count_faults())
 
 
 def _audited() -> Iterator[Metric]:

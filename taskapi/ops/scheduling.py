@@ -16,6 +16,8 @@ from taskapi.schedules.engine.dispatch import dispatch_due
 HOUSEKEEPING = [
     HousekeepingEntry(names.RESCUE_RUNS, interval=5),
     HousekeepingEntry(names.SWEEP_EMAILS, interval=5),
+    HousekeepingEntry(names.SWEEP_OBJECTS, interval=60),
+    HousekeepingEntry(names.SAMPLE_FILES, interval=600),
     HousekeepingEntry(names.FORGET_OLD_ROWS, interval=3600),
     HousekeepingEntry(names.FORGET_OLD_RUNS, interval=3600),
 ]

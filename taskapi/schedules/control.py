@@ -96,7 +96,7 @@ def run_now(*, actor: Actor, schedule_id: UUID, params: dict[str, Any] | None = 
         params: replace the schedule's for this run.
 
     Raises:
-        ScheduleNotFound, ScheduleCancelled, UnknownAction, ValidationFailed
+        ScheduleNotFound, ScheduleCancelled, UnknownAction, ValidationFailed, AdminOnly
     """
     schedule = lock_schedule(actor, schedule_id)
     if schedule.status == "cancelled":
@@ -104,7 +104,8 @@ def run_now(*, actor: Actor, schedule_id: UUID, params: dict[str, Any] | None = 
     now = read_database_clock()
     row = new_run(schedule, scheduled_for=now, trigger="manual", now=now)
     if params is not None:
-        row["params"] = params_to_store(registry.find(schedule.action), params, stored=schedule.params)
+        action = registry.find(schedule.action)
+        row["params"] = params_to_store(action, params, actor=actor, stored=schedule.params)
     insert_runs([row])
     run = session().get_one(Run, row["id"])
     record_event(

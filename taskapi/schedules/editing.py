@@ -53,12 +53,12 @@ def edit_schedule(
 
     Raises:
         ScheduleNotFound, ScheduleCancelled, ScheduleBusy, UnknownAction, ValidationFailed,
-        PreconditionFailed
+        AdminOnly, PreconditionFailed
     """
     schedule = lock_schedule(actor, schedule_id, condition)
     if schedule.status == "cancelled":
         raise ScheduleCancelled("The schedule was cancelled, which is final.")
-    wanted = _differences(schedule, changes)
+    wanted = _differences(actor, schedule, changes)
     if wanted:
         before = _state(schedule, wanted)
         # Whatever kept it from being planned may be mended; why it paused by itself still holds.
@@ -76,15 +76,15 @@ def edit_schedule(
     return schedule
 
 
-def _differences(schedule: Schedule, changes: Mapping[str, Any]) -> dict[str, Any]:
+def _differences(actor: Actor, schedule: Schedule, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that are to change; a trigger that is sent takes the place of the other."""
-    wanted = {**changes, **_work(schedule, changes)}
+    wanted = {**changes, **_work(actor, schedule, changes)}
     if any(wanted.get(name) is not None for name in TRIGGERS):
         wanted = {**dict.fromkeys(TRIGGERS), **wanted}
     return {name: value for name, value in wanted.items() if not _is_same(getattr(schedule, name), value)}
 
 
-def _work(schedule: Schedule, changes: Mapping[str, Any]) -> dict[str, Any]:
+def _work(actor: Actor, schedule: Schedule, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be done, as it is stored; another action must be able to read the params."""
     if changes.keys().isdisjoint({"name", "action", "params"}):
         return {}
@@ -95,10 +95,10 @@ def _work(schedule: Schedule, changes: Mapping[str, Any]) -> dict[str, Any]:
     action = registry.find(changes.get("action", schedule.action))
     work: dict[str, Any] = {"name": changes.get("name", schedule.name) or action.summary}
     if action.name != schedule.action:
-        params = params_to_store(action, changes.get("params", schedule.params))
+        params = params_to_store(action, changes.get("params", schedule.params), actor=actor)
         return {**work, "action": action.name, "params": params}
     if "params" in changes:
-        work["params"] = params_to_store(action, changes["params"], stored=schedule.params)
+        work["params"] = params_to_store(action, changes["params"], actor=actor, stored=schedule.params)
     return work
 
 

@@ -4,10 +4,12 @@ from typing import Any
 
 import orjson
 
+from taskapi.core.access import Actor
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.signing import SealBroken, seal, unseal
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action, ActionFailed
+from taskapi.schedules.permissions import check_sender
 
 HIDDEN = "***"
 PURPOSE = "schedules.params"
@@ -16,21 +18,23 @@ SEALED = "$sealed"
 
 
 def params_to_store(
-    action: Action, sent: dict[str, Any], *, stored: dict[str, Any] | None = None
+    action: Action, sent: dict[str, Any], *, actor: Actor, stored: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Check params that somebody sent and seal the secrets among them.
 
     Args:
+        actor: who sent them.
         stored: those that they replace; a secret sent as ``***`` stays the one that is stored.
 
     Raises:
         ValidationFailed
+        AdminOnly: one of them is for administrators.
     """
     params = keep_secrets(action, sent, stored or {})
     for name in action.secrets:
         if params.get(name) == HIDDEN:
             raise ValidationFailed({f"params.{name}": [f"Send the secret: {HIDDEN} only stands for one."]})
-    registry.check_params(action, params)
+    check_sender(action, registry.check_params(action, params), actor=actor)
     given = [name for name in action.secrets if params.get(name) is not None]
     # One that is kept stays as it is: sealed anew it would look like a change.
     sealed = {

@@ -47,11 +47,11 @@ def create_schedule(
     """Plan an action for once or for many times; the other arguments are columns of ``Schedule``.
 
     Raises:
-        TooManySchedules, UnknownAction, ValidationFailed
+        TooManySchedules, UnknownAction, ValidationFailed, AdminOnly
     """
     _check_number(actor)
     found = registry.find(action)
-    stored = params_to_store(found, params)
+    stored = params_to_store(found, params, actor=actor)
     now = read_database_clock()
     definition.setdefault("notify", list(ONE_OFF_NOTIFY if "run_at" in definition else RECURRING_NOTIFY))
     schedule = Schedule(

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from taskapi.core.access import current_actor
+from taskapi.core.access import AdminOnly, current_actor
 from taskapi.core.db import transaction
 from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, PageQuery, page_of_list, page_schema
@@ -40,7 +40,7 @@ def list_actions(query: dict[str, Any]) -> Page[Action]:
 @blp.route("/schedules", methods=["POST"])
 @blp.requires("write")
 @blp.arguments(NewScheduleSchema)
-@blp.problems(TooManySchedules)
+@blp.problems(TooManySchedules, AdminOnly)
 @blp.response(201, ScheduleSchema)
 def create_schedule(data: dict[str, Any]) -> Schedule:
     """Schedule an action, once or repeatedly"""
@@ -77,7 +77,7 @@ def get_schedule(schedule_id: UUID) -> Schedule:
 @blp.route("/schedules/<uuid:schedule_id>", methods=["PUT", "PATCH"])
 @blp.requires("write")
 @blp.conditional
-@blp.problems(ScheduleCancelled, ScheduleBusy)
+@blp.problems(ScheduleCancelled, ScheduleBusy, AdminOnly)
 @blp.arguments(ScheduleChangesSchema)
 @blp.response(200, ScheduleSchema)
 def edit_schedule(data: dict[str, Any], schedule_id: UUID, *, condition: Precondition) -> Schedule:
@@ -155,7 +155,7 @@ def skip_due_time(data: dict[str, Any], schedule_id: UUID, *, condition: Precond
 
 @blp.route("/schedules/<uuid:schedule_id>/run", methods=["POST"])
 @blp.requires("write")
-@blp.problems(ScheduleCancelled)
+@blp.problems(ScheduleCancelled, AdminOnly)
 @blp.arguments(RunNowSchema, required=False)
 @blp.response(202, RunSchema, location="/api/runs/{0.id}")
 def run_now(data: dict[str, Any], schedule_id: UUID) -> Run:

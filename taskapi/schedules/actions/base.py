@@ -140,6 +140,8 @@ class Action:
             the params as the schema read them, when they are sent and not when they are used.
         secrets: names of params that are sealed where they are stored, shown as ``***``, and
             opened for ``run`` alone.
+        admin_params: names of params that only administrators may send, and have in their schedules;
+            one that is false or null stands for nothing.
         waits: for an action that is done outside: how many seconds a run waits for the ping that
             ends it, by its params. No worker has it meanwhile, and ``run`` is not called.
     """
@@ -150,4 +152,5 @@ class Action:
     run: Callable[[RunContext, dict[str, Any]], Any]
     check: Callable[[dict[str, Any]], None] | None = None
     secrets: tuple[str, ...] = ()
+    admin_params: tuple[str, ...] = ()
     waits: Callable[[dict[str, Any]], float] | None = None

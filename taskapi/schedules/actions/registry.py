@@ -53,16 +53,20 @@ def waiting_time(name: str, params: dict[str, Any]) -> float | None:
     return action.waits(action.params().load(params))
 
 
-def check_params(action: Action, params: dict[str, Any]) -> None:
+def check_params(action: Action, params: dict[str, Any]) -> dict[str, Any]:
     """Refuse params that the action's schema or its ``check`` refuses; they are kept as they were sent.
+
+    Returns:
+        The params as the action is to read them.
 
     Raises:
         ValidationFailed: with the path of each field below ``params``.
     """
     try:
-        loaded = action.params().load(params)
+        loaded: dict[str, Any] = action.params().load(params)
         if action.check is not None:
             action.check(loaded)
+        return loaded
     except ma.ValidationError as error:
         messages = error.normalized_messages()  # type: ignore[no-untyped-call]
         raise ValidationFailed(flatten_messages(messages, ("params",))) from error

@@ -22,6 +22,7 @@ from taskapi.schedules.engine.cancelling import CancelWatch
 from taskapi.schedules.engine.journal import Journal
 from taskapi.schedules.engine.lease import LEASE_SECONDS, keep_lease
 from taskapi.schedules.models import Run, Schedule
+from taskapi.schedules.permissions import check_owner
 from taskapi.schedules.secrets import open_secrets
 
 log = structlog.get_logger(__name__)
@@ -84,6 +85,7 @@ def _perform(work: _Work, context: RunContext, watch: CancelWatch) -> tuple[Any,
     try:
         action = registry.find(work.action)
         params = action.params().load(open_secrets(action, work.params))
+        check_owner(action, params, owner_id=context.owner_id)
         with deadline(work.timeout), watch.listening():
             result = action.run(context, params)
         return _bounded(result, context), None

@@ -1,0 +1,80 @@
+"""Reads of files, scoped to who asks."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import undefer
+
+from taskapi.core.access import Actor
+from taskapi.core.db import session
+from taskapi.core.paging import Page, PageRequest, fetch_page
+from taskapi.files.models import StoredFile
+
+
+def visible_files(actor: Actor) -> sa.Select[StoredFile]:
+    statement = sa.select(StoredFile)
+    return statement if actor.is_admin else statement.where(StoredFile.owner_id == actor.user_id)
+
+
+def find_file(actor: Actor, file_id: UUID, *, lock: bool = False) -> StoredFile | None:
+    """The file; locked, it waits for who changes it and then sees what they did."""
+    statement = visible_files(actor).where(StoredFile.id == file_id)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return session().scalar(statement)
+
+
+def find_with_blocks(actor: Actor, file_id: UUID) -> StoredFile | None:
+    """The file with the hashes of its blocks, which are not read otherwise."""
+    statement = visible_files(actor).where(StoredFile.id == file_id)
+    return session().scalar(statement.options(undefer(StoredFile.blocks)))
+
+
+def page_of_files(
+    actor: Actor,
+    page: PageRequest,
+    *,
+    q: str | None = None,
+    content_type: Sequence[str] = (),
+    task_id: UUID | None = None,
+    owner_id: UUID | None = None,
+    damaged: bool | None = None,
+    created_before: datetime | None = None,
+    created_after: datetime | None = None,
+) -> Page[StoredFile]:
+    statement = visible_files(actor)
+    if q:
+        statement = statement.where(StoredFile.filename.icontains(q, autoescape=True))
+    if content_type:
+        statement = statement.where(StoredFile.content_type.in_([kind.lower() for kind in content_type]))
+    if task_id is not None:
+        statement = statement.where(StoredFile.task_id == task_id)
+    if owner_id is not None:
+        statement = statement.where(StoredFile.owner_id == owner_id)
+    if damaged is not None:
+        statement = statement.where(
+            StoredFile.damage.is_not(None) if damaged else StoredFile.damage.is_(None)
+        )
+    if created_before is not None:
+        statement = statement.where(StoredFile.created_at < created_before)
+    if created_after is not None:
+        statement = statement.where(StoredFile.created_at >= created_after)
+    sorts = {
+        "created_at": StoredFile.created_at,
+        "filename": StoredFile.filename,
+        "size": StoredFile.size,
+    }
+    return fetch_page(
+        session(), statement, request_=page, sorts=sorts, default_sort="-created_at", key=StoredFile.id
+    )
+
+
+def lock_files_of(owner_id: UUID) -> Sequence[StoredFile]:
+    """All files of a user, in the order of their ids, as everybody locks several of them.
+
+    All before the first is removed: who deletes one locks it, and then the count of what is used.
+    """
+    statement = sa.select(StoredFile).where(StoredFile.owner_id == owner_id).order_by(StoredFile.id)
+    return session().scalars(statement.with_for_update()).all()

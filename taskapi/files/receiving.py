@@ -1,0 +1,102 @@
+"""Receives uploads, before a transaction is open: from a form, or as the body itself."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from flask import request
+from marshmallow import ValidationError
+
+from taskapi.clients.storage import current_storage
+from taskapi.clients.storage.local import disk_errors
+from taskapi.core.access import current_actor
+from taskapi.core.db import session
+from taskapi.core.errors import ValidationFailed
+from taskapi.core.idempotency import HEADER
+from taskapi.core.incoming import Limits, incoming_file, receive_raw
+from taskapi.core.multipart import FORM_BYTES, FormRules, receive_form
+from taskapi.core.runtime import runtime_settings
+from taskapi.core.schemas import flatten_messages
+from taskapi.files import usage
+from taskapi.files.errors import FileTooLarge
+from taskapi.files.schemas import UploadFieldsSchema
+from taskapi.files.types import AllowedTypes
+from taskapi.files.uploading import Upload, checked_name, stored
+
+RULES = FormRules(file="file", fields=("sha256",))
+
+
+@contextmanager
+def from_form() -> Iterator[Upload]:
+    """The file of a form, in the store."""
+    _check_room(beside=FORM_BYTES)
+    with ExitStack() as stack:
+        with disk_errors():
+            form = stack.enter_context(receive_form(request, rules=RULES, limits=_limits()))
+        filename = checked_name(form.files[0].filename, name_of_field="file")
+        yield stack.enter_context(
+            stored(
+                content=form.files[0].content,
+                filename=filename,
+                sha256=_claimed_hash(form.fields),
+                owner_id=current_actor().user_id,
+                quota=_quota(),
+                allowed=AllowedTypes.of(runtime_settings().allowed_file_types),
+            )
+        )
+
+
+@contextmanager
+def from_body(*, filename: str, sha256: str | None = None) -> Iterator[Upload]:
+    """The body, in the store."""
+    name = checked_name(filename, name_of_field="filename")
+    _check_room(beside=0)
+    with ExitStack() as stack:
+        with disk_errors():
+            limits = _limits()
+            file = stack.enter_context(incoming_file(limits))
+            content = receive_raw(request, file, limits)
+        yield stack.enter_context(
+            stored(
+                content=content,
+                filename=name,
+                sha256=sha256,
+                owner_id=current_actor().user_id,
+                quota=_quota(),
+                allowed=AllowedTypes.of(runtime_settings().allowed_file_types),
+            )
+        )
+
+
+def _limits() -> Limits:
+    return Limits(
+        directory=current_storage().incoming,
+        max_size=runtime_settings().max_file_size,
+        too_large=FileTooLarge,
+    )
+
+
+def _check_room(*, beside: int) -> None:
+    """Refuse at once what cannot fit, if the client says how much comes, of which so much is no content."""
+    size = max(0, (request.content_length or 0) - beside)
+    limits = _limits()
+    if size > limits.max_size:
+        raise limits.refusal()
+    usage.check_room(owner_id=current_actor().user_id, size=size, quota=_quota())
+    # A slow client must not hold the connection while its content arrives.
+    session().rollback()
+
+
+def _quota() -> int:
+    """What to compare with before the transaction does; nothing if the request may be a repetition.
+
+    That one is answered as it was before, though another file would not fit any more.
+    """
+    return 0 if HEADER in request.headers else runtime_settings().file_quota
+
+
+def _claimed_hash(fields: dict[str, str]) -> str | None:
+    try:
+        claimed: str | None = UploadFieldsSchema().load(fields).get("sha256")
+    except ValidationError as error:
+        raise ValidationFailed(flatten_messages(error.messages)) from error
+    return claimed

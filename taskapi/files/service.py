@@ -1,0 +1,64 @@
+"""Rules of files: finding, serving and deleting them."""
+
+from typing import Any
+from uuid import UUID
+
+from taskapi.core.access import Actor
+from taskapi.core.db import db
+from taskapi.core.paging import Page, PageRequest
+from taskapi.core.runtime import runtime_settings
+from taskapi.files import queries, removal, usage
+from taskapi.files.errors import FileDamaged, StoredFileNotFound
+from taskapi.files.models import StoredFile
+from taskapi.files.reading import DAMAGES
+
+
+def list_files(*, actor: Actor, page: PageRequest, **filters: Any) -> Page[StoredFile]:
+    """The files that the actor may see; see ``queries.page_of_files`` for the filters."""
+    return queries.page_of_files(actor, page, **filters)
+
+
+def get_file(*, actor: Actor, file_id: UUID) -> StoredFile:
+    """What is known of a file that the actor may see.
+
+    Raises:
+        StoredFileNotFound
+    """
+    file = queries.find_file(actor, file_id)
+    if file is None:
+        raise StoredFileNotFound
+    return file
+
+
+def get_file_to_read(*, actor: Actor, file_id: UUID) -> StoredFile:
+    """A file whose content may be served, with the hashes of its blocks; no connection is held for it.
+
+    Raises:
+        StoredFileNotFound
+        FileDamaged: it is known to be.
+    """
+    file = queries.find_with_blocks(actor, file_id)
+    # A client may take its time over the content, and all others need the connections.
+    db.session.remove()
+    if file is None:
+        raise StoredFileNotFound
+    if file.damage is not None:
+        raise FileDamaged(DAMAGES[file.damage])
+    return file
+
+
+def delete_file(*, actor: Actor, file_id: UUID) -> None:
+    """Delete a file that the actor may see; its content goes after the commit.
+
+    Raises:
+        StoredFileNotFound: also when somebody else was quicker.
+    """
+    file = queries.find_file(actor, file_id, lock=True)
+    if file is None:
+        raise StoredFileNotFound
+    removal.remove([file], actor=actor)
+
+
+def storage_use(user_id: UUID) -> dict[str, int | None]:
+    """How many bytes a user's files take, and how many they may; None where there is no limit."""
+    return {"used": usage.used_by(user_id), "allowed": runtime_settings().file_quota or None}

@@ -1,0 +1,39 @@
+"""Params that only administrators may use: checked when they are sent, and again when a run begins."""
+
+from typing import Any
+from uuid import UUID
+
+from taskapi.accounts import service as accounts
+from taskapi.core.access import Actor, AdminOnly
+from taskapi.core.db import transaction
+from taskapi.schedules.actions.base import Action, ActionFailed
+
+
+def check_sender(action: Action, params: dict[str, Any], *, actor: Actor) -> None:
+    """
+    Raises:
+        AdminOnly: the actor is no administrator, and one of the params is for them.
+    """
+    used = _used(action, params)
+    if used and not actor.is_admin:
+        raise AdminOnly(f"Only an administrator may use params.{used[0]}.")
+
+
+def check_owner(action: Action, params: dict[str, Any], *, owner_id: UUID) -> None:
+    """Refuse what a schedule's owner might do once, and may not any more.
+
+    Raises:
+        ActionFailed: permanently.
+    """
+    used = _used(action, params)
+    if not used:
+        return
+    with transaction():
+        allowed = accounts.is_active_admin(user_id=owner_id)
+    if not allowed:
+        message = f"Only the schedule of an active administrator may use params.{used[0]}."
+        raise ActionFailed(message, code=AdminOnly.code, permanent=True)
+
+
+def _used(action: Action, params: dict[str, Any]) -> list[str]:
+    return [name for name in action.admin_params if params.get(name) not in (None, False)]
