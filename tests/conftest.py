@@ -75,6 +75,15 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """The address of an S3 server, started for those who ask only."""
+    from tests.s3 import s3_server
+
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
     """A database of this test process: on TEST_DATABASE_URL's server if set, else on one of our own."""
     given = os.environ.get("TEST_DATABASE_URL")

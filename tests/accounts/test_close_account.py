@@ -107,6 +107,10 @@ def live_a_little(app: Flask, client: FlaskClient) -> tuple[str, dict[str, Any]]
     client.patch("/api/auth/me", headers=bearer(token), json={"avatar_url": "https://quux.example/w.png"})
     made = client.post("/api/schedules", headers={**bearer(token), "Idempotency-Key": "k"}, json=sent)
     client.post(f"/api/schedules/{body(made)['id']}/run", headers=bearer(token))
+    named = {"filename": "Wilma Quux.txt"}
+    sent_again = {**bearer(token), "Idempotency-Key": "f"}
+    uploaded = client.post("/api/files/raw", headers=sent_again, query_string=named, data=b"Tea\n")
+    assert uploaded.status_code == 201
     client.post("/api/auth/tokens", headers=bearer(token), json={"name": "Wilma", "scopes": ["read"]})
     tick(app)
     with app.app_context(), transaction():

@@ -12,18 +12,20 @@ from flask.testing import FlaskClient
 from taskapi.core.db import session
 from taskapi.core.events import Event
 from tests.accounts.helpers import body, code
+from tests.files.making import store
 from tests.people import Person
+from tests.settings import settings_changed
 
 ME = "/api/auth/me"
 
 
 def test_one_sees_ones_own_account(owner: Person) -> None:
     answer = owner.get(ME)
-    assert answer.headers["ETag"] == '"v1"'
+    assert answer.headers["ETag"].startswith('"v1.')
     me = body(answer)
     assert me.keys() == {
         *("id", "email", "username", "full_name", "avatar_url", "role", "is_active", "email_verified"),
-        *("timezone", "created_at", "notification_preferences", "version"),
+        *("timezone", "created_at", "notification_preferences", "storage", "version"),
     }
     assert (me["id"], me["email"]) == (str(owner.id), owner.email)
 
@@ -57,7 +59,7 @@ def test_a_change_changes_only_what_is_sent(
 
 def test_a_change_raises_the_version(owner: Person) -> None:
     answer = owner.patch(ME, {"full_name": "Olivia"})
-    assert (body(answer)["version"], answer.headers["ETag"]) == (2, '"v2"')
+    assert (body(answer)["version"], answer.headers["ETag"][:4]) == (2, '"v2.')
 
 
 def test_a_change_to_what_it_is_already_changes_nothing(app: Flask, owner: Person) -> None:
@@ -73,7 +75,31 @@ def test_a_change_to_what_it_is_already_changes_nothing(app: Flask, owner: Perso
 
 
 def test_an_unchanged_account_need_not_be_sent_again(owner: Person) -> None:
-    assert owner.get(ME, headers={"If-None-Match": '"v1"'}).status_code == 304
+    etag = owner.get(ME).headers["ETag"]
+    assert owner.get(ME, headers={"If-None-Match": etag}).status_code == 304
+
+
+def test_it_shows_how_much_one_stores_and_may_store(app: Flask, owner: Person) -> None:
+    with settings_changed(app, file_quota=1000):
+        before = owner.get(ME)
+        store(owner, b"twelve bytes")
+        after = owner.get(ME, headers={"If-None-Match": before.headers["ETag"]})
+        changed = [body(owner.call(method, ME, {"timezone": "Asia/Tokyo"})) for method in ("PUT", "PATCH")]
+    assert before.json["storage"] == {"used": 0, "allowed": 1000}
+    assert (after.status_code, after.json["storage"]) == (200, {"used": 12, "allowed": 1000})
+    assert [profile["storage"] for profile in changed] == [after.json["storage"]] * 2
+
+
+def test_without_a_quota_nothing_is_said_to_be_allowed(app: Flask, owner: Person) -> None:
+    with settings_changed(app, file_quota=0):
+        assert owner.get(ME).json["storage"] == {"used": 0, "allowed": None}
+
+
+def test_what_one_stores_voids_no_edit(owner: Person) -> None:
+    seen = {"If-Match": owner.get(ME).headers["ETag"]}
+    store(owner)
+    assert owner.patch(ME, {"full_name": "Olivia"}, headers=seen).status_code == 200
+    assert owner.patch(ME, {"full_name": "O"}, headers=seen).status_code == 412
 
 
 def test_preferences_are_replaced_whole(owner: Person) -> None:

@@ -18,6 +18,7 @@ from rq.worker import WorkerStatus
 
 from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonJob, JsonQueue
+from tests.background import leaving
 from tests.e2e.installation import BIN, REPOSITORY, wait_for
 
 SECRET = "a secret for tests that is long enough"
@@ -78,15 +79,23 @@ def test_a_crash_ends_that_job_alone(redis: Redis, environment: dict[str, str]) 
     assert (after.get_status(), after.return_value()) == (JobStatus.FINISHED, 3)
 
 
-def test_one_process_does_job_after_job_until_one_crashes(redis: Redis, environment: dict[str, str]) -> None:
-    before = [enqueue(redis, "os.getpid") for _ in range(3)]
-    enqueue(redis, "os.abort")
-    after = [enqueue(redis, "os.getpid") for _ in range(2)]
+def test_one_process_does_job_after_job_until_one_crashes_or_fails(redis: Redis, environment: dict[str, str]) -> None:
+    rounds = []
+    for end in (("os.abort",), ("builtins.len", 5), ("builtins.len", "abc")):
+        rounds.append([enqueue(redis, "os.getpid") for _ in range(2)])
+        enqueue(redis, *end)
     assert work(environment, "--burst").wait(timeout=60) == 0
-    first, second = ({job.return_value() for job in jobs} for jobs in (before, after))
-    assert len(first) == len(second) == 1
-    assert first.isdisjoint(second)
-    assert None not in first | second
+    pids = [{job.return_value() for job in jobs} for jobs in rounds]
+    assert [len(found) for found in pids] == [1, 1, 1]
+    assert len(set.union(*pids) - {None}) == 3
+
+
+def test_what_a_job_leaves_set_is_not_the_next_ones(redis: Redis, environment: dict[str, str]) -> None:
+    jobs = [enqueue(redis, f"{leaving.__name__}.{name}") for name in ("leave", "find")]
+    assert work(environment, "--burst").wait(timeout=60) == 0
+    (first_pid, _left), (second_pid, found) = (job.return_value() or (0, "") for job in jobs)
+    assert first_pid == second_pid
+    assert found == "nothing"
 
 
 def test_a_process_killed_while_it_waits_costs_no_job(redis: Redis, environment: dict[str, str]) -> None:

@@ -60,7 +60,14 @@ def _that_say(fact: str) -> set[str]:
 OPERATIONS = _operations()
 # Jobs outside call them, by whatever program: a body is kept and not read, a query means nothing.
 TAKING_ANYTHING = _that_say("takes_anything")
-WITH_BODY = sorted(route for route, operation in OPERATIONS.items() if "requestBody" in operation)
+JSON = "application/json"
+WITH_BODY = sorted(
+    route
+    for route, operation in OPERATIONS.items()
+    if JSON in operation.get("requestBody", {}).get("content", {})
+)
+# What they take is no JSON: a form with a file, or anything at all.
+RECEIVING = sorted(_that_say("receives") & OPERATIONS.keys())
 # A mail program sends a form to the link that ends a subscription, and it means nothing.
 WITHOUT_BODY = sorted(
     route
@@ -86,7 +93,7 @@ def send(person: Person, route: str, **options: Any) -> Any:
 
 def fields_of(route: str) -> list[str]:
     """Names of the body's fields."""
-    schema = OPERATIONS[route]["requestBody"]["content"]["application/json"]["schema"]
+    schema = OPERATIONS[route]["requestBody"]["content"][JSON]["schema"]
     name = schema["$ref"].rpartition("/")[2]
     return list(DOCUMENT["components"]["schemas"][name]["properties"])
 
@@ -118,6 +125,29 @@ def test_another_kind_of_body_is_refused(owner: Person, route: str) -> None:
 def test_a_body_over_the_limit_is_refused_before_it_is_read(owner: Person, route: str) -> None:
     answer = send(owner, route, data=b" " * 1_048_577, content_type="application/json")
     assert (answer.status_code, answer.json["code"]) == (413, "content_too_large")
+
+
+@one_database
+@pytest.mark.parametrize("route", RECEIVING)
+def test_a_content_over_the_limit_is_refused_before_it_is_read(owner: Person, route: str) -> None:
+    query = dict.fromkeys(_required_parameters(route), "a.txt")
+    announced = {"CONTENT_LENGTH": str(1024**4)}
+    kind = "multipart/form-data; boundary=x"
+    answer = send(owner, route, query_string=query, content_type=kind, environ_overrides=announced)
+    assert (answer.status_code, answer.json["code"]) == (413, "file_too_large")
+
+
+@one_database
+@pytest.mark.parametrize("route", RECEIVING)
+def test_a_content_that_is_packed_is_refused(owner: Person, route: str) -> None:
+    query = dict.fromkeys(_required_parameters(route), "a.txt")
+    answer = send(owner, route, query_string=query, data=b"x", headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")
+
+
+def _required_parameters(route: str) -> list[str]:
+    parameters = OPERATIONS[route].get("parameters", ())
+    return [found["name"] for found in parameters if found["in"] == "query" and found.get("required")]
 
 
 @one_database
@@ -230,5 +260,6 @@ def test_the_lists_and_bodies_are_found() -> None:
     """Else the tests above would ask nobody."""
     assert {"GET /api/schedules", "GET /api/runs", "GET /api/auth/users"} <= set(LISTS)
     assert {"POST /api/schedules", "POST /api/auth/login", "PATCH /api/auth/me"} <= set(WITH_BODY)
+    assert {"POST /api/files", "POST /api/files/raw"} <= set(RECEIVING)
     assert {route.split("<")[0] for route in TAKING_ANYTHING} >= {"GET /ping/", "POST /ping/"}
     assert json.loads(HOSTILE["the same key twice"].replace(b"%s", b"a")) == {"a": 1}

@@ -17,6 +17,7 @@ from taskapi.core.access import Access
 from taskapi.core.db import session, transaction
 from taskapi.core.runtime import runtime_settings
 from taskapi.notifications.service import notify
+from tests.files.making import store
 from tests.people import Person, make_person
 from tests.rules.test_access import CLOSED, TABLE
 from tests.schedules.making import make
@@ -29,6 +30,7 @@ SEEN_BY = {
     "schedule_id": OWNER_AND_ADMIN,
     "run_id": OWNER_AND_ADMIN,
     "backfill_id": OWNER_AND_ADMIN,
+    "file_id": OWNER_AND_ADMIN,
     "notification_id": OWNER,
     "session_id": OWNER,
     "token_id": OWNER,
@@ -83,6 +85,7 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "schedule_id": make_schedule,
     "run_id": make_run,
     "backfill_id": make_backfill,
+    "file_id": lambda owner: str(store(owner)),
     "notification_id": make_notification,
     "session_id": make_session,
     "token_id": lambda owner: str(make_token(owner)["id"]),
@@ -172,6 +175,8 @@ def call(owner: Person, route: str, token: str | None) -> str:
     for name in parameters_of(route):
         path = path.replace(f"<uuid:{name}>", THINGS[name](owner))
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    status = owner.client.open(path, method=method, headers=headers, json=BODIES.get(route)).status_code
+    # Read to its end, as a content is sent piece by piece.
+    answer = owner.client.open(path, method=method, headers=headers, json=BODIES.get(route), buffered=True)
+    status = answer.status_code
     assert status < 500
     return str(status) if status in (401, 403, 404, 405) else THROUGH

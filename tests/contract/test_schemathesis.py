@@ -40,6 +40,8 @@ BEYOND_SCHEMAS = [
     "POST /api/schedules/{schedule_id}/skip",
     "POST /api/schedules/{schedule_id}/backfill",
 ]
+# Which contents, names and hashes belong together, no schema can say.
+UPLOADS = ["POST /api/files", "POST /api/files/raw"]
 # A null among the triggers is one that was not sent, which the schema's "one of these" cannot say.
 WITH_TRIGGER = ["POST /api/schedules", "POST /api/schedules/preview"]
 # In a query everything is text: an action that "became a boolean" is still a name.
@@ -57,6 +59,13 @@ CONFIG = {
                 },
             }
             for name in BEYOND_SCHEMAS
+        ),
+        *(
+            {
+                "include-name": name,
+                "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "415", "422"]}},
+            }
+            for name in UPLOADS
         ),
         *(
             {"include-name": name, "checks": {"negative_data_rejection": {"enabled": False}}}

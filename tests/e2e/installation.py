@@ -90,14 +90,11 @@ class Installation:
         process.wait(timeout=10)
 
     def stop(self) -> None:
+        """End all at once: how they end when they are asked to is for other tests."""
         for process in self.processes.values():
-            process.send_signal(signal.SIGTERM)
+            os.killpg(process.pid, signal.SIGKILL)
         for process in self.processes.values():
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(timeout=10)
+            process.wait(timeout=10)
 
     def log_text(self) -> str:
         return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))

@@ -1,5 +1,6 @@
 """What arrives byte by byte: bodies without a length, without an end, or longer than they say."""
 
+import hashlib
 import json
 import socket
 import time
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.installation import Installation, wait_for
+from tests.e2e.installation import ApiUser, Installation, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("installation", ["sqlite"], indirect=True)]
 
@@ -85,3 +86,45 @@ def test_who_asks_whether_to_go_on_is_told(web: Installation) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
         connection.sendall(b"{}")
         assert read_answer(connection)[0] == 422
+
+
+def upload_head(web: Installation, *fields: str) -> bytes:
+    """The head of an upload by somebody new."""
+    user = ApiUser(web.url, f"olivia{time.monotonic_ns()}@example.org")
+    lines = [
+        "POST /api/files/raw?filename=a.txt HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: {user.session.headers['Authorization']}",
+        *fields,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def test_uploads_are_received_or_ended_whatever_their_length(web: Installation) -> None:
+    in_chunks = upload_head(web, "Transfer-Encoding: chunked")
+    chunks = CHUNK * 100
+    status, file = ask(web, in_chunks, chunks[:100_001], chunks[100_001:], b"0\r\n\r\n")
+    assert (status, file.get("size")) == (201, 0x8000 * 100), file
+    assert file["sha256"] == hashlib.sha256(b" " * 0x8000 * 100).hexdigest()
+    too_large = (413, "file_too_large")
+    status, problem = ask(web, in_chunks, *[CHUNK * 33] * 10)
+    assert (status, problem["code"]) == too_large
+    status, problem = ask(web, upload_head(web, "Content-Length: 99999999999"))
+    assert (status, problem["code"]) == too_large
+    assert incoming(web) == []
+
+
+def test_a_client_that_vanishes_in_the_middle_leaves_nothing(web: Installation) -> None:
+    for field in ("Content-Length: 5000000", "Transfer-Encoding: chunked"):
+        head = upload_head(web, field)
+        with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
+            connection.sendall(head + CHUNK * 20)
+            wait_for(lambda: incoming(web), seconds=5, what="the beginning of the upload")
+        wait_for(lambda: incoming(web) == [], seconds=5, what="the end of the upload")
+    wait_for(lambda: web.log_text().count('"status": 408') == 2, seconds=5, what="the lines in the log")
+    assert "Traceback" not in web.log_text()
+
+
+def incoming(web: Installation) -> list[str]:
+    """What lies where contents are gathered."""
+    return [path.name for path in (web.folder / "files" / "incoming").glob("*")]

@@ -47,6 +47,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "run_completed": RUN,
     "run_failed": RUN,
     "reminder": {"message": "Tea is ready."},
+    "file_damaged": {"facts": "It is gone."},
     **dict.fromkeys(
         ("run_missed", "run_overdue", "run_recovered", "schedule_paused", "ping_unexpected"), ALERT
     ),

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,15 @@ from flask import Flask, request
 
 from taskapi.accounts.passwords import hash_password
 from taskapi.config import load_settings
+from taskapi.core import incoming
 from taskapi.core.db import init_database
 from taskapi.core.http import install_http
 from taskapi.core.problems import register_error_handlers
 from taskapi.core.proxies import install_proxies
 from taskapi.ops.gunicorn_worker import Worker
 
-Worker.read_timeout_seconds = 0.5
+Worker.read_timeout_seconds, Worker.write_timeout_seconds = 0.5, 0.2
+incoming.PATIENCE_SECONDS = 1.0
 app = Flask(__name__)
 settings = app.extensions["taskapi_settings"] = load_settings()
 app.config |= {"PUBLIC_URL": settings.public_url, "MAX_CONTENT_LENGTH": 1000}
@@ -36,7 +38,7 @@ init_database(app, settings)
 install_http(app)
 install_proxies(app, settings)
 register_error_handlers(app)
-app.extensions["taskapi_public_endpoints"] |= {"show", "echo", "hash"}
+app.extensions["taskapi_public_endpoints"] |= {"show", "echo", "hash", "large"}
 
 
 @app.get("/")
@@ -47,6 +49,14 @@ def show():
 @app.post("/")
 def echo():
     return {"length": len(request.get_data())}
+
+
+LARGE = bytes(8_000_000)
+
+
+@app.get("/large")
+def large():
+    return LARGE
 
 
 @app.post("/hash")
@@ -186,6 +196,30 @@ def test_clients_that_stop_halfway_do_not_keep_others_out(gunicorn: Gunicorn, ha
             connection.sendall(half)
         assert gunicorn.send(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
         assert connection.recv(20) in (b"", b"HTTP/1.1 400 BAD REQ")
+    assert "Traceback" not in gunicorn.output
+
+
+@pytest.mark.parametrize("head", [b"", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n"])
+def test_a_client_that_trickles_is_not_waited_for(gunicorn: Gunicorn, head: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", gunicorn.port), 5) as connection:
+        connection.sendall(head)
+        connection.settimeout(0.1)
+        began, answer = time.monotonic(), None
+        while answer is None and time.monotonic() - began < 4:
+            connection.sendall(b"x")
+            with suppress(TimeoutError):
+                answer = connection.recv(20)
+    assert answer in (b"", b"HTTP/1.1 400 BAD REQ")
+    assert "Traceback" not in gunicorn.output
+
+
+def test_clients_that_do_not_take_their_answers_do_not_keep_others_out(gunicorn: Gunicorn) -> None:
+    with ExitStack() as stack:
+        for _ in range(40):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", gunicorn.port), 5))
+            connection.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+        assert gunicorn.send(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
+    assert len(gunicorn.send(b"GET /large HTTP/1.0\r\n\r\n")) > 8_000_000
     assert "Traceback" not in gunicorn.output
 
 

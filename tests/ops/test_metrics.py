@@ -10,8 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from taskapi.config import Settings
+from taskapi.core.db import transaction
+from taskapi.files.objects import announce_object, discard_objects
 from taskapi.ops import audit
 from taskapi.version import VERSION
+from tests.files.making import CONTENT, store
 from tests.people import Person
 from tests.schedules.making import Time, at, make
 from tests.work import dispatch_all, tick
@@ -116,3 +119,19 @@ def test_in_production_nothing_is_shown_without_a_token(configured: FlaskClient)
 
 def test_it_is_answered_while_redis_is_away(app: Flask, client: FlaskClient, redis_away: None) -> None:
     assert "taskapi_workers" not in figures(client)
+
+
+def test_it_tells_how_much_is_stored_and_what_is_wrong_with_it(
+    app: Flask, client: FlaskClient, owner: Person, teammate: Person
+) -> None:
+    assert figures(client)["taskapi_files"] == figures(client)["taskapi_file_bytes"] == 0
+    for person, damage in ((owner, None), (owner, "missing"), (teammate, "changed"), (teammate, "changed")):
+        store(person, damage=damage)
+    with app.app_context():
+        announce_object()
+        with transaction():
+            discard_objects(["0" * 32])
+    found = figures(client)
+    assert (found["taskapi_files"], found["taskapi_file_bytes"]) == (4, 4 * len(CONTENT))
+    kinds = ("missing", "changed", "undeleted")
+    assert [found[f"taskapi_file_faults{{kind={kind}}}"] for kind in kinds] == [1, 2, 1]

@@ -54,6 +54,9 @@ READ = {
     "GET /api/runs",
     "GET /api/runs/<uuid:run_id>",
     "GET /api/runs/<uuid:run_id>/log",
+    "GET /api/files",
+    "GET /api/files/<uuid:file_id>",
+    "GET /api/files/<uuid:file_id>/content",
     "GET /api/notifications",
     "GET /api/notifications/unread-count",
 }
@@ -74,6 +77,11 @@ WRITE = {
     "POST /api/runs/<uuid:run_id>/cancel",
     "POST /api/runs/<uuid:run_id>/retry",
     "POST /api/runs/retry",
+    "POST /api/files",
+    "POST /api/files/raw",
+    "DELETE /api/files/<uuid:file_id>",
+    # It notes what it finds.
+    "POST /api/files/<uuid:file_id>/verify",
     "PUT /api/notifications/read-all",
     "PUT /api/notifications/<uuid:notification_id>/read",
 }

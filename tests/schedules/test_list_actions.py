@@ -10,7 +10,7 @@ from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action
 from tests.people import Person
 
-ALL = ["expect_ping", "reminder", "webhook", "x", "y", "z"]
+ALL = ["expect_ping", "file_cleanup", "reminder", "webhook", "x", "y", "z"]
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +27,14 @@ def three_more() -> Iterator[None]:
 def test_each_action_says_what_it_takes(owner: Person) -> None:
     answer = owner.get("/api/actions").json
     assert [item["name"] for item in answer["items"]] == ALL
-    assert answer["items"][1]["params"]["required"] == ["message"]
-    assert (answer["page"], answer["total"], answer["next_cursor"]) == (1, 6, None)
+    assert answer["items"][2]["params"]["required"] == ["message"]
+    assert (answer["page"], answer["total"], answer["next_cursor"]) == (1, 7, None)
 
 
 def test_it_has_pages_as_every_list(owner: Person) -> None:
-    answer = owner.get("/api/actions?page=2&per_page=4")
+    answer = owner.get("/api/actions?page=2&per_page=5")
     assert [item["name"] for item in answer.json["items"]] == ["y", "z"]
-    assert answer.headers["Link"] == '</api/actions?page=1&per_page=4>; rel="prev"'
+    assert answer.headers["Link"] == '</api/actions?page=1&per_page=5>; rel="prev"'
     assert owner.get("/api/actions?page=9").json["items"] == []
 
 

@@ -102,16 +102,19 @@ def test_a_run_with_other_params_may_keep_the_secret(app: Flask, owner: Person, 
     assert seen == [{"key": SECRET, "name": "Baba"}]
 
 
-def test_three_stars_keep_the_secret_that_is_stored(context: Flask) -> None:
-    stored = secrets.params_to_store(KEYHOLDER, {"key": SECRET, "more": 1})
+def test_three_stars_keep_the_secret_that_is_stored(context: Flask, owner: Person) -> None:
+    sent_by: dict[str, Any] = {"actor": owner.actor}
+    stored = secrets.params_to_store(KEYHOLDER, {"key": SECRET, "more": 1}, **sent_by)
     assert SECRET not in str(stored)
-    changed = secrets.params_to_store(KEYHOLDER, {"key": "***", "name": "Ali"}, stored=stored)
+    changed = secrets.params_to_store(KEYHOLDER, {"key": "***", "name": "Ali"}, **sent_by, stored=stored)
     assert secrets.open_secrets(KEYHOLDER, changed) == {"key": SECRET, "name": "Ali"}
     assert changed["key"] == stored["key"], "sent back as it was shown, it has not changed"
-    replaced = secrets.params_to_store(KEYHOLDER, {"key": "new"}, stored=stored)
+    replaced = secrets.params_to_store(KEYHOLDER, {"key": "new"}, **sent_by, stored=stored)
     assert secrets.open_secrets(KEYHOLDER, replaced) == {"key": "new"}
     with pytest.raises(ValidationFailed):
-        secrets.params_to_store(KEYHOLDER, {"key": "x", "more": "***"}, stored={"key": stored["key"]})
+        secrets.params_to_store(
+            KEYHOLDER, {"key": "x", "more": "***"}, **sent_by, stored={"key": stored["key"]}
+        )
 
 
 def test_a_secret_stays_hidden_when_its_action_is_gone(app: Flask, owner: Person) -> None:
@@ -141,11 +144,12 @@ def test_a_former_key_still_opens_until_it_is_dropped(app: Flask, owner: Person,
     assert (run["status"], run["error"]["code"]) == ("failed", "secret_unreadable")
 
 
-def test_a_secret_that_cannot_be_read_any_more_cannot_be_kept(context: Flask) -> None:
-    stored = secrets.params_to_store(KEYHOLDER, {"key": SECRET})
+def test_a_secret_that_cannot_be_read_any_more_cannot_be_kept(context: Flask, owner: Person) -> None:
+    sent_by: dict[str, Any] = {"actor": owner.actor}
+    stored = secrets.params_to_store(KEYHOLDER, {"key": SECRET}, **sent_by)
     with settings_changed(context, secret_key="another secret that is long enough"):
         with pytest.raises(ValidationFailed, match="send it again"):
-            secrets.params_to_store(KEYHOLDER, {"key": "***"}, stored=stored)
+            secrets.params_to_store(KEYHOLDER, {"key": "***"}, **sent_by, stored=stored)
         with pytest.raises(ActionFailed) as caught:
             secrets.open_secrets(KEYHOLDER, stored)
     assert caught.value.permanent

@@ -91,6 +91,7 @@ def test_loading_again_changes_nothing(install: Install) -> None:
         (GOOD + "\n    LOUD = Action('loud', 'x' * 201, Schema, print)", "LOUD"),
         (GOOD + "\n    LOOSE = Action('loose', 'No schema', dict, print)", "LOOSE"),
         (GOOD + "\n    KEYS = make('keys', secrets=('password',))", "KEYS"),
+        (GOOD + "\n    FOR_ADMINS = make('for_admins', admin_params=('everybody',))", "FOR_ADMINS"),
     ],
 )
 def test_a_broken_package_is_named_and_left_out(
