@@ -60,8 +60,10 @@ class WorkHorse:
         """Have a job done; that the process has died shows when it is waited for."""
         self._busy = True
         line = "\t".join((order.job_id, order.execution_id, order.queue))
-        with suppress(OSError):
-            self._socket.sendall(f"{line}\n".encode())
+        # Looking whether it left also takes away its answer to the job before.
+        if not self.has_left:
+            with suppress(OSError):
+                self._socket.sendall(f"{line}\n".encode())
 
     def wait(self) -> int | None:
         """Wait for the end of the job: None when it was done, else the status of the process that died.

@@ -118,7 +118,7 @@ class TaskWorker(Worker):
             return True
         job.redis_server_version = self.redis_server_version
         self.execution = Execution(order.execution_id, job.id, self.connection, self.name)
-        # A time limit strikes anywhere: what it left set, such as an open transaction, must not be the next job's.
+        # A time limit strikes anywhere: what it leaves set, as an open transaction, is not the next job's.
         return copy_context().run(self.perform_job, job, queue)
 
     def perform_job(self, job: Job, queue: RqQueue) -> bool:

@@ -14,7 +14,7 @@ import structlog
 from taskapi.background import names
 from taskapi.background.enqueue import JobCall, enqueue
 from taskapi.background.names import Queue
-from taskapi.clients.storage.base import Storage, StorageUnavailable
+from taskapi.clients.storage.base import Storage, StorageFull, StorageUnavailable
 from taskapi.core.db import (
     database_now,
     insert_if_new,
@@ -132,7 +132,7 @@ def remove_object(*, key: str, storage: Storage) -> bool:
     # No transaction is open while the store takes its time.
     try:
         storage.delete(key)
-    except StorageUnavailable as error:
+    except (StorageFull, StorageUnavailable) as error:
         with transaction():
             _put_off(claim, reason=type(error.__cause__ or error).__name__)
         return False

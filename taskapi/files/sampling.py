@@ -5,7 +5,7 @@ import time
 import sqlalchemy as sa
 import structlog
 
-from taskapi.clients.storage.base import StorageUnavailable
+from taskapi.clients.storage.base import StorageFull, StorageUnavailable
 from taskapi.core.db import database_now, read_database_clock, session, transaction
 from taskapi.files.integrity import Recorded, note_checks, read_content
 from taskapi.files.models import SAMPLED_AT_MOST_EVERY, StoredFile
@@ -28,7 +28,7 @@ def sample_files() -> int:
             break
         try:
             verdict = read_content(file)
-        except StorageUnavailable as error:
+        except (StorageFull, StorageUnavailable) as error:
             log.warning("files.sample_put_off", reason=error.detail)
             break
         with transaction():

@@ -14,7 +14,13 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
-from taskapi.clients.storage.base import ObjectMissing, Storage, StorageUnavailable, StoredObject
+from taskapi.clients.storage.base import (
+    ObjectMissing,
+    Storage,
+    StorageFull,
+    StorageUnavailable,
+    StoredObject,
+)
 from taskapi.clients.storage.local import remove_stale
 from taskapi.core import clock
 from taskapi.core.db import session, transaction
@@ -68,7 +74,7 @@ def remove_due(*, storage: Storage) -> int:
         removed += remove_object(key=key, storage=storage)
     try:
         remove_stale(storage.incoming)
-    except StorageUnavailable as error:
+    except (StorageFull, StorageUnavailable) as error:
         log.warning("files.sweep_put_off", reason=error.detail)
     return removed
 

@@ -31,7 +31,7 @@ from taskapi.schedules.errors import ScheduleBusy, ScheduleCancelled
 from taskapi.schedules.models import Run, Schedule
 from taskapi.schedules.pings import ping_token_for
 from taskapi.schedules.secrets import params_to_store, shown_params
-from taskapi.schedules.service import check_trigger
+from taskapi.schedules.service import check_number, check_trigger
 from taskapi.schedules.timing.past import due_between
 from taskapi.schedules.timing.triggers import MICROSECOND, next_due
 from taskapi.schedules.timing.wall import zone_of
@@ -208,6 +208,7 @@ def _revive_or_refuse(
     """A completed schedule that is due again is active again; one that never is again is refused."""
     if schedule.next_run_at is not None:
         if schedule.status == "completed":
+            check_number(schedule.owner_id)
             schedule.status = "active"
         return
     if policy_of(schedule).runs_left == 0 or next_due(schedule.trigger, after=now) is not None:

@@ -49,7 +49,7 @@ def create_schedule(
     Raises:
         TooManySchedules, UnknownAction, ValidationFailed, AdminOnly
     """
-    _check_number(actor)
+    check_number(actor.user_id)
     found = registry.find(action)
     stored = params_to_store(found, params, actor=actor)
     now = read_database_clock()
@@ -80,11 +80,16 @@ def create_schedule(
     return schedule
 
 
-def _check_number(actor: Actor) -> None:
+def check_number(owner_id: UUID) -> None:
+    """Refuse one more schedule of a user who has as many as they may.
+
+    Raises:
+        TooManySchedules
+    """
     # Without a lock: it guards the machine, and two at once may be one more.
     limit = runtime_settings().user_schedules
-    if limit and queries.count_live(actor.user_id, limit=limit) >= limit:
-        raise TooManySchedules(f"You have {limit} active and paused schedules, which is the limit.")
+    if limit and queries.count_live(owner_id, limit=limit) >= limit:
+        raise TooManySchedules(f"There are {limit} active and paused schedules, which is the limit.")
 
 
 def first_due(trigger: Trigger, *, now: datetime) -> datetime:

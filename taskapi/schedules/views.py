@@ -77,7 +77,7 @@ def get_schedule(schedule_id: UUID) -> Schedule:
 @blp.route("/schedules/<uuid:schedule_id>", methods=["PUT", "PATCH"])
 @blp.requires("write")
 @blp.conditional
-@blp.problems(ScheduleCancelled, ScheduleBusy, AdminOnly)
+@blp.problems(ScheduleCancelled, ScheduleBusy, TooManySchedules, AdminOnly)
 @blp.arguments(ScheduleChangesSchema)
 @blp.response(200, ScheduleSchema)
 def edit_schedule(data: dict[str, Any], schedule_id: UUID, *, condition: Precondition) -> Schedule:

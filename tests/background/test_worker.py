@@ -79,7 +79,9 @@ def test_a_crash_ends_that_job_alone(redis: Redis, environment: dict[str, str]) 
     assert (after.get_status(), after.return_value()) == (JobStatus.FINISHED, 3)
 
 
-def test_one_process_does_job_after_job_until_one_crashes_or_fails(redis: Redis, environment: dict[str, str]) -> None:
+def test_one_process_does_job_after_job_until_one_crashes_or_fails(
+    redis: Redis, environment: dict[str, str]
+) -> None:
     rounds = []
     for end in (("os.abort",), ("builtins.len", 5), ("builtins.len", "abc")):
         rounds.append([enqueue(redis, "os.getpid") for _ in range(2)])

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from taskapi.background.names import Queue
+from taskapi.clients.storage.base import StorageFull
 from taskapi.clients.storage.disk import DiskStorage
 from taskapi.core import clock
 from taskapi.core.db import db, in_transaction, read_database_clock, session, transaction
@@ -178,6 +179,19 @@ def test_the_pause_stays_an_hour_however_often_it_was_tried(app: Flask) -> None:
         jobs.remove_object(key)
     due_at = session().scalars(sa.select(DiscardedObject.due_at)).one()
     assert abs((due_at - read_database_clock()).total_seconds() - 3600) < 10
+
+
+def test_a_store_without_the_room_to_delete_is_asked_again_later(app: Flask) -> None:
+    key = put_object()
+    discard(key)
+
+    def need_room(_key: str) -> None:
+        raise StorageFull
+
+    with deleting(app, need_room):
+        jobs.sweep_objects()
+    assert discarded() == {key: 1}
+    assert session().scalar(sa.select(DiscardedObject.last_error)) == "StorageFull"
 
 
 def test_one_worker_at_a_time_removes_an_object_and_no_transaction_is_open(app: Flask) -> None:

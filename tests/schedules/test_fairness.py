@@ -209,10 +209,27 @@ def test_one_may_have_so_many_schedules(context: Flask, owner: Person, teammate:
         body = {"action": "reminder", "params": {"message": "One more"}, "every": 60}
         answer = owner.post("/api/schedules", body)
         assert (answer.status_code, answer.json["code"]) == (409, "too_many_schedules")
-        assert answer.json["detail"] == "You have 2 active and paused schedules, which is the limit."
+        assert answer.json["detail"] == "There are 2 active and paused schedules, which is the limit."
         make(teammate, every=60)
         owner.post(f"/api/schedules/{first['id']}/cancel")
         make(owner, every=60)
+
+
+def test_one_that_is_completed_comes_back_only_if_there_is_room(
+    context: Flask, owner: Person, time: Time
+) -> None:
+    done = make(owner, run_at="2026-11-20T09:01:00Z")
+    time.pass_(minutes=1)
+    dispatch_all()
+    run_jobs(context)
+    address, anew = f"/api/schedules/{done['id']}", {"cron": "0 9 * * *"}
+    with settings_changed(context, user_schedules=1):
+        other = make(owner, every=3600)
+        answer = owner.patch(address, anew)
+        assert (answer.status_code, answer.json["code"]) == (409, "too_many_schedules")
+        assert owner.get(address).json["status"] == "completed"
+        owner.post(f"/api/schedules/{other['id']}/cancel")
+        assert owner.patch(address, anew).json["status"] == "active"
 
 
 def test_held_runs_are_found_by_their_own_index(

@@ -83,6 +83,7 @@ class Storage(Protocol):
         """Remove the object; there may be none.
 
         Raises:
+            StorageFull: some stores and file systems need room to delete.
             StorageUnavailable
         """
 

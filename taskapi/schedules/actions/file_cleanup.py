@@ -28,7 +28,10 @@ class FileCleanupParams(Schema):
 
 
 class _Report:
-    """What is told of a cleanup: the first files by name in the result, the rest in the log."""
+    """What is told of a cleanup: the first files by name in the result, the rest in the log.
+
+    What is deleted is named in the log in any case: an attempt that breaks off has no result.
+    """
 
     def __init__(self, context: RunContext, *, dry_run: bool) -> None:
         self._context, self._dry_run = context, dry_run
@@ -38,8 +41,9 @@ class _Report:
 
     def add(self, files: list[OldFile]) -> None:
         unnamed = [file for file in files if not self._is_named(file)]
-        for first in range(0, len(unnamed), NAMES_IN_A_LINE):
-            names = [f"{file.id} {file.filename}" for file in unnamed[first : first + NAMES_IN_A_LINE]]
+        logged = unnamed if self._dry_run else files
+        for first in range(0, len(logged), NAMES_IN_A_LINE):
+            names = [f"{file.id} {file.filename}" for file in logged[first : first + NAMES_IN_A_LINE]]
             self._context.log(f"{'Would delete' if self._dry_run else 'Deleted'} {', '.join(names)}")
         self._count += len(files)
         self._bytes += sum(file.size for file in files)

@@ -139,12 +139,14 @@ def test_what_the_result_cannot_hold_is_named_in_the_log(
     monkeypatch.setattr(file_cleanup, "NAMED_BYTES", 200)
     monkeypatch.setattr(file_cleanup, "NAMES_IN_A_LINE", 2)
     files = [old(owner, f"{number}.txt") for number in range(5)]
-    run = run_now(app, owner, plan(owner))
+    run = run_now(app, owner, plan(owner, dry_run=True))
     result = run["result"]
     assert (result["count"], result["more"]) == (5, 3)
     log = log_of(owner, run["id"])
     named = {file["id"] for file in result["files"]}
     assert all((str(file_id) in named) != (f"{file_id} " in log) for file_id in files)
+    deleted = log_of(owner, run_now(app, owner, plan(owner))["id"])
+    assert all(f"{file_id} " in deleted for file_id in files)
 
 
 def test_what_is_named_fits_into_a_result_and_a_line() -> None:
@@ -175,6 +177,8 @@ def test_a_run_that_is_cancelled_stops_before_the_next_batch(
         file_cleanup.clean_up(context, params)
     assert left(app, *files) == [False, False, True, True]
     assert context.reached == {"done": 2, "total": None}
+    # It has no result that could name them.
+    assert [line.message for line in context.lines] == [f"Deleted {files[0]} old.txt, {files[1]} old.txt"]
 
 
 def test_what_somebody_else_deletes_meanwhile_is_not_counted(
