@@ -59,6 +59,7 @@ def _create_files() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("filename", sa.String(255), nullable=False),
+        sa.Column("name_key", sa.Text(), nullable=False),
         sa.Column("content_type", sa.String(127), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),

@@ -1,5 +1,6 @@
 """Receives a form with files (multipart/form-data, RFC 7578), each straight into a file of its own."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,26 @@ LONGEST_BOUNDARY = 70
 # What a form may hold besides files: fields, headers and boundaries.
 FORM_BYTES = 65_536
 FIELD_BYTES = 8_192
+# Blanks may follow a boundary (RFC 2046, 5.1.1); nobody sends more.
+PADDING_BYTES = 64
 # Of a piece that arrived, what was left of those before it, and headers.
 BUFFER_BYTES = 2 * PIECE_BYTES
+
+
+class Decoder(MultipartDecoder):
+    """Werkzeug's, which takes the CR before a boundary for content when a piece ends just behind it."""
+
+    def __init__(self, boundary: bytes, max_form_memory_size: int, *, max_parts: int) -> None:
+        super().__init__(boundary, max_form_memory_size, max_parts=max_parts)
+        delimiter = b"--" + boundary
+        beginnings = b"|".join(re.escape(delimiter[:end]) for end in range(len(delimiter), -1, -1))
+        padded = rb"%s-{0,2}[^\S\r\n]*\r?" % re.escape(delimiter)
+        self._may_become_boundary = re.compile(rb"(?:\r\n?|\n)(?:%s|%s)\Z" % (padded, beginnings))
+        self._longest = len(delimiter) + 2 + PADDING_BYTES
+
+    def _last_partial_boundary_index(self, data: bytes | bytearray) -> int:
+        match = self._may_become_boundary.search(data, max(0, len(data) - self._longest))
+        return match.start() if match else len(data)
 
 
 class MalformedForm(DomainError):
@@ -80,9 +99,7 @@ def receive_form(req: Request, *, rules: FormRules, limits: Limits) -> Iterator[
 
 def _events(req: Request, rules: FormRules, limits: Limits) -> Iterator[Event]:
     limit = rules.max_files * limits.max_size + FORM_BYTES
-    decoder = MultipartDecoder(
-        _boundary(req), BUFFER_BYTES, max_parts=rules.max_files + len(rules.fields) + 1
-    )
+    decoder = Decoder(_boundary(req), BUFFER_BYTES, max_parts=rules.max_files + len(rules.fields) + 1)
     for piece in chain(pieces(req, limit=limit, limits=limits), (None,)):
         try:
             decoder.receive_data(piece)

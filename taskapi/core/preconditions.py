@@ -13,9 +13,14 @@ TAG = re.compile(r"v([0-9]{1,9})(?:\..*)?")
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """The versions that a change is meant for; None when any will do."""
+    """The versions that a change is meant for; None when any will do.
+
+    Attributes:
+        tags: as they were sent, for what has a tag and no version.
+    """
 
     versions: frozenset[int] | None = None
+    tags: frozenset[str] | None = None
 
     def check(self, version: int) -> None:
         """Call it once the row is locked, so that the version cannot change any more.
@@ -26,6 +31,15 @@ class Precondition:
         if self.versions is not None and version not in self.versions:
             raise PreconditionFailed(f"It was changed meanwhile: it is at version {version} now.")
 
+    def check_tag(self, tag: str) -> None:
+        """The same for what has no version.
+
+        Raises:
+            PreconditionFailed: the resource has another tag by now.
+        """
+        if self.tags is not None and tag not in self.tags:
+            raise PreconditionFailed("It was changed meanwhile.")
+
 
 ANY_VERSION = Precondition()
 
@@ -35,5 +49,6 @@ def requested_precondition() -> Precondition:
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return ANY_VERSION
     # Werkzeug reads an empty tag as None.
-    matches = (TAG.fullmatch(tag or "") for tag in request.if_match.as_set())
-    return Precondition(frozenset(int(match[1]) for match in matches if match))
+    tags = frozenset(tag or "" for tag in request.if_match.as_set())
+    matches = (TAG.fullmatch(tag) for tag in tags)
+    return Precondition(frozenset(int(match[1]) for match in matches if match), tags)

@@ -4,16 +4,22 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core import clock
 from taskapi.core.columns import HasId, UtcDateTime, partial_index
 from taskapi.core.db import Base
+from taskapi.core.folding import folded
 
 MISSING, CHANGED = "missing", "changed"
 # In the order of the bytes, as stores list their objects, whatever the database's language is.
 KEY = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
 SAMPLED_AT_MOST_EVERY = timedelta(hours=24)
+
+
+def _name_key(context: DefaultExecutionContext) -> str:
+    return folded(context.get_current_parameters()["filename"])  # type: ignore[no-untyped-call]
 
 
 class StoredFile(HasId, Base):
@@ -31,6 +37,8 @@ class StoredFile(HasId, Base):
 
     owner_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
     filename: Mapped[str] = mapped_column(sa.String(255))
+    # What searches compare, whatever the database knows of letters.
+    name_key: Mapped[str] = mapped_column(sa.Text, default=_name_key)
     content_type: Mapped[str] = mapped_column(sa.String(127))
     size: Mapped[int] = mapped_column(sa.BigInteger)
     sha256: Mapped[str] = mapped_column(sa.String(64))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import undefer
 
 from taskapi.core.access import Actor
 from taskapi.core.db import session
+from taskapi.core.folding import folded
 from taskapi.core.paging import Page, PageRequest, fetch_page
 from taskapi.files.models import StoredFile
 
@@ -46,7 +47,7 @@ def page_of_files(
 ) -> Page[StoredFile]:
     statement = visible_files(actor)
     if q:
-        statement = statement.where(StoredFile.filename.icontains(q, autoescape=True))
+        statement = statement.where(StoredFile.name_key.contains(folded(q), autoescape=True))
     if content_type:
         statement = statement.where(StoredFile.content_type.in_([kind.lower() for kind in content_type]))
     if task_id is not None:

@@ -47,7 +47,11 @@ class FileSchema(Schema):
 class FileQuery(PageQuery):
     """Filters of the list of files; repeat ``content_type`` for 'any of'."""
 
-    q = Text(minimum=1, maximum=255, metadata={"description": "Part of the filename, in any case"})
+    q = Text(
+        minimum=1,
+        maximum=255,
+        metadata={"description": "Part of the filename; case and accents do not matter"},
+    )
     content_type = fields.List(Text(maximum=127))
     task_id = fields.UUID()
     owner_id = fields.UUID(metadata={"description": "For administrators: others find their own files alone"})

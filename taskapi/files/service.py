@@ -6,6 +6,7 @@ from uuid import UUID
 from taskapi.core.access import Actor
 from taskapi.core.db import db
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import Precondition
 from taskapi.core.runtime import runtime_settings
 from taskapi.files import queries, removal, usage
 from taskapi.files.errors import FileDamaged, StoredFileNotFound
@@ -47,15 +48,17 @@ def get_file_to_read(*, actor: Actor, file_id: UUID) -> StoredFile:
     return file
 
 
-def delete_file(*, actor: Actor, file_id: UUID) -> None:
+def delete_file(*, actor: Actor, file_id: UUID, condition: Precondition) -> None:
     """Delete a file that the actor may see; its content goes after the commit.
 
     Raises:
         StoredFileNotFound: also when somebody else was quicker.
+        PreconditionFailed: it belongs to another task by now.
     """
     file = queries.find_file(actor, file_id, lock=True)
     if file is None:
         raise StoredFileNotFound
+    condition.check_tag(file.entity_tag)
     removal.remove([file], actor=actor)
 
 

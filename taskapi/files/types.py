@@ -118,6 +118,8 @@ def checked_type(*, path: Path, filename: str, is_text: bool, allowed: AllowedTy
     if ending and ending not in TYPE_OF:
         return _foreign_type(ending, found, allowed)
     if ending and TYPE_OF[ending] not in found:
+        if path.stat().st_size == 0:
+            raise FileTypeNotAllowed(f"The content is empty, as no file that ends in {ending} is.")
         raise _disguise(found[0], ending)
     kind = TYPE_OF[ending] if ending else found[0]
     if kind not in allowed.types:

@@ -11,6 +11,7 @@ from taskapi.core.db import transaction
 from taskapi.core.errors import PreconditionFailed
 from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, page_schema
+from taskapi.core.preconditions import Precondition
 from taskapi.files import service
 from taskapi.files.errors import FileDamaged, RangeNotSatisfiable
 from taskapi.files.models import StoredFile
@@ -75,8 +76,9 @@ def download_file(file_id: UUID) -> Response:
 
 @blp.route("/files/<uuid:file_id>", methods=["DELETE"])
 @blp.requires("write")
+@blp.conditional
 @blp.response(204)
-def delete_file(file_id: UUID) -> None:
+def delete_file(file_id: UUID, *, condition: Precondition) -> None:
     """Delete a file for good"""
     with transaction():
-        service.delete_file(actor=current_actor(), file_id=file_id)
+        service.delete_file(actor=current_actor(), file_id=file_id, condition=condition)

@@ -116,6 +116,15 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize("content", [b"", b"0", b"\r", b"\n", b"\r\n", b"0\r\n-", b"\r\n--limi"])
+@pytest.mark.parametrize("end", [END, b"--limit-- \t \r\n", b"--limit--"])
+def test_a_cut_at_any_place_changes_nothing(tmp_path: Path, content: bytes, end: bytes) -> None:
+    body = file("a", content) + file("b", content) + end
+    for cut in range(1, len(body)):
+        found = receive(tmp_path, body, [cut, len(body) - cut], max_files=2)
+        assert found == [("a", content), ("b", content)], cut
+
+
 @given(
     pieces=st.lists(st.sampled_from(HOSTILE) | st.binary(max_size=20), max_size=6),
     sizes=st.lists(st.integers(1, 50), max_size=200),

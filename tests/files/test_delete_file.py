@@ -46,6 +46,15 @@ def test_deleting_twice_finds_nothing_to_delete(owner: Person) -> None:
     assert [owner.delete(path).status_code for _ in range(2)] == [204, 404]
 
 
+def test_only_the_file_that_was_seen_is_deleted(owner: Person) -> None:
+    path = path_of(store(owner))
+    for tag in ('"another"', f"W/{owner.get(path).headers['ETag']}"):
+        stale = owner.delete(path, headers={"If-Match": tag})
+        assert (stale.status_code, stale.get_json()["code"]) == (412, "precondition_failed")
+    seen = owner.get(path).headers["ETag"]
+    assert owner.delete(path, headers={"If-Match": seen}).status_code == 204
+
+
 def test_who_deleted_what_is_in_the_event_log(app: Flask, owner: Person, admin: Person) -> None:
     file_id = store(owner)
     admin.delete(path_of(file_id))

@@ -62,6 +62,8 @@ def three(app: Flask, owner: Person) -> Person:
     [
         ({}, "txt pdf PNG"),
         ({"q": "NOTES"}, "txt"),
+        ({"q": "üBERSICHT"}, "PNG"),
+        ({"q": "ubersicht 100"}, "PNG"),
         ({"q": "%"}, "PNG"),
         ({"q": "_"}, "txt"),
         ({"q": "nothing like it"}, ""),

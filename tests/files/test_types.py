@@ -192,6 +192,9 @@ def test_a_reason_is_given(tmp_path: Path) -> None:
     path.write_bytes("Käse".encode("latin-1"))
     with pytest.raises(FileTypeNotAllowed, match="text in UTF-8; the content is not"):
         checked_type(path=path, filename="a.txt", is_text=False, allowed=allowed)
+    path.write_bytes(b"")
+    with pytest.raises(FileTypeNotAllowed, match=r"The content is empty, as no file that ends in \.png is"):
+        checked_type(path=path, filename="a.png", is_text=True, allowed=allowed)
 
 
 def archive(folder: Path, content: bytes) -> Path:

@@ -74,9 +74,12 @@ def test_every_requirement_has_one_exact_version(name: str) -> None:
 
 
 def test_the_sample_names_every_setting_and_no_other() -> None:
-    tree = ast.parse((REPOSITORY / "taskapi/config.py").read_text())
-    read = {name for node in ast.walk(tree) if isinstance(node, ast.Call) for name in setting_names(node)}
-    shown = set(re.findall(r"^#([A-Z_]+)=", ENV_EXAMPLE, re.MULTILINE))
+    trees = [
+        ast.parse((REPOSITORY / "taskapi" / name).read_text()) for name in ("config.py", "config_files.py")
+    ]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    read = {name for call in calls for name in setting_names(call)}
+    shown = set(re.findall(r"^#([A-Z0-9_]+)=", ENV_EXAMPLE, re.MULTILINE))
     # Set by the platform, not by the operator.
     assert shown == read - {"DYNO"}
 

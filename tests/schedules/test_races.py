@@ -181,10 +181,10 @@ def expect(answer: Any, *statuses: int) -> None:
 
 def let_everything_end(app: Flask, owner: Person, schedules: list[dict[str, Any]]) -> None:
     """No due time comes any more, nobody is paused, and what is open is done."""
-    # Later than the next due time, whichever definition holds.
-    ended = (datetime.now(UTC) + 3 * ONE).isoformat()
     for schedule in schedules:
         expect(owner.post(f"{path(schedule)}/resume"), 200)
+        # Later than the next due time, whichever definition holds.
+        ended = (datetime.now(UTC) + 3 * ONE).isoformat()
         expect(owner.patch(path(schedule), {"ends_at": ended}), 200)
     real_time.sleep(3)
     for _ in range(200):
