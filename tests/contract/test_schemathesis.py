@@ -47,7 +47,7 @@ WITH_TRIGGER = ["POST /api/schedules", "POST /api/schedules/preview"]
 # In a query everything is text: an action that "became a boolean" is still a name.
 FILTERED_BY_NAME = ["GET /api/runs", "GET /api/schedules"]
 CONFIG = {
-    "generation": {"max-examples": 8},
+    "generation": {"max-examples": 5},
     "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
     "operations": [
         *(
