@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from taskapi.core.db import read_database_clock, session, transaction
 from taskapi.files.models import StoredFile
+from taskapi.files.queries import lock_files
 from taskapi.files.removal import remove
 
 BATCH = 100
@@ -58,10 +59,8 @@ def find_old_files(
 
 def delete_old_files(*, files: list[OldFile], actor_id: UUID, reason: str) -> list[OldFile]:
     """Delete a batch; those that somebody else has not deleted meanwhile."""
-    ids = [file.id for file in files]
-    locked = sa.select(StoredFile).where(StoredFile.id.in_(ids)).order_by(StoredFile.id).with_for_update()
     with transaction():
-        there = session().scalars(locked.execution_options(populate_existing=True)).all()
+        there = lock_files([file.id for file in files])
         gone = {file.id for file in there}
         remove(there, actor=actor_id, reason=reason)
     return [file for file in files if file.id in gone]

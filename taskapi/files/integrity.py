@@ -6,7 +6,6 @@ Contents are read outside of any transaction; what was found is written afterwar
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,13 +16,12 @@ from taskapi.clients.storage.base import ObjectMissing, Storage
 from taskapi.core.access import Actor
 from taskapi.core.db import on_commit, read_database_clock, session, transaction
 from taskapi.core.events import record_event
+from taskapi.core.incoming import BLOCK_BYTES
 from taskapi.files import queries
 from taskapi.files.errors import StoredFileNotFound
 from taskapi.files.models import CHANGED, MISSING, SAMPLED_AT_MOST_EVERY, StoredFile
 
 log = structlog.get_logger(__name__)
-
-PIECE_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +100,7 @@ def _stored_sha256(storage: Storage, key: str) -> str | None:
         return None
     digest = hashlib.sha256()
     try:
-        while piece := reader.read(PIECE_BYTES):
+        while piece := reader.read(BLOCK_BYTES):
             digest.update(piece)
     finally:
         reader.close()
@@ -111,7 +109,7 @@ def _stored_sha256(storage: Storage, key: str) -> str | None:
 
 def note_checks(found: Mapping[UUID, str | None]) -> set[UUID]:
     """Note what was found wrong, or None, with files that were read as a whole; those still there."""
-    now, files = read_database_clock(), _lock(found)
+    now, files = read_database_clock(), queries.lock_files(found)
     for file in files:
         file.checked_at, file.next_check_at = now, now + SAMPLED_AT_MOST_EVERY
         _mark(file, found[file.id])
@@ -125,15 +123,8 @@ def report_damage(*, file_id: UUID, damage: str) -> None:
     Whoever reports what is known already changes nothing, and so does who reports a file that is gone.
     """
     with transaction():
-        for file in _lock([file_id]):
+        for file in queries.lock_files([file_id]):
             _mark(file, damage)
-
-
-def _lock(ids: Mapping[UUID, Any] | list[UUID]) -> list[StoredFile]:
-    # By id, as everybody locks several files: nobody waits in a ring.
-    statement = sa.select(StoredFile).where(StoredFile.id.in_(list(ids))).order_by(StoredFile.id)
-    locked = statement.with_for_update().execution_options(populate_existing=True)
-    return list(session().scalars(locked))
 
 
 def _mark(file: StoredFile, damage: str | None) -> None:

@@ -36,7 +36,6 @@ UPLOAD_SECONDS = 6 * 3600
 JOB_SECONDS, LEASE_SECONDS = 150, 300
 # 1 min, 2 min, 4 min … until the store does what it is told.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60, 3600
-UNSYNCHRONISED = {"synchronize_session": False}
 
 
 class UploadExpired(Unavailable):
@@ -102,7 +101,9 @@ def give_up_object(key: str) -> None:
         now_due = sa.update(DiscardedObject).where(DiscardedObject.storage_key == key)
         # A claim on it is void, for a removal that began before the object was stored came too early.
         now_due = now_due.values(due_at=database_now(), attempts=DiscardedObject.attempts + 1)
-        found = session().scalar(now_due.returning(DiscardedObject.id).execution_options(**UNSYNCHRONISED))
+        found = session().scalar(
+            now_due.returning(DiscardedObject.id).execution_options(synchronize_session=False)
+        )
         if found is None and session().scalar(sa.select(sa.exists().where(StoredFile.storage_key == key))):
             return
         if found is None:
@@ -147,15 +148,8 @@ def _claim(key: str) -> _Claim | None:
     )
     # Due again after the lease: a worker that dies hands the object on.
     claimed = due.values(attempts=DiscardedObject.attempts + 1, due_at=database_now(LEASE_SECONDS))
-    row = (
-        session()
-        .execute(
-            claimed.returning(DiscardedObject.id, DiscardedObject.attempts).execution_options(
-                **UNSYNCHRONISED
-            )
-        )
-        .one_or_none()
-    )
+    mine = claimed.returning(DiscardedObject.id, DiscardedObject.attempts)
+    row = session().execute(mine.execution_options(synchronize_session=False)).one_or_none()
     return _Claim(id=row.id, key=key, attempts=row.attempts) if row else None
 
 
@@ -164,7 +158,7 @@ def _put_off(claim: _Claim, *, reason: str) -> None:
     pause = min(FIRST_PAUSE_SECONDS * 2 ** min(claim.attempts - 1, 10), LONGEST_PAUSE_SECONDS)
     later = sa.update(DiscardedObject).where(*_mine(claim))
     later = later.values(due_at=database_now(pause), last_error=reason)
-    session().execute(later.execution_options(**UNSYNCHRONISED))
+    session().execute(later.execution_options(synchronize_session=False))
     log.warning("object.removal_put_off", key=claim.key, attempts=claim.attempts, reason=reason, pause=pause)
 
 

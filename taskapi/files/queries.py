@@ -1,6 +1,6 @@
 """Reads of files, scoped to who asks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -70,6 +70,15 @@ def page_of_files(
     return fetch_page(
         session(), statement, request_=page, sorts=sorts, default_sort="-created_at", key=StoredFile.id
     )
+
+
+def lock_files(ids: Collection[UUID]) -> Sequence[StoredFile]:
+    """Those of the files that are still there, as they are now.
+
+    By id, as everybody locks several files: nobody waits in a ring.
+    """
+    statement = sa.select(StoredFile).where(StoredFile.id.in_(list(ids))).order_by(StoredFile.id)
+    return session().scalars(statement.with_for_update().execution_options(populate_existing=True)).all()
 
 
 def lock_files_of(owner_id: UUID) -> Sequence[StoredFile]:

@@ -1,7 +1,7 @@
 """Receives uploads, before a transaction is open: from a form, or as the body itself."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from flask import request
 from marshmallow import ValidationError
@@ -12,7 +12,7 @@ from taskapi.core.access import current_actor
 from taskapi.core.db import session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.idempotency import HEADER
-from taskapi.core.incoming import Limits, incoming_file, receive_raw
+from taskapi.core.incoming import Content, Limits, incoming_file, receive_raw
 from taskapi.core.multipart import FORM_BYTES, FormRules, receive_form
 from taskapi.core.runtime import runtime_settings
 from taskapi.core.schemas import flatten_messages
@@ -28,43 +28,38 @@ RULES = FormRules(file="file", fields=("sha256",))
 @contextmanager
 def from_form() -> Iterator[Upload]:
     """The file of a form, in the store."""
-    _check_room(beside=FORM_BYTES)
+    limits = _limits()
+    _check_room(limits, beside=FORM_BYTES)
     with ExitStack() as stack:
         with disk_errors():
-            form = stack.enter_context(receive_form(request, rules=RULES, limits=_limits()))
+            form = stack.enter_context(receive_form(request, rules=RULES, limits=limits))
         filename = checked_name(form.files[0].filename, name_of_field="file")
-        yield stack.enter_context(
-            stored(
-                content=form.files[0].content,
-                filename=filename,
-                sha256=_claimed_hash(form.fields),
-                owner_id=current_actor().user_id,
-                quota=_quota(),
-                allowed=AllowedTypes.of(runtime_settings().allowed_file_types),
-            )
-        )
+        sha256 = _claimed_hash(form.fields)
+        yield stack.enter_context(_stored(form.files[0].content, filename=filename, sha256=sha256))
 
 
 @contextmanager
 def from_body(*, filename: str, sha256: str | None = None) -> Iterator[Upload]:
     """The body, in the store."""
     name = checked_name(filename, name_of_field="filename")
-    _check_room(beside=0)
+    limits = _limits()
+    _check_room(limits, beside=0)
     with ExitStack() as stack:
         with disk_errors():
-            limits = _limits()
             file = stack.enter_context(incoming_file(limits))
             content = receive_raw(request, file, limits)
-        yield stack.enter_context(
-            stored(
-                content=content,
-                filename=name,
-                sha256=sha256,
-                owner_id=current_actor().user_id,
-                quota=_quota(),
-                allowed=AllowedTypes.of(runtime_settings().allowed_file_types),
-            )
-        )
+        yield stack.enter_context(_stored(content, filename=name, sha256=sha256))
+
+
+def _stored(content: Content, *, filename: str, sha256: str | None) -> AbstractContextManager[Upload]:
+    return stored(
+        content=content,
+        filename=filename,
+        sha256=sha256,
+        owner_id=current_actor().user_id,
+        quota=_quota(),
+        allowed=AllowedTypes.of(runtime_settings().allowed_file_types),
+    )
 
 
 def _limits() -> Limits:
@@ -75,10 +70,9 @@ def _limits() -> Limits:
     )
 
 
-def _check_room(*, beside: int) -> None:
+def _check_room(limits: Limits, *, beside: int) -> None:
     """Refuse at once what cannot fit, if the client says how much comes, of which so much is no content."""
     size = max(0, (request.content_length or 0) - beside)
-    limits = _limits()
     if size > limits.max_size:
         raise limits.refusal()
     usage.check_room(owner_id=current_actor().user_id, size=size, quota=_quota())

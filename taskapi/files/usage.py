@@ -8,8 +8,6 @@ from taskapi.core.db import insert_into, session, transaction
 from taskapi.files.errors import QuotaExceeded
 from taskapi.files.models import FileUsage, StoredFile
 
-UNSYNCHRONISED = {"synchronize_session": False}
-
 
 def used_by(owner_id: UUID) -> int:
     """Bytes of all files of a user."""
@@ -42,7 +40,7 @@ def add_file(*, owner_id: UUID, size: int, quota: int) -> None:
     if quota:
         more = more.where(FileUsage.bytes + size <= quota)
     more = more.values(bytes=FileUsage.bytes + size, files=FileUsage.files + 1).returning(FileUsage.bytes)
-    if session().scalar(more.execution_options(**UNSYNCHRONISED)) is None:
+    if session().scalar(more.execution_options(synchronize_session=False)) is None:
         raise _exceeded(size=size, used=used_by(owner_id), quota=quota)
 
 
@@ -50,7 +48,7 @@ def subtract_files(*, owner_id: UUID, size: int, files: int) -> None:
     """Count files of a user as gone: ``size`` bytes together."""
     less = sa.update(FileUsage).where(FileUsage.owner_id == owner_id)
     less = less.values(bytes=FileUsage.bytes - size, files=FileUsage.files - files)
-    session().execute(less.execution_options(**UNSYNCHRONISED))
+    session().execute(less.execution_options(synchronize_session=False))
 
 
 def recount() -> int:

@@ -15,7 +15,8 @@ from taskapi.clients.storage.disk import DiskStorage
 from taskapi.core import clock
 from taskapi.core.db import db, session
 from taskapi.core.events import Event
-from taskapi.files.integrity import PIECE_BYTES, report_damage
+from taskapi.core.incoming import BLOCK_BYTES
+from taskapi.files.integrity import report_damage
 from tests.clients.storage.contents import make_unreadable
 from tests.files.faults import store_failing, store_replaced, store_whole
 from tests.files.making import CONTENT, key_of, replace_object, row_of, store
@@ -73,7 +74,7 @@ def test_what_was_changed_behind_our_back_is_found(app: Flask, owner: Person, co
 
 
 def test_damage_in_the_last_of_several_pieces_is_found(app: Flask, owner: Person) -> None:
-    content = bytes(2 * PIECE_BYTES + 3)
+    content = bytes(2 * BLOCK_BYTES + 3)
     file_id = store(owner, content)
     assert verify(owner, file_id)["ok"]
     replace_object(app, file_id, content[:-1] + b"\1")
@@ -127,7 +128,7 @@ def test_who_switched_the_kind_off_is_not_mailed(app: Flask, owner: Person) -> N
 
 
 def test_a_store_that_is_away_proves_nothing(app: Flask, owner: Person) -> None:
-    file_id = store(owner, bytes(PIECE_BYTES + 1), checked_at=LAST_YEAR)
+    file_id = store(owner, bytes(BLOCK_BYTES + 1), checked_at=LAST_YEAR)
     for reads in (0, 1):
         with store_failing(app, after_reads=reads):
             answer = owner.post(f"/api/files/{file_id}/verify")
@@ -218,8 +219,8 @@ def test_strangers_find_no_file_and_admins_do(owner: Person, teammate: Person, a
 @pytest.mark.one_database
 def test_a_bucket_is_read_as_a_disk_is(app: Flask, owner: Person, s3_url: str, tmp_path: Path) -> None:
     with store_replaced(app, new_bucket(s3_url, tmp_path)):
-        well, changed, missing = (store(owner, bytes(PIECE_BYTES + 1)) for _ in range(3))
-        replace_object(app, changed, bytes(PIECE_BYTES) + b"\1")
+        well, changed, missing = (store(owner, bytes(BLOCK_BYTES + 1)) for _ in range(3))
+        replace_object(app, changed, bytes(BLOCK_BYTES) + b"\1")
         replace_object(app, missing, None)
         verdicts = [verify(owner, file_id) for file_id in (well, changed, missing)]
     assert [verdict["ok"] for verdict in verdicts] == [True, False, False]
