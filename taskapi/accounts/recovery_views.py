@@ -15,8 +15,8 @@ from taskapi.accounts.schemas import (
 )
 from taskapi.accounts.views import current_device
 from taskapi.core.access import current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.core.runtime import runtime_settings
 
 blp = Blueprint(

@@ -12,8 +12,8 @@ from taskapi.accounts.schemas import (
 from taskapi.accounts.second_factor import Enrolment, RecoveryCodes, SecondFactorState
 from taskapi.accounts.throttle import require_password
 from taskapi.core.access import current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.core.runtime import runtime_settings
 
 blp = Blueprint(

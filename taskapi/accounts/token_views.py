@@ -14,8 +14,8 @@ from taskapi.accounts.schemas import (
 )
 from taskapi.accounts.sessions import ListedSession
 from taskapi.core.access import current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, PageQuery, page_schema
 
 blp = Blueprint("tokens", __name__, url_prefix="/api/auth", description="Sessions, personal access tokens")

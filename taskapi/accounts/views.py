@@ -33,8 +33,8 @@ from taskapi.accounts.schemas import (
 from taskapi.accounts.sign_in import TokenPair
 from taskapi.accounts.throttle import Device
 from taskapi.core.access import bearer_token, current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, page_schema
 from taskapi.core.preconditions import Precondition
 from taskapi.core.profile import Profile

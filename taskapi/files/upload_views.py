@@ -4,8 +4,8 @@ from typing import Any
 
 from taskapi.clients.storage.base import StorageFull, StorageUnavailable
 from taskapi.core.access import current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.core.incoming import UploadTooSlow
 from taskapi.core.multipart import MalformedForm
 from taskapi.core.receiving import receives

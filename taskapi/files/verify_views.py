@@ -4,7 +4,7 @@ from uuid import UUID
 
 from taskapi.clients.storage.base import StorageUnavailable
 from taskapi.core.access import current_actor
-from taskapi.core.http import Blueprint
+from taskapi.core.blueprint import Blueprint
 from taskapi.files import integrity
 from taskapi.files.integrity import Verdict
 from taskapi.files.schemas import VerdictSchema

@@ -7,9 +7,9 @@ from flask import Response
 
 from taskapi.clients.storage.base import StorageUnavailable
 from taskapi.core.access import current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
 from taskapi.core.errors import PreconditionFailed
-from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, page_schema
 from taskapi.core.preconditions import Precondition
 from taskapi.files import service

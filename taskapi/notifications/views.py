@@ -6,8 +6,8 @@ from uuid import UUID
 from flask import Response
 
 from taskapi.core.access import current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, page_schema
 from taskapi.notifications import service
 from taskapi.notifications.models import Notification

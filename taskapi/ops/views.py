@@ -4,7 +4,7 @@ from flask import Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from taskapi.core.access import bearer_token
-from taskapi.core.http import Blueprint
+from taskapi.core.blueprint import Blueprint
 from taskapi.ops import metrics, service
 from taskapi.ops.schemas import HealthSchema, ReadinessSchema
 

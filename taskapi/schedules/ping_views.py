@@ -4,8 +4,8 @@ import sys
 
 from flask import Response, abort, g, request
 
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.schedules import pings
 from taskapi.schedules.pings import Call
 

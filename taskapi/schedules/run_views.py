@@ -4,8 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from taskapi.core.access import current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, page_schema
 from taskapi.schedules import runs
 from taskapi.schedules.bookkeeping import RunLogLine

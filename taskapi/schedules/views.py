@@ -4,8 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from taskapi.core.access import AdminOnly, current_actor
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.http import Blueprint
 from taskapi.core.paging import Page, PageQuery, page_of_list, page_schema
 from taskapi.core.preconditions import Precondition
 from taskapi.schedules import control, editing, preview, service, skipping

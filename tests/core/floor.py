@@ -11,9 +11,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
 from taskapi.core.access import Actor, set_authenticator
+from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import session
 from taskapi.core.errors import Unauthorized
-from taskapi.core.http import Blueprint
 from taskapi.core.schemas import Schema
 
 THING_ID = UUID(int=7)
