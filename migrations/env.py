@@ -5,9 +5,10 @@ from alembic import context
 from flask import current_app
 
 from taskapi.core.cli import fail_with_one_line
-from taskapi.core.columns import UtcDateTime
+from taskapi.core.columns import Ranked, UtcDateTime
 from taskapi.core.db import Base, db
 from taskapi.core.engine import wait_for_database
+from taskapi.core.migrations import is_modelled
 from taskapi.core.runtime import runtime_settings
 
 # Any number will do, as long as nothing else in the database uses it.
@@ -18,6 +19,8 @@ def render_item(kind, item, _autogen_context):
     """Write the portable type into migrations, not our own class, which may change."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Ranked):
+        return "sa.SmallInteger()"
     return False
 
 
@@ -34,7 +37,11 @@ def run_migrations() -> None:
             # A table that is rebuilt is dropped: the rows that refer to it must stay.
             connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
         context.configure(
-            connection=connection, target_metadata=Base.metadata, render_item=render_item, **options
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_item=render_item,
+            include_name=is_modelled,
+            **options,
         )
         with context.begin_transaction():
             context.run_migrations()

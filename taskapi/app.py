@@ -9,15 +9,18 @@ from taskapi.accounts.second_factor_views import blp as second_factor_blp
 from taskapi.accounts.token_views import blp as tokens_blp
 from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
+from taskapi.background.cache import RedisCache
 from taskapi.background.connection import init_redis
 from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
 from taskapi.background.limits import count_in_redis
 from taskapi.cli import register_commands
 from taskapi.clients.mail import init_mail
 from taskapi.clients.storage import init_storage
+from taskapi.clients.weather import init_weather
 from taskapi.config import Settings, load_settings
 from taskapi.core import events
 from taskapi.core.access import set_authenticator
+from taskapi.core.cache import set_shared_cache
 from taskapi.core.closing import on_account_closing
 from taskapi.core.cors import install_cors
 from taskapi.core.db import db, init_database
@@ -30,6 +33,7 @@ from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
 from taskapi.core.profile import add_profile_section
 from taskapi.core.proxies import install_proxies
+from taskapi.core.visibility import set_visible_ids
 from taskapi.files import service as files
 from taskapi.files.closing import delete_files_of
 from taskapi.files.schemas import StorageUseSchema
@@ -54,12 +58,16 @@ from taskapi.schedules.closing import forget_schedules_of
 from taskapi.schedules.ping_views import blp as pings_blp
 from taskapi.schedules.run_views import blp as runs_blp
 from taskapi.schedules.views import blp as schedules_blp
+from taskapi.tasks import queries as tasks
+from taskapi.tasks.freshening import PATTERNS, freshen
+from taskapi.tasks.views import blp as tasks_blp
 from taskapi.version import VERSION
 
 BLUEPRINTS = (
     *(health_blp, accounts_blp, recovery_blp, second_factor_blp, tokens_blp),
     *(schedules_blp, runs_blp, backfills_blp, pings_blp, notifications_blp),
     *(files_blp, uploads_blp, verification_blp),
+    *(tasks_blp,),
 )
 
 
@@ -83,6 +91,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_redis(app, settings)
     init_mail(app, settings)
     init_storage(app, settings)
+    init_weather(app, settings)
     _register_api(app)
     install_cors(app, settings)
     install_proxies(app, settings)
@@ -124,6 +133,7 @@ def _connect_rooms(app: Flask) -> None:
     with app.app_context():
         set_authenticator(sign_in.authenticate)
         set_shared_counter(count_in_redis)
+        set_shared_cache(RedisCache())
     events.set_relay_waker(lambda: wake_scheduler(WAKE_RELAY))
     events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
     events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
@@ -135,6 +145,9 @@ def _connect_rooms(app: Flask) -> None:
         events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_link)
     for event_type in security_mails.NEWS:
         events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_news)
+    set_visible_ids("task", tasks.visible_ids)
+    for pattern in PATTERNS:
+        events.watch(f"freshness.{pattern}", pattern, freshen)
     on_account_closing("schedules", forget_schedules_of)
     on_account_closing("files", delete_files_of)
     on_account_closing("notifications", delete_messages_of)

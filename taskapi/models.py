@@ -11,6 +11,7 @@ from taskapi.accounts.models import (
     User,
 )
 from taskapi.core.events import Event
+from taskapi.core.freshness import DataVersion
 from taskapi.core.idempotency import IdempotencyKey
 from taskapi.events.models import FailedDelivery
 from taskapi.files.models import DiscardedObject, FileUsage, IntegrityPass, StoredFile
@@ -18,9 +19,12 @@ from taskapi.notifications.models import Email, MailSuppression, Notification
 from taskapi.ops.models import Heartbeat, SelfAudit
 from taskapi.schedules.bookkeeping import Backfill, RunAllowance, RunCounts, RunLogLine
 from taskapi.schedules.models import Run, Schedule
+from taskapi.tasks.models import Comment, Tag, Task, TaskTag, TaskWords
 
 ALL_MODELS = (
     Backfill,
+    Comment,
+    DataVersion,
     DiscardedObject,
     Email,
     Event,
@@ -45,5 +49,9 @@ ALL_MODELS = (
     SignInFailures,
     SignInSession,
     StoredFile,
+    Tag,
+    Task,
+    TaskTag,
+    TaskWords,
     User,
 )

@@ -161,8 +161,16 @@ def _note_use(token_id: UUID, now: datetime) -> None:
         log.warning("token.use_not_noted", token=str(token_id), error=type(error).__name__)
 
 
-def _record(actor: Actor, token_id: UUID, event: str, **states: dict[str, object]) -> None:
-    record_event(event, subject=("token", token_id), actor=actor, owner_id=actor.user_id, **states)
+def _record(
+    actor: Actor,
+    token_id: UUID,
+    event: str,
+    *,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
+) -> None:
+    subject = ("token", token_id)
+    record_event(event, subject=subject, actor=actor, owner_id=actor.user_id, before=before, after=after)
 
 
 def _state(token: PersonalToken) -> dict[str, object]:

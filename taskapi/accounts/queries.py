@@ -90,6 +90,17 @@ def stays_active(user_id: UUID) -> bool:
     return session().scalar(statement) is True
 
 
+def lock_active(user_ids: Collection[UUID]) -> set[UUID]:
+    """Those whose accounts are open, and stay so until the transaction ends (see ``stays_active``)."""
+    statement = sa.select(User.id).where(User.id.in_(user_ids), User.is_active).order_by(User.id)
+    return set(session().scalars(statement.with_for_update(read=True)))
+
+
+def find_users(user_ids: Collection[UUID]) -> dict[UUID, User]:
+    users = session().scalars(sa.select(User).where(User.id.in_(user_ids)))
+    return {user.id: user for user in users}
+
+
 def usernames(user_ids: Collection[UUID]) -> dict[UUID, str]:
     users = session().scalars(sa.select(User).where(User.id.in_(user_ids)))
     return {user.id: user.username for user in users}

@@ -163,6 +163,16 @@ def check_still_active(*, user_id: UUID) -> None:
         raise TokenRevoked("The session has ended.")
 
 
+def lock_active(*, user_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the users who may be given things; nobody closes their accounts meanwhile."""
+    return queries.lock_active(user_ids)
+
+
+def find_users(*, user_ids: Collection[UUID]) -> dict[UUID, User]:
+    """The users with these ids, also those whose accounts are closed."""
+    return queries.find_users(user_ids) if user_ids else {}
+
+
 def usernames(*, user_ids: Collection[UUID]) -> dict[UUID, str]:
     """What the users with these ids are called."""
     return queries.usernames(user_ids)

@@ -16,6 +16,7 @@ from flask_smorest import Blueprint as SmorestBlueprint
 from werkzeug.http import quote_etag
 
 from taskapi.core.access import PUBLIC, Access, Scope
+from taskapi.core.answers import kept_for_a_while
 from taskapi.core.db import repeatable
 from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.idempotency import idempotent
@@ -23,6 +24,7 @@ from taskapi.core.openapi import describe_operation
 from taskapi.core.paging import Page
 from taskapi.core.parser import Parser, refuse_body
 from taskapi.core.preconditions import requested_precondition
+from taskapi.core.preparing import preparing
 from taskapi.core.receiving import receiving
 from taskapi.core.schemas import unknown_field_message
 
@@ -50,7 +52,9 @@ class Blueprint(SmorestBlueprint):
             # A credential that is shown once must not lie in a store of answers.
             if options.get("methods") == ["POST"] and creates and not self.url_prefix.startswith("/api/auth"):
                 view = cast(View, idempotent(_note(view, idempotent=True)))
-            register(receiving(repeatable(_without_undeclared_input(view))))
+            if getattr(view, "_apidoc", {}).get("kept_for_a_while"):
+                view = cast(View, kept_for_a_while(view))
+            register(receiving(preparing(repeatable(_without_undeclared_input(view)))))
             return view
 
         return decorator
@@ -95,6 +99,10 @@ class Blueprint(SmorestBlueprint):
     def problems(self, *kinds: type[DomainError]) -> Callable[[View], View]:
         """Name in the OpenAPI document the problems that are this endpoint's own."""
         return lambda view: _note(view, problems=kinds)
+
+    def kept_for_a_while(self, view: View) -> View:
+        """Its answer may be given again until something changes that the caller sees, with ``X-Cache``."""
+        return _note(view, kept_for_a_while=True)
 
     def for_probes(self, view: View) -> View:
         """Load balancers ask this often, by any name of the machine: no rate limit, no ``ALLOWED_HOSTS``."""

@@ -32,6 +32,26 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Ranked(sa.types.TypeDecorator[str]):
+    """One of a few words, kept as its place among them (from 1), so that it sorts as they are given."""
+
+    impl = sa.SmallInteger
+    cache_ok = True
+
+    def __init__(self, *words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else self.words.index(value) + 1
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else self.words[value - 1]
+
+    def __repr__(self) -> str:
+        return f"Ranked{self.words!r}"
+
+
 # JSON that PostgreSQL keeps parsed, so that it can be indexed later.
 Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 

@@ -33,6 +33,7 @@ from taskapi.core.ids import new_id
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
 REPEAT_PAUSE_SECONDS = (0.02, 0.06)
@@ -56,10 +57,11 @@ db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 
 class TransactionState:
-    """What one open transaction still has to do once it has committed."""
+    """What one open transaction still has to do: before it commits, and once it has."""
 
     def __init__(self) -> None:
         self.hooks: list[partial[object]] = []
+        self.last_steps: dict[Callable[[Any], object], set[Any]] = {}
 
 
 _current: ContextVar[TransactionState | None] = ContextVar("taskapi_transaction", default=None)
@@ -117,6 +119,7 @@ def transaction() -> Iterator[Session]:
             if not error.keep_changes:
                 raise
             kept = error
+        _do_last_steps(state)
         _commit(active)
     except BaseException:
         active.rollback()
@@ -145,6 +148,11 @@ def _commit(active: Session) -> None:
         if error.connection_invalidated:
             raise OutcomeUnknown from error
         raise
+
+
+def _do_last_steps(state: TransactionState) -> None:
+    for step, values in state.last_steps.items():
+        step(values)
 
 
 def _run_hooks(state: TransactionState) -> None:
@@ -188,6 +196,20 @@ def on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) 
         if isinstance(value, Base):
             raise TypeError(f"pass the id of {type(value).__name__}, not the object")
     state.hooks.append(partial(function, *args, **kwargs))
+
+
+def before_commit(step: Callable[[set[T]], object], value: T) -> None:
+    """Have ``step`` called once, just before the commit, with all values that were given for it.
+
+    What many transactions change at once is locked shortly that way, and by all in one order.
+
+    Raises:
+        RuntimeError: there is no transaction.
+    """
+    state = _current.get()
+    if state is None:
+        raise RuntimeError("before_commit() needs a transaction()")
+    state.last_steps.setdefault(step, set()).add(value)
 
 
 def once_on_commit(function: Callable[[], object]) -> None:

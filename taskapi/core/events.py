@@ -34,6 +34,8 @@ class Event(HasId, Base):
     owner_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     subject_type: Mapped[str] = mapped_column(sa.String(40))
     subject_id: Mapped[UUID] = mapped_column(sa.Uuid)
+    # The thing in whose history the event stands, such as the task of a comment.
+    topic_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     before: Mapped[dict[str, Any] | None] = mapped_column(Json)
     after: Mapped[dict[str, Any] | None] = mapped_column(Json)
     request_id: Mapped[str | None] = mapped_column(sa.String(128))
@@ -42,6 +44,7 @@ class Event(HasId, Base):
     __table_args__ = (
         partial_index("ix_events_unplaced", "id", where="position IS NULL"),
         sa.Index("ix_events_subject", "subject_type", "subject_id", "position"),
+        partial_index("ix_events_topic", "topic_id", "id", where="topic_id IS NOT NULL"),
     )
 
 
@@ -58,6 +61,7 @@ class Subscriber:
 
 
 _subscribers: dict[str, Subscriber] = {}
+_watchers: dict[str, Subscriber] = {}
 _wake_relay: Callable[[], object] = lambda: None  # noqa: E731 - replaced by set_relay_waker
 
 
@@ -68,6 +72,14 @@ def subscribe(name: str, pattern: str, handle: Callable[[Event], None]) -> None:
         name: unique; a failed delivery is kept under it and tried again.
     """
     _subscribers[name] = Subscriber(name, pattern, handle)
+
+
+def watch(name: str, pattern: str, handle: Callable[[Event], None]) -> None:
+    """Call ``handle(event)`` at once, in the transaction that records an event like ``task.*``.
+
+    For what must be true together with the change; what it raises undoes the change.
+    """
+    _watchers[name] = Subscriber(name, pattern, handle)
 
 
 def subscribers() -> list[Subscriber]:
@@ -86,6 +98,7 @@ def record_event(
     subject: tuple[str, UUID],
     actor: Actor | UUID | None = None,
     owner_id: UUID | None = None,
+    topic_id: UUID | None = None,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> Event:
@@ -96,6 +109,7 @@ def record_event(
         subject: kind and id of what changed.
         actor: who did it; None for the system.
         owner_id: whose it is, for deciding who may see the event.
+        topic_id: in whose history it stands, such as the task of a comment.
         before, after: the state on both sides, as JSON values.
     """
     if not in_transaction():
@@ -107,11 +121,15 @@ def record_event(
         subject_id=subject[1],
         actor_id=actor.user_id if isinstance(actor, Actor) else actor,
         owner_id=owner_id,
+        topic_id=topic_id,
         before=before,
         after=after,
         request_id=context.get("request_id") or context.get("run_id"),
     )
     session().add(event)
+    for watcher in _watchers.values():
+        if watcher.wants(event_type):
+            watcher.handle(event)
     user = event.actor_id or owner_id
     on_commit(_announce, event_type, str(subject[1]), str(user) if user else None)
     once_on_commit(_wake)

@@ -52,8 +52,12 @@ class Page(Generic[T]):
 
     def map(self, function: Callable[[T], U]) -> "Page[U]":
         """The same page of what ``function`` makes of each item."""
+        return self.with_items([function(item) for item in self.items])
+
+    def with_items(self, items: Sequence[U]) -> "Page[U]":
+        """The same page of what stands for its items, in their order."""
         return Page(
-            items=[function(item) for item in self.items],
+            items=items,
             per_page=self.per_page,
             page=self.page,
             total=self.total,

@@ -11,12 +11,17 @@ from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.folding import folded
 from taskapi.core.paging import Page, PageRequest, fetch_page
+from taskapi.core.visibility import visible_ids
 from taskapi.files.models import StoredFile
 
 
 def visible_files(actor: Actor) -> sa.Select[StoredFile]:
+    """Those of the actor's own, and those of tasks that the actor sees."""
     statement = sa.select(StoredFile)
-    return statement if actor.is_admin else statement.where(StoredFile.owner_id == actor.user_id)
+    if actor.is_admin:
+        return statement
+    attached = StoredFile.task_id.in_(visible_ids("task", actor))
+    return statement.where(sa.or_(StoredFile.owner_id == actor.user_id, attached))
 
 
 def find_file(actor: Actor, file_id: UUID, *, lock: bool = False) -> StoredFile | None:
@@ -70,6 +75,18 @@ def page_of_files(
     return fetch_page(
         session(), statement, request_=page, sorts=sorts, default_sort="-created_at", key=StoredFile.id
     )
+
+
+def files_of_task(task_id: UUID) -> Sequence[StoredFile]:
+    """The files that are attached to a task, in the order in which they came."""
+    statement = sa.select(StoredFile).where(StoredFile.task_id == task_id)
+    return session().scalars(statement.order_by(StoredFile.created_at, StoredFile.id)).all()
+
+
+def count_by_task(task_ids: Collection[UUID]) -> dict[UUID, int]:
+    statement = sa.select(StoredFile.task_id, sa.func.count()).where(StoredFile.task_id.in_(task_ids))
+    rows = session().execute(statement.group_by(StoredFile.task_id))
+    return {task_id: count for task_id, count in rows if task_id}
 
 
 def lock_files(ids: Collection[UUID]) -> Sequence[StoredFile]:

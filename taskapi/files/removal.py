@@ -34,6 +34,7 @@ def remove(files: Sequence[StoredFile], *, actor: Actor | UUID | None, reason: s
             subject=("file", file.id),
             actor=actor,
             owner_id=file.owner_id,
+            topic_id=file.task_id,
             before={"filename": file.filename, "size": file.size, "sha256": file.sha256},
             after={"reason": reason} if reason else None,
         )

@@ -1,5 +1,6 @@
 """Rules of files: finding, serving and deleting them."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,16 @@ def get_file(*, actor: Actor, file_id: UUID) -> StoredFile:
     if file is None:
         raise StoredFileNotFound
     return file
+
+
+def files_of_task(*, task_id: UUID) -> Sequence[StoredFile]:
+    """The files that are attached to a task, in the order in which they came."""
+    return queries.files_of_task(task_id)
+
+
+def count_by_task(*, task_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How many files are attached to each of the tasks that have any."""
+    return queries.count_by_task(task_ids)
 
 
 def get_file_to_read(*, actor: Actor, file_id: UUID) -> StoredFile:

@@ -128,6 +128,7 @@ def create_file(*, actor: Actor, upload: Upload, settings: Settings) -> StoredFi
         subject=("file", file.id),
         actor=actor,
         owner_id=actor.user_id,
+        topic_id=file.task_id,
         after={"filename": file.filename, "size": file.size, "sha256": file.sha256},
     )
     on_commit(upload.keep)

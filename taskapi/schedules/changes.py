@@ -36,9 +36,16 @@ def change_status(actor: Actor, schedule: Schedule, status: str, *, event: str) 
     record_change(actor, schedule, event, before={"status": before}, after={"status": status})
 
 
-def record_change(actor: Actor, schedule: Schedule, event: str, **states: dict[str, Any]) -> None:
-    subject = ("schedule", schedule.id)
-    record_event(event, subject=subject, actor=actor, owner_id=schedule.owner_id, **states)
+def record_change(
+    actor: Actor,
+    schedule: Schedule,
+    event: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    subject, owner_id = ("schedule", schedule.id), schedule.owner_id
+    record_event(event, subject=subject, actor=actor, owner_id=owner_id, before=before, after=after)
 
 
 def schedule_state(schedule: Schedule) -> dict[str, Any]:

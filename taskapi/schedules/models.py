@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base
+from taskapi.core.digests import digest
 from taskapi.core.runtime import runtime_settings
-from taskapi.schedules.tags import digest
 from taskapi.schedules.timing.triggers import Trigger, read_exclusions
 
 # Why a run was cancelled that did nothing wrong.

@@ -1,4 +1,4 @@
-"""Entity tags (RFC 9110, section 8.8.3): short texts that change with what they stand for."""
+"""Short texts that change with what they stand for, for entity tags (RFC 9110, section 8.8.3)."""
 
 from hashlib import blake2b
 

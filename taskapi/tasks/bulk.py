@@ -1,0 +1,78 @@
+"""Making many tasks with one request."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import marshmallow as ma
+
+from taskapi.core.access import Actor
+from taskapi.core.errors import ValidationFailed
+from taskapi.core.schemas import flatten_messages
+from taskapi.tasks.drafts import Drafts, Messages
+from taskapi.tasks.schemas import NewTaskSchema
+from taskapi.tasks.shown import ShownTask, in_lists
+
+
+def create_all(*, actor: Actor, tasks: Sequence[Any]) -> dict[str, list[ShownTask]]:
+    """Make all of the tasks, or none.
+
+    Args:
+        tasks: as they were sent, nothing of them checked.
+
+    Raises:
+        ValidationFailed: with the index of each that is wrong, such as ``tasks.3.title``.
+        ExternalIdTaken: somebody was quicker with one of them.
+    """
+    made, errors = _create(actor, tasks)
+    if errors:
+        raise ValidationFailed(
+            {
+                f"tasks.{index}.{name}": texts
+                for index in sorted(errors)
+                for name, texts in errors[index].items()
+            }
+        )
+    return {"items": made}
+
+
+def create_what_is_right(*, actor: Actor, tasks: Sequence[Any]) -> dict[str, list[dict[str, Any]]]:
+    """Make those of the tasks that are right, and say what became of each.
+
+    Raises:
+        ExternalIdTaken: somebody was quicker with one of them; none is made.
+    """
+    made, errors = _create(actor, tasks, partial=True)
+    following = iter(made)
+    return {
+        "items": [
+            {"index": index, "status": 422, "errors": errors[index]}
+            if index in errors
+            else {"index": index, "status": 201, "task": next(following)}
+            for index in range(len(tasks))
+        ]
+    }
+
+
+def _create(
+    actor: Actor, sent: Sequence[Any], *, partial: bool = False
+) -> tuple[list[ShownTask], dict[int, Messages]]:
+    """What was made, and what speaks against the others; nothing is made if all must be right."""
+    drafts, errors = _read(sent)
+    indexes = list(drafts)
+    batch = Drafts(actor, list(drafts.values()))
+    errors |= {indexes[place]: texts for place, texts in batch.errors.items()}
+    if errors and not partial:
+        return [], errors
+    return in_lists(batch.write()), errors
+
+
+def _read(sent: Sequence[Any]) -> tuple[dict[int, dict[str, Any]], dict[int, Messages]]:
+    """The tasks whose shape is right, by index, and what is wrong with the others."""
+    schema, drafts, errors = NewTaskSchema(), {}, {}
+    for index, task in enumerate(sent):
+        try:
+            drafts[index] = schema.load(task)
+        except ma.ValidationError as error:
+            messages = error.normalized_messages()  # type: ignore[no-untyped-call]
+            errors[index] = flatten_messages(messages)
+    return drafts, errors

@@ -1,0 +1,120 @@
+"""Making tasks: one or a thousand, checked first, then written with few statements."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+from taskapi.accounts import service as accounts
+from taskapi.core import clock
+from taskapi.core.access import Actor
+from taskapi.core.db import session
+from taskapi.core.events import record_event
+from taskapi.core.ids import new_id
+from taskapi.tasks import queries
+from taskapi.tasks.errors import ExternalIdTaken
+from taskapi.tasks.models import Tag, Task
+from taskapi.tasks.search import index_tasks
+from taskapi.tasks.state import state_of
+from taskapi.tasks.tagging import TagBook, add_tags
+from taskapi.tasks.weather_filling import fill_later
+
+Messages = dict[str, list[str]]
+NO_SUCH_USER = "There is no active user with this id."
+NO_SUCH_TAG = "There is no tag with this id."
+TAKEN = "Another task of yours has this outside id."
+
+
+class Drafts:
+    """What people want to become tasks, and what speaks against each.
+
+    Attributes:
+        errors: by index, field → messages, as in a 422.
+    """
+
+    def __init__(self, actor: Actor, drafts: Sequence[dict[str, Any]]) -> None:
+        self._actor, self._drafts = actor, drafts
+        self._tags = TagBook(actor, (name for draft in drafts for name in draft.get("tags", ())))
+        self.errors: dict[int, Messages] = {}
+        self._check_assignees()
+        self._check_tags()
+        self._check_external_ids()
+
+    def write(self) -> list[Task]:
+        """Make tasks of those that nothing speaks against, in their order.
+
+        Raises:
+            ExternalIdTaken: somebody was quicker with one of them.
+        """
+        good = [draft for index, draft in enumerate(self._drafts) if index not in self.errors]
+        tasks = [new_task(self._actor, draft) for draft in good]
+        session().add_all(tasks)
+        try:
+            session().flush()
+        except IntegrityError as error:
+            raise ExternalIdTaken(TAKEN) from error
+        tags = [self._tags.tags(draft.get("tags", ())) for draft in good]
+        add_tags([(task.id, tag.id) for task, theirs in zip(tasks, tags, strict=True) for tag in theirs])
+        index_tasks(tasks)
+        fill_later(tasks)
+        for task, theirs in zip(tasks, tags, strict=True):
+            _record_created(self._actor, task, theirs)
+        return tasks
+
+    def _check_assignees(self) -> None:
+        wanted = {draft["assignee_id"] for draft in self._drafts if draft.get("assignee_id")}
+        # Their maker's account must not close meanwhile either.
+        active = accounts.lock_active(user_ids=wanted | {self._actor.user_id})
+        for index, draft in enumerate(self._drafts):
+            if draft.get("assignee_id") and draft["assignee_id"] not in active:
+                self._object(index, "assignee_id", NO_SUCH_USER)
+
+    def _check_tags(self) -> None:
+        for index, draft in enumerate(self._drafts):
+            if self._tags.unknown_ids(draft.get("tags", ())):
+                self._object(index, "tags", NO_SUCH_TAG)
+
+    def _check_external_ids(self) -> None:
+        wanted = Counter(draft["external_id"] for draft in self._drafts if draft.get("external_id"))
+        known = queries.known_external_ids(self._actor.user_id, wanted) if wanted else set()
+        seen: set[str] = set()
+        for index, draft in enumerate(self._drafts):
+            external_id = draft.get("external_id")
+            if external_id is None:
+                continue
+            if external_id in known or external_id in seen:
+                self._object(index, "external_id", TAKEN)
+            seen.add(external_id)
+
+    def _object(self, index: int, field: str, message: str) -> None:
+        self.errors.setdefault(index, {})[field] = [message]
+
+
+def new_task(actor: Actor, draft: dict[str, Any]) -> Task:
+    """A task as somebody wants it, not yet in the database."""
+    now = clock.now()
+    fields = {name: value for name, value in draft.items() if name not in ("tags", "weather")}
+    task = Task(id=new_id(), creator_id=actor.user_id, created_at=now, updated_at=now, **fields)
+    if draft.get("status") == "done":
+        task.completed_at = now
+    if draft.get("weather"):
+        task.weather, task.weather_at = draft["weather"], now
+    return task
+
+
+def _record_created(actor: Actor, task: Task, tags: list[Tag]) -> None:
+    record_event(
+        "task.created",
+        subject=("task", task.id),
+        actor=actor,
+        owner_id=task.creator_id,
+        topic_id=task.id,
+        after=state_of(task, tags),
+    )
+
+
+def people_of(task: Task) -> set[UUID]:
+    """Whose task it is."""
+    return {person for person in (task.creator_id, task.assignee_id) if person}

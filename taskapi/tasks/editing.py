@@ -1,0 +1,151 @@
+"""Changing tasks: only the fields that were sent, and only what is not so already."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+from taskapi.accounts import service as accounts
+from taskapi.core import clock
+from taskapi.core.access import Actor
+from taskapi.core.db import session
+from taskapi.core.errors import ValidationFailed
+from taskapi.core.events import record_event
+from taskapi.core.preconditions import ANY_VERSION, Precondition
+from taskapi.tasks import queries
+from taskapi.tasks.drafts import NO_SUCH_TAG, NO_SUCH_USER, TAKEN, people_of
+from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotFound
+from taskapi.tasks.models import Tag, Task
+from taskapi.tasks.search import index_again
+from taskapi.tasks.state import difference, state_of
+from taskapi.tasks.tagging import TagBook, replace_tags
+from taskapi.tasks.weather_filling import fill_later
+
+# A change of one of these changes the words that the task is found by, or who finds it.
+SEARCHED = {"title", "description", "assignee_id"}
+# Statuses that people set while there is something left to do.
+UNDONE = ("todo", "in_progress")
+
+
+def update_task(
+    *,
+    actor: Actor,
+    task_id: UUID,
+    changes: dict[str, Any],
+    condition: Precondition = ANY_VERSION,
+    weather: dict[str, Any] | None = None,
+) -> Task:
+    """Change the given fields of a task that the actor may change.
+
+    Args:
+        weather: of the new city, if the city changes and it is known already.
+
+    Raises:
+        TaskNotFound, TaskForbidden, PreconditionFailed, ValidationFailed, ExternalIdTaken
+    """
+    task = lock_to_change(actor, task_id, condition)
+    return apply(actor, task, changes, weather=weather)
+
+
+def lock_to_change(actor: Actor, task_id: UUID, condition: Precondition = ANY_VERSION) -> Task:
+    """A task that the actor may change, locked.
+
+    Raises:
+        TaskNotFound, TaskForbidden, PreconditionFailed
+    """
+    task = queries.find_task(actor, task_id, lock=True)
+    if task is None:
+        raise TaskNotFound
+    if not actor.is_admin and actor.user_id not in people_of(task):
+        raise TaskForbidden("Only its creator, its assignee or an administrator changes a task.")
+    condition.check(task.version)
+    return task
+
+
+def apply(
+    actor: Actor, task: Task, changes: dict[str, Any], *, weather: dict[str, Any] | None = None
+) -> Task:
+    """Change fields of a task whose row is locked.
+
+    Raises:
+        ValidationFailed, ExternalIdTaken
+    """
+    tags: Sequence[Tag] = queries.tags_of([task.id])[task.id]
+    before = state_of(task, tags)
+    if changes.get("assignee_id") not in (None, task.assignee_id):
+        _check_assignee(changes["assignee_id"])
+    if "tags" in changes:
+        tags = _find_tags(actor, changes["tags"])
+    _set_fields(task, {name: value for name, value in changes.items() if name != "tags"}, weather)
+    old, new = difference(before, state_of(task, tags))
+    if not new:
+        return task
+    if "tags" in new:
+        replace_tags(task.id, tags)
+    task.version += 1
+    task.updated_at = clock.now()
+    _flush()
+    if SEARCHED & new.keys():
+        index_again(task)
+    if "city" in new:
+        fill_later([task])
+    record_change(actor, task, "task.updated", before=old, after=new)
+    return task
+
+
+def record_change(
+    actor: Actor | None,
+    task: Task,
+    event: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Write what happened to a task into its history."""
+    subject, owner_id = ("task", task.id), task.creator_id
+    record_event(
+        event, subject=subject, actor=actor, owner_id=owner_id, topic_id=task.id, before=before, after=after
+    )
+
+
+def _check_assignee(user_id: UUID) -> None:
+    if not accounts.lock_active(user_ids=[user_id]):
+        raise ValidationFailed({"assignee_id": [NO_SUCH_USER]})
+
+
+def _find_tags(actor: Actor, names: list[str]) -> list[Tag]:
+    book = TagBook(actor, names)
+    if book.unknown_ids(names):
+        raise ValidationFailed({"tags": [NO_SUCH_TAG]})
+    return book.tags(names)
+
+
+def _set_fields(task: Task, fields: dict[str, Any], weather: dict[str, Any] | None) -> None:
+    now, due_before, city_before = clock.now(), task.due_date, task.city
+    for name, value in fields.items():
+        setattr(task, name, value)
+    if task.due_date != due_before and "status" not in fields:
+        _take_back_overdue(task, now)
+    if task.status != "overdue":
+        task.earlier_status = None
+    if task.status == "done":
+        task.completed_at = task.completed_at or now
+    else:
+        task.completed_at = None
+    if task.city != city_before:
+        task.weather, task.weather_at = weather, now if weather else None
+
+
+def _take_back_overdue(task: Task, now: datetime) -> None:
+    """A due date that is still to come brings back what the status was before the old one passed."""
+    if task.status == "overdue" and (task.due_date is None or task.due_date > now):
+        task.status = task.earlier_status or "todo"
+
+
+def _flush() -> None:
+    try:
+        session().flush()
+    except IntegrityError as error:
+        raise ExternalIdTaken(TAKEN) from error

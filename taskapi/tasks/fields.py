@@ -1,0 +1,63 @@
+"""Fields of tasks on the wire, as people send them."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+import marshmallow as ma
+
+from taskapi.core.schemas import PLAIN_DATE, Bound, Time, Word
+from taskapi.tasks.models import STATUSES
+from taskapi.tasks.queries import Stretch
+
+COLOR = re.compile(r"#[0-9a-f]{6}")
+
+
+class StatusWord(Word):
+    """A status in a filter; ``completed`` means ``done``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(STATUSES, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        word = super()._deserialize(value, attr, data, **kwargs)
+        return "done" if word == "completed" else word
+
+
+class NewStatus(StatusWord):
+    """A status that people give a task; only the clock makes one overdue."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        word = super()._deserialize(value, attr, data, **kwargs)
+        if word == "overdue":
+            raise ma.ValidationError("A task becomes overdue by its due_date: send another status.")
+        return word
+
+
+class DueDate(Time):
+    """When a task is due: a time, or a date, which means the last second of that day where the caller is."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        if isinstance(value, str) and PLAIN_DATE.fullmatch(value):
+            return Bound(end=True).deserialize(value) - timedelta(seconds=1)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Day(ma.fields.Field[Stretch]):
+    """A date, which means that whole day in the caller's time zone."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Stretch:
+        if not isinstance(value, str) or not PLAIN_DATE.fullmatch(value):
+            raise ma.ValidationError("Not a date: send one such as 2026-11-20.")
+        return Bound().deserialize(value), Bound(end=True).deserialize(value)
+
+
+class Color(ma.fields.String):
+    """A colour as the HTML standard writes a simple one: ``#rrggbb``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        color = (text or "").strip().lower()
+        if not COLOR.fullmatch(color):
+            raise ma.ValidationError("Not a colour: send one such as #2563eb.")
+        return color

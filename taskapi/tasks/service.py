@@ -1,0 +1,163 @@
+"""Rules of tasks: finding, making and removing them; ``editing`` changes them."""
+
+from typing import Any
+from uuid import UUID
+
+from taskapi.core import clock
+from taskapi.core.access import Actor, AdminOnly
+from taskapi.core.db import savepoint, session
+from taskapi.core.errors import ValidationFailed
+from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import ANY_VERSION, Precondition
+from taskapi.tasks import editing, queries
+from taskapi.tasks.drafts import TAKEN, Drafts
+from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotDeleted, TaskNotFound
+from taskapi.tasks.models import Task
+from taskapi.tasks.shown import ShownTask, in_full, in_lists
+
+NEEDED = "Missing data for required field."
+
+
+def list_tasks(*, actor: Actor, page: PageRequest, deleted: bool = False, **filters: Any) -> Page[ShownTask]:
+    """The tasks that the actor sees; see ``queries.conditions`` for the filters.
+
+    Raises:
+        AdminOnly: somebody else asks for deleted ones.
+    """
+    if deleted and not actor.is_admin:
+        raise AdminOnly("Only an administrator lists deleted tasks.")
+    found = queries.page_of_tasks(actor, page, deleted=deleted, **filters)
+    return found.with_items(in_lists(found.items))
+
+
+def get_task(*, actor: Actor, task_id: UUID) -> ShownTask:
+    """A task that the actor sees, with its comments and files.
+
+    Raises:
+        TaskNotFound
+    """
+    return in_full(find_task(actor=actor, task_id=task_id))
+
+
+def find_task(*, actor: Actor, task_id: UUID) -> Task:
+    """A task that the actor sees.
+
+    Raises:
+        TaskNotFound
+    """
+    task = queries.find_task(actor, task_id)
+    if task is None:
+        raise TaskNotFound
+    return task
+
+
+def create_task(*, actor: Actor, **draft: Any) -> ShownTask:
+    """
+    Raises:
+        ValidationFailed, ExternalIdTaken
+    """
+    return in_full(_create(actor, draft))
+
+
+def update_task(
+    *,
+    actor: Actor,
+    task_id: UUID,
+    changes: dict[str, Any],
+    condition: Precondition = ANY_VERSION,
+    weather: dict[str, Any] | None = None,
+) -> ShownTask:
+    """See ``editing.update_task``."""
+    return in_full(
+        editing.update_task(
+            actor=actor, task_id=task_id, changes=changes, condition=condition, weather=weather
+        )
+    )
+
+
+def put_by_external_id(
+    *,
+    actor: Actor,
+    external_id: str,
+    changes: dict[str, Any],
+    condition: Precondition = ANY_VERSION,
+    weather: dict[str, Any] | None = None,
+) -> tuple[ShownTask, bool]:
+    """Change the actor's task of this outside id, or make it; and whether it is new.
+
+    Raises:
+        ValidationFailed, PreconditionFailed, ExternalIdTaken
+    """
+    if changes.get("external_id", external_id) != external_id:
+        raise ValidationFailed({"external_id": ["It differs from the one in the path."]})
+    task = queries.lock_by_external_id(actor.user_id, external_id)
+    if task is None:
+        try:
+            with savepoint():
+                return in_full(_put_new(actor, external_id, changes, weather)), True
+        except ExternalIdTaken:
+            # Somebody made it this very moment: then it is there to be changed.
+            task = queries.lock_by_external_id(actor.user_id, external_id)
+            if task is None:
+                raise
+    condition.check(task.version)
+    return in_full(editing.apply(actor, task, changes, weather=weather)), False
+
+
+def delete_task(*, actor: Actor, task_id: UUID, condition: Precondition = ANY_VERSION) -> None:
+    """Delete a task so that it can be restored; its comments and files stay with it.
+
+    Raises:
+        TaskNotFound, PreconditionFailed
+        TaskForbidden: somebody else made it.
+    """
+    task = queries.find_task(actor, task_id, lock=True)
+    if task is None:
+        raise TaskNotFound
+    if not actor.is_admin and task.creator_id != actor.user_id:
+        raise TaskForbidden("Only its creator or an administrator deletes a task.")
+    condition.check(task.version)
+    task.deleted_at = clock.now()
+    task.version += 1
+    session().flush()
+    editing.record_change(actor, task, "task.deleted")
+
+
+def restore_task(*, actor: Actor, task_id: UUID) -> ShownTask:
+    """Bring a deleted task back, which its creator or an administrator may.
+
+    Raises:
+        TaskNotFound, TaskNotDeleted
+        TaskForbidden: somebody else made it.
+        ExternalIdTaken: a newer task has its outside id.
+    """
+    task = queries.lock_deleted_task(actor, task_id)
+    if task is None:
+        if queries.find_task(actor, task_id) is not None:
+            raise TaskForbidden("Only its creator or an administrator restores a task.")
+        raise TaskNotFound
+    if task.deleted_at is None:
+        raise TaskNotDeleted("The task is not deleted.")
+    if task.external_id and queries.known_external_ids(task.creator_id, [task.external_id]):
+        raise ExternalIdTaken("A newer task has its outside id.")
+    task.deleted_at = None
+    task.version += 1
+    session().flush()
+    editing.record_change(actor, task, "task.restored")
+    return in_full(task)
+
+
+def _create(actor: Actor, draft: dict[str, Any]) -> Task:
+    batch = Drafts(actor, [draft])
+    errors = batch.errors.get(0, {})
+    if errors.keys() == {"external_id"}:
+        raise ExternalIdTaken(TAKEN)
+    if errors:
+        raise ValidationFailed(errors)
+    return batch.write()[0]
+
+
+def _put_new(actor: Actor, external_id: str, changes: dict[str, Any], weather: dict[str, Any] | None) -> Task:
+    if "title" not in changes:
+        raise ValidationFailed({"title": [NEEDED]})
+    return _create(actor, {**changes, "external_id": external_id, "weather": weather})
