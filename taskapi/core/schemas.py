@@ -5,6 +5,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -230,13 +231,19 @@ def parse_duration(text: str) -> float:
     return ((weeks * 7 + days) * 24 + hours) * 3600 + minutes * 60 + seconds
 
 
+@cache
+def _known_zones() -> frozenset[str]:
+    # Found by walking through directories of the disk, which takes longer than the rest of a request.
+    return frozenset(available_timezones())
+
+
 class TimeZone(fields.String):
     """The IANA name of a time zone, such as Europe/Paris."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
         assert name is not None
-        zones = available_timezones()
+        zones = _known_zones()
         if name in zones:
             return ZoneInfo(name).key
         close = get_close_matches(name, zones, n=1)

@@ -81,22 +81,17 @@ def enqueue(redis: Redis, name: str, *args: object, queue: Queue = Queue.RUNS, t
     return job
 
 
-def test_a_crash_ends_that_job_alone(redis: Redis, environment: dict[str, str]) -> None:
-    crash = enqueue(redis, "os.abort")
-    after = enqueue(redis, "builtins.len", "abc")
-    assert work(environment, "--burst").wait(timeout=60) == 0
-    assert crash.get_status() == JobStatus.FAILED
-    assert (after.get_status(), after.return_value()) == (JobStatus.FINISHED, 3)
-
-
-def test_one_process_does_job_after_job_until_one_crashes_or_fails(
+def test_one_process_does_job_after_job_until_one_crashes_or_fails_which_ends_that_job_alone(
     redis: Redis, environment: dict[str, str]
 ) -> None:
-    rounds = []
+    rounds, ends = [], []
     for end in (("os.abort",), ("builtins.len", 5), ("builtins.len", "abc")):
         rounds.append([enqueue(redis, "os.getpid") for _ in range(2)])
-        enqueue(redis, *end)
+        ends.append(enqueue(redis, *end))
     assert work(environment, "--burst").wait(timeout=60) == 0
+    failed, finished = JobStatus.FAILED, JobStatus.FINISHED
+    assert [job.get_status() for job in ends] == [failed, failed, finished]
+    assert ends[-1].return_value() == 3
     pids = [{job.return_value() for job in jobs} for jobs in rounds]
     assert [len(found) for found in pids] == [1, 1, 1]
     assert len(set.union(*pids) - {None}) == 3

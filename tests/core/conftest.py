@@ -87,20 +87,30 @@ def floor_app(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Itera
         db.engine.dispose()
 
 
-@pytest.fixture
-def app_with(tmp_path: Path, redis_url: str) -> Iterator[Callable[..., Flask]]:
-    """Makes applications with the endpoints of ``floor.py`` and with settings of the test."""
-    made: list[Flask] = []
+@pytest.fixture(scope="session")
+def apps_by_settings(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str
+) -> Iterator[Callable[..., Flask]]:
+    """Applications with the endpoints of ``floor.py``: one for each choice of settings, as each costs."""
+    folder, made = tmp_path_factory.mktemp("chosen"), dict[frozenset[tuple[str, str]], Flask]()
 
-    def make(redis: str = redis_url, **values: str) -> Flask:
-        made.append(create_app(settings_for(tmp_path, redis, **values)))
-        install_probes(made[-1])
-        return made[-1]
+    def find(redis: str = redis_url, **values: str) -> Flask:
+        chosen = frozenset({"REDIS_URL": redis, **values}.items())
+        if chosen not in made:
+            made[chosen] = create_app(settings_for(folder, redis, **values))
+            install_probes(made[chosen])
+        return made[chosen]
 
-    yield make
-    for app in made:
+    yield find
+    for app in made.values():
         with app.app_context():
             db.engine.dispose()
+
+
+@pytest.fixture
+def app_with(apps_by_settings: Callable[..., Flask], redis_url: str) -> Iterator[Callable[..., Flask]]:
+    """Gives applications with the endpoints of ``floor.py`` and settings of the test; none has counted."""
+    yield apps_by_settings
     with Redis.from_url(redis_url) as connection:
         connection.flushdb()
 

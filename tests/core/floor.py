@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Flask, abort
+from flask import Flask, abort, request
 from marshmallow import fields
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
@@ -138,6 +138,12 @@ def _add_things(blp: Blueprint) -> None:
     @blp.response(204)
     def delete_thing(_number: int) -> None:
         return None
+
+    @blp.route("/client", methods=["GET"])
+    @blp.public
+    @blp.response(200)
+    def show_client() -> dict[str, Any]:
+        return {"client": request.remote_addr, "scheme": request.scheme, "host": request.host}
 
     @blp.route("/tagged", methods=["GET"])
     @blp.public

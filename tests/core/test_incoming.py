@@ -26,6 +26,8 @@ from taskapi.core.incoming import (
 )
 from taskapi.core.multipart import Form, FormRules, MalformedForm, receive_form
 
+RECEIVER = Flask("receiver")
+
 
 class Slices(io.RawIOBase):
     """A body that arrives in pieces of these sizes, then as it is asked for."""
@@ -47,7 +49,7 @@ def request(body: bytes, sizes: Iterable[int] = (), *, announced: int | None = N
     environ["wsgi.input"], environ["wsgi.input_terminated"] = Slices(body, sizes), True
     environ["CONTENT_TYPE"] = "multipart/form-data; boundary=limit"
     environ["CONTENT_LENGTH"] = str(len(body) if announced is None else announced)
-    return Flask("receiver").request_class(environ)
+    return RECEIVER.request_class(environ)
 
 
 def part(disposition: str, content: bytes) -> bytes:

@@ -172,7 +172,8 @@ def test_who_waits_as_long_as_told_is_served_again(app_with: Maker) -> None:
 
 
 def test_all_processes_count_together_and_redis_forgets_in_time(app_with: Maker, redis_url: str) -> None:
-    clients = [app_with(RATE_LIMIT_DEFAULT="3/minute").test_client() for _ in range(2)]
+    apps = [app_with(RATE_LIMIT_DEFAULT="3/minute", APP_NAME=name) for name in ("one", "other")]
+    clients = [app.test_client() for app in apps]
     assert [get(client) for client in clients * 2] == [401, 401, 401, 429]
     with Redis.from_url(redis_url) as redis:
         assert [0 < redis.pttl(key) <= 60_000 for key in redis.keys("taskapi:limit:*")] == [True]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, request
+from flask import Flask
 from flask.testing import FlaskClient
 
 Maker = Callable[..., Flask]
@@ -13,17 +13,11 @@ PROXY, NEXT_PROXY, STRANGER = "10.0.0.1", "10.0.0.2", "203.0.113.5"
 
 def shown_by(app: Flask) -> Callable[..., Any]:
     """Asks an endpoint of ``app`` what it knows of the client: address, scheme and host."""
-
-    def show() -> dict[str, Any]:
-        return {"client": request.remote_addr, "scheme": request.scheme, "host": request.host}
-
-    app.add_url_rule("/show", "show", show)
-    app.extensions["taskapi_public_endpoints"] |= {"show"}
     client = app.test_client()
 
     def ask(peer: str, **headers: str) -> Any:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return client.get("/show", headers=named, environ_base={"REMOTE_ADDR": peer}).json
+        return client.get("/probe/client", headers=named, environ_base={"REMOTE_ADDR": peer}).json
 
     return ask
 

@@ -32,6 +32,8 @@ def run_once(app: Flask, time: Time, owner: Person, name: str, **fields: object)
         tick(app)
 
 
+# That each kind is sent at all, those below show on both databases.
+@pytest.mark.one_database
 @pytest.mark.parametrize("outcome", ["completed", "failed"])
 @pytest.mark.parametrize("notify", COMBINATIONS, ids=" ".join)
 def test_the_owner_is_told_what_notify_names(

@@ -41,7 +41,9 @@ def block_in_c(_context: RunContext) -> None:
     real_time.sleep(60)
 
 
-@pytest.mark.parametrize("behave", [swallow_everything, block_in_c])
+@pytest.mark.parametrize(
+    "behave", [swallow_everything, pytest.param(block_in_c, marks=pytest.mark.one_database)]
+)
 def test_its_process_is_ended_and_the_next_job_is_done(
     app: Flask,
     owner: Person,
