@@ -79,7 +79,7 @@ def _fill_city(city: str) -> None:
     try:
         weather = weather_of(city, seconds=FILL_SECONDS)
     except WeatherUnavailable as failure:
-        log.info("weather.put_off", reason=str(failure))
+        log.debug("weather.put_off", reason=str(failure))
         return
     while _fill_some(city, weather):
         pass
