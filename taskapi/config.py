@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from taskapi.config_files import DEFAULT_FILE_TYPES, StorageSettings, read_file_types, read_storage
+from taskapi.config_tasks import read_tasks
 from taskapi.environment import (
     HTTP,
     PORT_RANGE,
@@ -155,18 +156,12 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         run_retention_days=env.integer("RUN_RETENTION_DAYS", 90, maximum=36_500),
         run_retention_count=env.integer("RUN_RETENTION_COUNT", 10_000, maximum=2**31 - 1),
         metrics_token=env.secret("METRICS_TOKEN"),
-        cache_ttl=env.integer("CACHE_TTL", 300, maximum=86_400),
-        team_sees_tasks=env.choice("TASK_VISIBILITY", "own", ("own", "team")) == "team",
-        task_purge_days=env.integer("TASK_PURGE_DAYS", 0, maximum=36_500),
-        weather=env.boolean("WEATHER", True),
-        openweather_api_key=env.secret("OPENWEATHER_API_KEY"),
-        weather_base_url=env.url("WEATHER_BASE_URL", HTTP),
+        **read_tasks(env),
         cors_origins=_origins(env),
         allowed_hosts=env.words("ALLOWED_HOSTS"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         webhook_allow_private=env.networks_or_all("WEBHOOK_ALLOW_PRIVATE"),
         max_file_size=env.integer("MAX_FILE_SIZE", 10_485_760, minimum=1, maximum=TERABYTE),
-        max_import_size=env.integer("MAX_IMPORT_SIZE", 104_857_600, minimum=1, maximum=TERABYTE),
         file_quota=env.integer("FILE_QUOTA", 1_073_741_824, maximum=1024 * TERABYTE),
         allowed_file_types=read_file_types(env),
         storage=read_storage(env, data_dir),

@@ -19,14 +19,13 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.expression import ColumnElement, FunctionElement
+from sqlalchemy.sql.expression import ColumnElement
 
 from taskapi.config import Settings
 from taskapi.core import clock
 from taskapi.core.columns import UtcDateTime
+from taskapi.core.database_clock import DatabaseNow
 from taskapi.core.engine import engine_options, prepare_engine
 from taskapi.core.errors import DomainError, OutcomeUnknown
 from taskapi.core.ids import new_id
@@ -272,26 +271,6 @@ def repeatable(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return wrapper
-
-
-class DatabaseNow(FunctionElement[datetime]):
-    """SQL for the database's clock plus some seconds, one expression per database."""
-
-    inherit_cache = True
-    type = UtcDateTime()
-
-
-@compiles(DatabaseNow, "postgresql")
-def _now_on_postgresql(element: DatabaseNow, compiler: SQLCompiler, **options: Any) -> str:
-    # now(), the start of the transaction, is stable: a volatile clock could not use an index.
-    return f"(now() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
-
-
-@compiles(DatabaseNow, "sqlite")
-def _now_on_sqlite(element: DatabaseNow, compiler: SQLCompiler, **options: Any) -> str:
-    # Milliseconds, cut and not rounded, so that nothing counts as due early.
-    seconds = compiler.process(element.clauses, **options)
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {seconds}))"
 
 
 def database_now(plus: float = 0.0) -> ColumnElement[datetime]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskapi.accounts import service as accounts
-from taskapi.accounts.models import User
 from taskapi.core.digests import digest
 from taskapi.files import service as files
-from taskapi.files.models import StoredFile
 from taskapi.tasks import queries
 from taskapi.tasks.models import Comment, Tag, Task
+
+if TYPE_CHECKING:
+    from taskapi.accounts.models import User
+    from taskapi.files.models import StoredFile
 
 # A task shows its newest comments; the list of its comments has them all.
 COMMENTS_SHOWN = 100
@@ -21,7 +23,7 @@ class ShownComment:
     """A comment with its author, who may be gone."""
 
     comment: Comment
-    author: User | None
+    author: "User | None"
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.comment, name)
@@ -40,7 +42,7 @@ class ShownTask:
     comment_count: int
     file_count: int
     comments: Sequence[ShownComment] = field(default=())
-    files: Sequence[StoredFile] = field(default=())
+    files: "Sequence[StoredFile]" = field(default=())
     content_version: str = ""
 
     def __getattr__(self, name: str) -> Any:

@@ -1,0 +1,20 @@
+"""Settings of tasks: who sees them, how long they are kept, and where their weather comes from."""
+
+from typing import Any
+
+from taskapi.environment import HTTP, Environment
+
+TERABYTE = 2**40
+
+
+def read_tasks(env: Environment) -> dict[str, Any]:
+    """The values of the settings that ``Settings`` has for tasks, by their names there."""
+    return {
+        "cache_ttl": env.integer("CACHE_TTL", 300, maximum=86_400),
+        "team_sees_tasks": env.choice("TASK_VISIBILITY", "own", ("own", "team")) == "team",
+        "task_purge_days": env.integer("TASK_PURGE_DAYS", 0, maximum=36_500),
+        "max_import_size": env.integer("MAX_IMPORT_SIZE", 104_857_600, minimum=1, maximum=TERABYTE),
+        "weather": env.boolean("WEATHER", True),
+        "openweather_api_key": env.secret("OPENWEATHER_API_KEY"),
+        "weather_base_url": env.url("WEATHER_BASE_URL", HTTP),
+    }
