@@ -1,6 +1,13 @@
 """What can be wrong with a file, its upload or its download."""
 
-from taskapi.core.errors import ContentTooLarge, DomainError, NotFound, UnsupportedMediaType, ValidationFailed
+from taskapi.core.errors import (
+    ContentTooLarge,
+    DomainError,
+    Forbidden,
+    NotFound,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
 
 
 class StoredFileNotFound(NotFound):
@@ -8,6 +15,13 @@ class StoredFileNotFound(NotFound):
 
     code = "file_not_found"
     title = "File not found"
+
+
+class FileForbidden(Forbidden):
+    """Only who uploaded a file, who made its task, or an administrator deletes it."""
+
+    code = "file_forbidden"
+    title = "Not allowed with this file"
 
 
 class HashMismatch(ValidationFailed):

@@ -81,6 +81,20 @@ def keep_object(key: str) -> None:
         raise UploadExpired
 
 
+def keep_object_for(key: str, *, seconds: float) -> None:
+    """Make sure that an announced object stays so long; then it is removed, unless ``give_up_object`` did.
+
+    Raises:
+        UploadExpired: its removal has begun.
+    """
+    announced = sa.update(DiscardedObject).where(
+        DiscardedObject.storage_key == key, DiscardedObject.attempts == 0
+    )
+    kept = announced.values(due_at=database_now(seconds)).returning(DiscardedObject.id)
+    if session().scalar(kept.execution_options(synchronize_session=False)) is None:
+        raise UploadExpired
+
+
 def discard_objects(keys: Iterable[str]) -> None:
     """Have objects removed once the surrounding transaction has committed."""
     found, now = list(keys), read_database_clock()

@@ -11,7 +11,7 @@ from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.folding import folded
 from taskapi.core.paging import Page, PageRequest, fetch_page
-from taskapi.core.visibility import visible_ids
+from taskapi.core.visibility import made_by, visible_ids
 from taskapi.files.models import StoredFile
 
 
@@ -30,6 +30,12 @@ def find_file(actor: Actor, file_id: UUID, *, lock: bool = False) -> StoredFile 
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
     return session().scalar(statement)
+
+
+def is_of_own_task(actor: Actor, file: StoredFile) -> bool:
+    """Whether the file is attached to a task that the actor made."""
+    made = made_by("task", actor).subquery()
+    return session().scalar(sa.select(sa.exists().where(made.c.id == file.task_id))) is True
 
 
 def find_with_blocks(actor: Actor, file_id: UUID) -> StoredFile | None:
@@ -95,6 +101,12 @@ def lock_files(ids: Collection[UUID]) -> Sequence[StoredFile]:
     By id, as everybody locks several files: nobody waits in a ring.
     """
     statement = sa.select(StoredFile).where(StoredFile.id.in_(list(ids))).order_by(StoredFile.id)
+    return session().scalars(statement.with_for_update().execution_options(populate_existing=True)).all()
+
+
+def lock_files_of_tasks(task_ids: Collection[UUID]) -> Sequence[StoredFile]:
+    """All files that are attached to the tasks, in the order in which everybody locks several."""
+    statement = sa.select(StoredFile).where(StoredFile.task_id.in_(task_ids)).order_by(StoredFile.id)
     return session().scalars(statement.with_for_update().execution_options(populate_existing=True)).all()
 
 

@@ -1,7 +1,8 @@
 """Receives uploads, before a transaction is open: from a form, or as the body itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 
 from flask import request
 from marshmallow import ValidationError
@@ -10,19 +11,44 @@ from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.local import disk_errors
 from taskapi.core.access import current_actor
 from taskapi.core.db import session
-from taskapi.core.errors import ValidationFailed
+from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.idempotency import HEADER
 from taskapi.core.incoming import Content, Limits, incoming_file, receive_raw
-from taskapi.core.multipart import FORM_BYTES, FormRules, receive_form
+from taskapi.core.multipart import FORM_BYTES, FilePart, FormRules, receive_form
 from taskapi.core.runtime import runtime_settings
 from taskapi.core.schemas import flatten_messages
 from taskapi.files import usage
-from taskapi.files.errors import FileTooLarge
+from taskapi.files.errors import FileTooLarge, FileTypeNotAllowed, QuotaExceeded
 from taskapi.files.schemas import UploadFieldsSchema
 from taskapi.files.types import AllowedTypes
 from taskapi.files.uploading import Upload, checked_name, stored
 
 RULES = FormRules(file="file", fields=("sha256",))
+MAX_FILES = 20
+SEVERAL = FormRules(file="file", max_files=MAX_FILES, skips_large=True)
+# What is wrong with one file and leaves the others alone.
+REFUSALS = (FileTooLarge, FileTypeNotAllowed, QuotaExceeded, ValidationFailed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of several files of a form: in the store, or refused."""
+
+    filename: str
+    upload: Upload | None = None
+    refusal: DomainError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The files of a form, in the order in which they came."""
+
+    parts: Sequence[Part]
+
+    @property
+    def fingerprint(self) -> bytes:
+        found = ((part.filename, part.upload.content.sha256 if part.upload else "") for part in self.parts)
+        return repr(list(found)).encode()
 
 
 @contextmanager
@@ -36,6 +62,33 @@ def from_form() -> Iterator[Upload]:
         filename = checked_name(form.files[0].filename, name_of_field="file")
         sha256 = _claimed_hash(form.fields)
         yield stack.enter_context(_stored(form.files[0].content, filename=filename, sha256=sha256))
+
+
+@contextmanager
+def several_from_form() -> Iterator[Parts]:
+    """The files of a form, those in the store against which nothing speaks."""
+    limits = _limits()
+    with ExitStack() as stack:
+        with disk_errors():
+            form = stack.enter_context(receive_form(request, rules=SEVERAL, limits=limits))
+        arrived = iter(form.files)
+        yield Parts(
+            parts=[
+                Part(filename=form.too_large[place], refusal=limits.refusal())
+                if place in form.too_large
+                else _part(stack, next(arrived))
+                for place in range(form.places)
+            ]
+        )
+
+
+def _part(stack: ExitStack, file: FilePart) -> Part:
+    try:
+        filename = checked_name(file.filename, name_of_field="file")
+        upload = stack.enter_context(_stored(file.content, filename=filename, sha256=None))
+    except REFUSALS as refusal:
+        return Part(filename=file.filename, refusal=refusal)
+    return Part(filename=filename, upload=upload)
 
 
 @contextmanager

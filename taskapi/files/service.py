@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from taskapi.core.access import Actor
-from taskapi.core.db import db
+from taskapi.core.db import db, session
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import Precondition
 from taskapi.core.runtime import runtime_settings
 from taskapi.files import queries, removal, usage
-from taskapi.files.errors import FileDamaged, StoredFileNotFound
+from taskapi.files.errors import FileDamaged, FileForbidden, StoredFileNotFound
 from taskapi.files.models import StoredFile
 from taskapi.files.reading import DAMAGES
 
@@ -42,8 +42,11 @@ def count_by_task(*, task_ids: Collection[UUID]) -> dict[UUID, int]:
     return queries.count_by_task(task_ids)
 
 
-def get_file_to_read(*, actor: Actor, file_id: UUID) -> StoredFile:
+def get_file_to_read(*, actor: Actor, file_id: UUID, task_id: UUID | None = None) -> StoredFile:
     """A file whose content may be served, with the hashes of its blocks; no connection is held for it.
+
+    Args:
+        task_id: the task that it must be attached to, if it was looked for there.
 
     Raises:
         StoredFileNotFound
@@ -52,25 +55,45 @@ def get_file_to_read(*, actor: Actor, file_id: UUID) -> StoredFile:
     file = queries.find_with_blocks(actor, file_id)
     # A client may take its time over the content, and all others need the connections.
     db.session.remove()
-    if file is None:
+    if file is None or task_id not in (None, file.task_id):
         raise StoredFileNotFound
     if file.damage is not None:
         raise FileDamaged(DAMAGES[file.damage])
     return file
 
 
-def delete_file(*, actor: Actor, file_id: UUID, condition: Precondition) -> None:
-    """Delete a file that the actor may see; its content goes after the commit.
+def delete_file(*, actor: Actor, file_id: UUID, condition: Precondition, task_id: UUID | None = None) -> None:
+    """Delete a file of the actor's, or of a task that they made; its content goes after the commit.
+
+    Args:
+        task_id: the task that it must be attached to, if it was looked for there.
 
     Raises:
         StoredFileNotFound: also when somebody else was quicker.
+        FileForbidden: they only see it.
         PreconditionFailed: it belongs to another task by now.
     """
     file = queries.find_file(actor, file_id, lock=True)
-    if file is None:
+    if file is None or task_id not in (None, file.task_id):
         raise StoredFileNotFound
+    if not actor.is_admin and file.owner_id != actor.user_id and not queries.is_of_own_task(actor, file):
+        raise FileForbidden("Only who uploaded it, who made its task, or an administrator deletes a file.")
     condition.check_tag(file.entity_tag)
     removal.remove([file], actor=actor)
+
+
+def remove_files_of_tasks(
+    *, task_ids: Collection[UUID], actor: Actor | None, reason: str | None = None
+) -> None:
+    """Delete the files of tasks that go for good; their contents go after the commit."""
+    removal.remove(queries.lock_files_of_tasks(task_ids), actor=actor, reason=reason)
+
+
+def detach_files_of_tasks(*, task_ids: Collection[UUID]) -> None:
+    """Leave the files of tasks to their owners alone."""
+    for file in queries.lock_files_of_tasks(task_ids):
+        file.task_id = None
+    session().flush()
 
 
 def storage_use(user_id: UUID) -> dict[str, int | None]:

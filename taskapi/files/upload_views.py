@@ -2,16 +2,14 @@
 
 from typing import Any
 
-from taskapi.clients.storage.base import StorageFull, StorageUnavailable
 from taskapi.core.access import current_actor
 from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
-from taskapi.core.incoming import UploadTooSlow
 from taskapi.core.multipart import MalformedForm
 from taskapi.core.receiving import receives
 from taskapi.core.runtime import runtime_settings
 from taskapi.files import uploading
-from taskapi.files.errors import FileTooLarge, FileTypeNotAllowed, HashMismatch, QuotaExceeded
+from taskapi.files.describing import UPLOAD_PROBLEMS
 from taskapi.files.models import StoredFile
 from taskapi.files.receiving import from_body, from_form
 from taskapi.files.schemas import SHA256_PATTERN, FileSchema, RawUploadQuery
@@ -19,10 +17,6 @@ from taskapi.files.uploading import Upload
 
 blp = Blueprint("uploads", __name__, url_prefix="/api", description="Files: uploads")
 
-PROBLEMS = (
-    *(UploadTooSlow, FileTooLarge, FileTypeNotAllowed, HashMismatch),
-    *(QuotaExceeded, StorageFull, StorageUnavailable),
-)
 FORM = {
     "type": "object",
     "required": ["file"],
@@ -46,7 +40,7 @@ def _body(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
 @blp.requires("write")
 @receives(from_form)
 @blp.doc(requestBody=_body("multipart/form-data", FORM))
-@blp.problems(MalformedForm, *PROBLEMS)
+@blp.problems(MalformedForm, *UPLOAD_PROBLEMS)
 @blp.response(201, FileSchema)
 def upload_file(received: Upload) -> StoredFile:
     """Upload a file by a form"""
@@ -58,7 +52,7 @@ def upload_file(received: Upload) -> StoredFile:
 @blp.requires("write")
 @receives(from_body, query=RawUploadQuery)
 @blp.doc(requestBody=_body("application/octet-stream", {"type": "string", "format": "binary"}))
-@blp.problems(*PROBLEMS)
+@blp.problems(*UPLOAD_PROBLEMS)
 @blp.response(201, FileSchema, location="/api/files/{0.id}")
 def upload_content(received: Upload) -> StoredFile:
     """Upload a file whose content is the body, of any media type"""

@@ -80,8 +80,19 @@ def stored(
         raise HashMismatch({"sha256": [f"What arrived has the SHA-256 {content.sha256}."]})
     kind = checked_type(path=content.path, filename=filename, is_text=content.is_text, allowed=allowed)
     usage.check_room(owner_id=owner_id, size=content.size, quota=quota)
+    with in_store(content=content, filename=filename, content_type=kind) as upload:
+        yield upload
+
+
+@contextmanager
+def in_store(*, content: Content, filename: str, content_type: str) -> Iterator[Upload]:
+    """Put a content into the store as it is; unless it is kept in the block, it is removed afterwards.
+
+    Raises:
+        StorageFull, StorageUnavailable
+    """
     key = objects.announce_object()
-    upload = Upload(filename=filename, content_type=kind, content=content, storage_key=key)
+    upload = Upload(filename=filename, content_type=content_type, content=content, storage_key=key)
     try:
         current_storage().put(key, content.path)
         yield upload
@@ -98,8 +109,19 @@ def _give_up(key: str) -> None:
         log.warning("file.object_left", key=key, error=str(error).splitlines()[0])
 
 
-def create_file(*, actor: Actor, upload: Upload, settings: Settings) -> StoredFile:
+def create_file(
+    *,
+    actor: Actor,
+    upload: Upload,
+    settings: Settings,
+    task_id: UUID | None = None,
+    file_id: UUID | None = None,
+) -> StoredFile:
     """Make a stored content a file of the actor's.
+
+    Args:
+        task_id: the task that it is attached to, which the actor sees.
+        file_id: its id, for work that is done twice and must make one file.
 
     Raises:
         TokenRevoked: the account was closed meanwhile.
@@ -112,7 +134,7 @@ def create_file(*, actor: Actor, upload: Upload, settings: Settings) -> StoredFi
     usage.add_file(owner_id=actor.user_id, size=content.size, quota=settings.file_quota)
     objects.keep_object(upload.storage_key)
     file = StoredFile(
-        id=new_id(),
+        id=file_id or new_id(),
         owner_id=actor.user_id,
         filename=upload.filename,
         content_type=upload.content_type,
@@ -120,6 +142,7 @@ def create_file(*, actor: Actor, upload: Upload, settings: Settings) -> StoredFi
         sha256=content.sha256,
         blocks=content.blocks,
         storage_key=upload.storage_key,
+        task_id=task_id,
     )
     session().add(file)
     session().flush()

@@ -13,31 +13,13 @@ from taskapi.core.errors import PreconditionFailed
 from taskapi.core.paging import Page, page_schema
 from taskapi.core.preconditions import Precondition
 from taskapi.files import service
-from taskapi.files.errors import FileDamaged, RangeNotSatisfiable
+from taskapi.files.describing import CONDITIONS, CONTENT, CONTENT_RANGE, LOCATION, VALIDATORS
+from taskapi.files.errors import FileDamaged, FileForbidden, RangeNotSatisfiable
 from taskapi.files.models import StoredFile
 from taskapi.files.schemas import FileQuery, FileSchema
 from taskapi.files.sending import send_content
 
 blp = Blueprint("files", __name__, url_prefix="/api", description="Files")
-
-TEXT = {"type": "string"}
-CONTENT = {"schema": {**TEXT, "format": "binary"}, "content_type": "*/*"}
-VALIDATORS = {
-    "ETag": {"description": "The SHA-256 of the whole content", "schema": TEXT},
-    "Last-Modified": {"description": "When it was uploaded", "schema": TEXT},
-}
-CONTENT_RANGE = {"Content-Range": {"description": "Which bytes of how many", "schema": TEXT}}
-LOCATION = {"Location": {"description": "Valid for five minutes", "schema": {**TEXT, "format": "uri"}}}
-CONDITIONS = [
-    {"in": "header", "name": name, "description": words, "schema": TEXT}
-    for name, words in {
-        "Range": "One range of bytes, such as `bytes=0-1023`, `bytes=1024-` or `bytes=-1024`; several are"
-        " answered with the whole content",
-        "If-Range": "An ETag or Last-Modified: the range counts only if it is still right",
-        "If-Match": "ETags: 412 unless one of them is right",
-        "If-None-Match": "ETags: 304 if one of them is right",
-    }.items()
-]
 
 
 @blp.route("/files", methods=["GET"])
@@ -77,6 +59,7 @@ def download_file(file_id: UUID) -> Response:
 @blp.route("/files/<uuid:file_id>", methods=["DELETE"])
 @blp.requires("write")
 @blp.conditional
+@blp.problems(FileForbidden)
 @blp.response(204)
 def delete_file(file_id: UUID, *, condition: Precondition) -> None:
     """Delete a file for good"""

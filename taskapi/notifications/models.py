@@ -46,6 +46,8 @@ class Email(HasId, Base):
     unsubscribe_url: Mapped[str | None] = mapped_column(sa.Text)
     # Whose secret stands in the link: it is put into the texts when the message leaves.
     one_time_token_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
+    # What it brings with it, if that is still there when the message leaves.
+    file_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     status: Mapped[str] = mapped_column(sa.String(10), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

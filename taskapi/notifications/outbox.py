@@ -1,5 +1,6 @@
 """The outbox: e-mails are rows first, written with what caused them, and sent by workers after."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from taskapi.clients.mail import MailClient, MailError, OutgoingEmail
 from taskapi.core.db import database_now, insert_if_new, on_commit, read_database_clock, session, transaction
 from taskapi.core.json import storable_text
 from taskapi.core.mail_kinds import SECURITY_KINDS
+from taskapi.notifications.attachments import read_attachment
 from taskapi.notifications.models import Email, MailSuppression
 from taskapi.notifications.templates import render_email
 from taskapi.notifications.unsubscribe import unsubscribe_url, which_emails
@@ -45,12 +47,14 @@ def queue_email(
     subject: str,
     context: dict[str, Any],
     one_time_token_id: UUID | None = None,
+    file_id: UUID | None = None,
 ) -> bool:
     """Put a message into the outbox unless one with this key is or was there.
 
     Args:
         kind: names the template and the preference; ``context`` is what the template shows.
         one_time_token_id: whose secret takes the place of ``SECRET_PLACEHOLDER`` when it is sent.
+        file_id: what it brings with it.
     """
     if user_id is None and is_suppressed(recipient):
         return False
@@ -67,6 +71,7 @@ def queue_email(
         html=html,
         unsubscribe_url=unsubscribing["unsubscribe_url"],
         one_time_token_id=one_time_token_id,
+        file_id=file_id,
         status="pending",
         attempts=0,
         next_attempt_at=read_database_clock(),
@@ -108,15 +113,16 @@ def deliver(*, email_id: UUID, client: MailClient) -> None:
         return
     # No transaction is open while the mail server takes its time.
     link_is_void = MailError("The link in it works no longer.", temporary=False)
-    error = _send(client, outgoing) if outgoing else link_is_void
+    error = _send(client, outgoing, email.file_id) if outgoing else link_is_void
     with transaction():
         _settle(email, error)
 
 
-def _send(client: MailClient, email: OutgoingEmail) -> MailError | None:
+def _send(client: MailClient, email: OutgoingEmail, file_id: UUID | None) -> MailError | None:
     try:
         with deadline(SEND_SECONDS):
-            client.send(email)
+            attachment = read_attachment(file_id) if file_id else None
+            client.send(replace(email, attachment=attachment))
     except MailError as refusal:
         return refusal
     except DeadlineExceeded:

@@ -1,5 +1,6 @@
 """Reads and conditional updates of notifications, scoped to whose they are."""
 
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -31,6 +32,13 @@ def count_unread(user_id: UUID) -> int:
 def find_notification(user_id: UUID, notification_id: UUID) -> Notification | None:
     mine = (Notification.id == notification_id, Notification.user_id == user_id)
     return session().scalar(sa.select(Notification).where(*mine))
+
+
+def tasks_told_of(user_id: UUID, kind: str, since: datetime) -> set[UUID]:
+    """The tasks that notifications of this kind were about."""
+    mine = (Notification.user_id == user_id, Notification.created_at >= since, Notification.type == kind)
+    tasks = session().scalars(sa.select(Notification.task_id).where(*mine))
+    return {task_id for task_id in tasks if task_id}
 
 
 def mark_all_read(user_id: UUID) -> None:

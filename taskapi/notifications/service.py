@@ -22,7 +22,9 @@ class NotificationNotFound(NotFound):
     title = "Notification not found"
 
 
-def notify(*, key: str, user_id: UUID, kind: str, title: str, message: str) -> bool:
+def notify(
+    *, key: str, user_id: UUID, kind: str, title: str, message: str, task_id: UUID | None = None
+) -> bool:
     """Put a notification before a user, unless one with this key was; whether it is new."""
     notification_id = insert_if_new(
         Notification,
@@ -31,6 +33,7 @@ def notify(*, key: str, user_id: UUID, kind: str, title: str, message: str) -> b
         type=kind,
         title=title[:300],
         message=message,
+        task_id=task_id,
         is_read=False,
         created_at=clock.now(),
     )
@@ -40,13 +43,30 @@ def notify(*, key: str, user_id: UUID, kind: str, title: str, message: str) -> b
     return True
 
 
-def remind(*, user_id: UUID, title: str, message: str, to: str | None, key: str) -> list[str]:
+def remind(
+    *,
+    user_id: UUID,
+    title: str,
+    message: str,
+    to: str | None,
+    key: str,
+    task: tuple[UUID, str] | None = None,
+) -> list[str]:
     """Remind a user in the application, and them or somebody else by e-mail; the addresses mailed.
 
     Args:
+        task: id and title of what they are reminded of.
         key: makes it happen once, however often it is asked for.
     """
-    notify(key=f"{key}:reminder", user_id=user_id, kind="reminder", title=title, message=message)
+    task_id = task[0] if task else None
+    notify(
+        key=f"{key}:reminder",
+        user_id=user_id,
+        kind="reminder",
+        title=title,
+        message=message,
+        task_id=task_id,
+    )
     user, wants_mail = accounts.mail_preference(user_id=user_id, kind="reminder")
     address = to or (user.email if user is not None and wants_mail else None)
     if address is None or (to is not None and outbox.is_suppressed(to)):
@@ -61,6 +81,7 @@ def remind(*, user_id: UUID, title: str, message: str, to: str | None, key: str)
         context={
             "title": title,
             "message": message,
+            "task": task,
             "reason": f"{asker if to else 'You'} asked for this reminder.",
         },
     )

@@ -20,7 +20,13 @@ ABOUT = {
     "run_overdue": "overdue runs",
     "ping_unexpected": "calls that nobody expected",
     "reminder": "reminders",
+    "report": "reports",
     "file_damaged": "damaged files",
+    "task_assigned": "tasks given to you",
+    "task_overdue": "overdue tasks",
+    "comment_added": "comments",
+    "mentioned": "comments that mention you",
+    "digest": "what there is to do",
 }
 
 

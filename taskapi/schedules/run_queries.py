@@ -86,6 +86,12 @@ def filtered(
     return statement
 
 
+def last_completed_at(schedule_id: UUID, *, before: UUID) -> datetime | None:
+    """When the run of a schedule that was completed last, not counting this one, was due."""
+    others = (Run.schedule_id == schedule_id, Run.status == "completed", Run.id != before)
+    return session().scalar(sa.select(sa.func.max(Run.scheduled_for)).where(*others))
+
+
 def page_of_log(run_id: UUID, page: PageRequest) -> Page[RunLogLine]:
     statement = sa.select(RunLogLine).where(RunLogLine.run_id == run_id)
     sorts = {"at": RunLogLine.at}

@@ -16,7 +16,7 @@ from taskapi.notifications.service import notify
 
 def queue(key: str = "k", *, recipient: str = "guest@example.com", user_id: UUID | None = None) -> bool:
     """Put a reminder into the outbox; whether it is new."""
-    context = {"title": "Tea", "message": "At four.", "reason": "You asked for this reminder."}
+    context = {"title": "Tea", "message": "At four.", "task": None, "reason": "You asked for this reminder."}
     with transaction():
         return outbox.queue_email(
             key=key,

@@ -42,12 +42,18 @@ ALERT = {
     "advice": "Is a worker running?",
     "subject_type": "Schedule",
 }
+TASK = {"facts": "Tariq gave you this task.", "quote": "Soon?", "due": "2026-11-20T08:30:00+00:00"}
+DUE = {"title": "Tea", "due": "2026-11-20T08:30:00+00:00"}
 KINDS: dict[str, dict[str, Any]] = {
     "schedule_created": SCHEDULE,
     "run_completed": RUN,
     "run_failed": RUN,
-    "reminder": {"message": "Tea is ready."},
+    "reminder": {"message": "Tea is ready.", "task": ("01975d3e-8c1f-7b65-9a55-3b1f6b0f2a11", "Tea")},
     "file_damaged": {"facts": "It is gone."},
+    "digest": {
+        "sections": [{"name": "overdue", "heading": "Overdue", "count": 2, "tasks": [DUE], "more": 1}]
+    },
+    **dict.fromkeys(("task_assigned", "task_overdue", "comment_added", "mentioned"), TASK),
     **dict.fromkeys(
         ("run_missed", "run_overdue", "run_recovered", "schedule_paused", "ping_unexpected"), ALERT
     ),
@@ -201,7 +207,7 @@ def test_times_are_on_the_wall_of_the_reader(moment: str, zone: str, words: str)
 
 def test_each_kind_of_e_mail_has_its_texts_and_can_be_switched_off_unless_it_is_about_security() -> None:
     folder = Path(templates.__file__).parent / "mail_templates"
-    texts = {path.stem for path in folder.glob("*.txt")} - {"footer", "security_notice", "alert"}
+    texts = {path.stem for path in folder.glob("*.txt")} - {"footer", "security_notice", "alert", "task"}
     assert texts == {*MAIL_KINDS, *SECURITY_KINDS}
     assert set(MAIL_KINDS) == ABOUT.keys()
     assert set(SECURITY_KINDS) == SECURITY.keys()

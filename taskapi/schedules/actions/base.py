@@ -74,6 +74,7 @@ class RunContext:
     Attributes:
         run_id: stable over retries: give it to receivers as the idempotency key.
         attempt: rises with each attempt.
+        timezone: of the schedule.
         timeout: seconds that this attempt may take.
         reached: what ``progress`` told last.
     """
@@ -85,6 +86,7 @@ class RunContext:
     scheduled_for: datetime
     attempt: int
     timeout: float = 300.0
+    timezone: str = "UTC"
     lines: list[LogLine] = field(default_factory=list)
     reached: dict[str, float | None] | None = None
     _cancelled: Event = field(default_factory=Event)

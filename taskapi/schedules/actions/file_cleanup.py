@@ -22,6 +22,9 @@ class FileCleanupParams(Schema):
     older_than_days = Number(minimum=0, maximum=HUNDRED_YEARS_IN_DAYS, required=True)
     name_pattern = Text(minimum=1, maximum=255, load_default="*")
     dry_run = Flag(load_default=False)
+    attached = Flag(
+        load_default=False, metadata={"description": "Also files of tasks that are still to be done"}
+    )
     all_owners = Flag(
         load_default=False, metadata={"description": "Everybody's files; for administrators only"}
     )
@@ -75,6 +78,7 @@ def clean_up(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
         owner_id=None if params["all_owners"] else context.owner_id,
         older_than=timedelta(days=params["older_than_days"]),
         name_pattern=params["name_pattern"],
+        attached=params["attached"],
     )
     for batch in batches:
         context.check_cancelled()

@@ -25,6 +25,7 @@ from tests.files.making import CONTENT, key_of, row_of, store, used
 from tests.people import Person, make_person
 from tests.schedules.actions.calling import run_now
 from tests.schedules.making import make
+from tests.tasks.making import make_task
 
 SIZE = len(CONTENT)
 EMPTY = {"dry_run": False, "count": 0, "bytes": 0, "files": [], "more": 0}
@@ -189,6 +190,23 @@ def test_what_somebody_else_deletes_meanwhile_is_not_counted(
     assert used(app, owner) == (0, 0)
 
 
+def attach(person: Person, **fields: Any) -> UUID:
+    """An old file of a new task."""
+    return old(person, task_id=UUID(make_task(person, **fields)["id"]))
+
+
+def test_files_of_open_tasks_stay_unless_it_is_told_otherwise(app: Flask, owner: Person) -> None:
+    kept = [attach(owner), attach(owner, status="in_progress")]
+    gone = [attach(owner, status="done"), attach(owner, status="cancelled"), old(owner)]
+    deleted = make_task(owner)
+    gone.append(old(owner, task_id=UUID(deleted["id"])))
+    owner.delete(f"/api/tasks/{deleted['id']}")
+    assert cleaned(app, owner)["count"] == len(gone)
+    assert left(app, *kept, *gone) == [True, True, False, False, False, False]
+    assert cleaned(app, owner, attached=True)["count"] == 2
+    assert left(app, *kept) == [False, False]
+
+
 @pytest.mark.one_database
 @pytest.mark.parametrize(
     ("params", "field"),
@@ -202,6 +220,7 @@ def test_what_somebody_else_deletes_meanwhile_is_not_counted(
         ({"older_than_days": 1, "name_pattern": "x" * 256}, "name_pattern"),
         ({"older_than_days": 1, "name_pattern": "a\nb"}, "name_pattern"),
         ({"older_than_days": 1, "dry_run": "perhaps"}, "dry_run"),
+        ({"older_than_days": 1, "attached": "perhaps"}, "attached"),
     ],
 )
 def test_params_that_make_no_sense_are_refused(owner: Person, params: dict[str, Any], field: str) -> None:

@@ -1,0 +1,43 @@
+"""Telling people that a report is there: in the application, and by e-mail with the file."""
+
+from uuid import UUID
+
+from taskapi.accounts import service as accounts
+from taskapi.notifications import outbox
+from taskapi.notifications.attachments import MAX_ATTACHMENT_BYTES
+from taskapi.notifications.service import notify
+
+
+def tell_of_report(
+    *, user_id: UUID, title: str, file_id: UUID, filename: str, size: int, to: str | None, key: str
+) -> list[str]:
+    """Tell a user of a report among their files, and them or somebody else by e-mail; the addresses mailed.
+
+    Args:
+        size: bytes; a large file is not sent, but told where to find.
+        key: makes it happen once, however often it is asked for.
+    """
+    notify(key=f"{key}:report", user_id=user_id, kind="report", title=f"Report: {title}", message=filename)
+    user, wants_mail = accounts.mail_preference(user_id=user_id, kind="report")
+    address = to or (user.email if user is not None and wants_mail else None)
+    if address is None or (to is not None and outbox.is_suppressed(to)):
+        return []
+    is_attached = size <= MAX_ATTACHMENT_BYTES
+    asker = (user.full_name or user.username) if user is not None else "Somebody"
+    outbox.queue_email(
+        key=f"{key}:report:{address.casefold()}",
+        kind="report",
+        recipient=address,
+        user_id=None if to else user_id,
+        subject=f"Report: {title}",
+        context={
+            "title": title,
+            "filename": filename,
+            "file_id": str(file_id),
+            "is_attached": is_attached,
+            "is_for_owner": to is None,
+            "reason": f"{asker if to else 'You'} asked for this report.",
+        },
+        file_id=file_id if is_attached else None,
+    )
+    return [address]

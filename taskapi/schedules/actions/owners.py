@@ -1,0 +1,24 @@
+"""The owner of a run, as an action acts for them."""
+
+from taskapi.accounts.actors import absent_actor
+from taskapi.core.access import Actor
+from taskapi.core.errors import ValidationFailed
+from taskapi.schedules.actions.base import ActionFailed, RunContext
+
+
+def owner_of(context: RunContext) -> Actor:
+    """Who owns the run; call it in the transaction that acts for them.
+
+    Raises:
+        ActionFailed: permanently, when their account is not open any more.
+    """
+    actor = absent_actor(user_id=context.owner_id)
+    if actor is None:
+        message = "The owner of the schedule has no open account any more."
+        raise ActionFailed(message, code="owner_inactive", permanent=True)
+    return actor
+
+
+def refused(error: ValidationFailed) -> ActionFailed:
+    """What was right when the schedule was made and is not any more; another attempt fails alike."""
+    return ActionFailed(error.detail, code=error.code, permanent=True)

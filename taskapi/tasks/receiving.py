@@ -1,0 +1,21 @@
+"""Receives what is attached to tasks, before a transaction is open."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import request
+
+from taskapi.core.access import current_actor
+from taskapi.core.db import session
+from taskapi.files.receiving import Parts, several_from_form
+from taskapi.tasks import service
+
+
+@contextmanager
+def attachments_from_form() -> Iterator[Parts]:
+    """The files of a form; nothing is read for a task that the caller does not see."""
+    service.find_task(actor=current_actor(), task_id=(request.view_args or {})["task_id"])
+    # A slow client must not hold the connection while its content arrives.
+    session().rollback()
+    with several_from_form() as parts:
+        yield parts
