@@ -101,6 +101,22 @@ def find_users(user_ids: Collection[UUID]) -> dict[UUID, User]:
     return {user.id: user for user in users}
 
 
+def find_active_by_usernames(usernames: Collection[str]) -> set[UUID]:
+    keys = [fold(username) for username in usernames]
+    return set(session().scalars(sa.select(User.id).where(User.username_key.in_(keys), User.is_active)))
+
+
+def find_active(names: Collection[str]) -> dict[str, UUID]:
+    """Those of the e-mail addresses and usernames by which somebody active is called."""
+    keys = {name: fold(name) for name in names}
+    called = sa.or_(User.email_key.in_(keys.values()), User.username_key.in_(keys.values()))
+    rows = session().execute(
+        sa.select(User.id, User.email_key, User.username_key).where(called, User.is_active)
+    )
+    known = {key: row.id for row in rows for key in (row.email_key, row.username_key)}
+    return {name: known[key] for name, key in keys.items() if key in known}
+
+
 def usernames(user_ids: Collection[UUID]) -> dict[UUID, str]:
     users = session().scalars(sa.select(User).where(User.id.in_(user_ids)))
     return {user.id: user.username for user in users}

@@ -39,7 +39,7 @@ EmailPreferencesSchema = Schema.from_dict(
 
 
 class NotificationPreferencesSchema(Schema):
-    """Which messages come by e-mail; what is not named is sent."""
+    """Which messages come by e-mail; what is not named is sent, except for ``comment_added``."""
 
     email = fields.Nested(EmailPreferencesSchema)
 

@@ -21,7 +21,7 @@ from taskapi.config import Settings
 from taskapi.core.access import Actor
 from taskapi.core.db import savepoint, session
 from taskapi.core.events import record_event
-from taskapi.core.mail_kinds import SECURITY_KINDS
+from taskapi.core.mail_kinds import ONLY_IF_WANTED, SECURITY_KINDS
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import ANY_VERSION, Precondition
 
@@ -173,6 +173,16 @@ def find_users(*, user_ids: Collection[UUID]) -> dict[UUID, User]:
     return queries.find_users(user_ids) if user_ids else {}
 
 
+def find_active_by_usernames(*, usernames: Collection[str]) -> set[UUID]:
+    """The ids of those who are called so, in any case, and whose accounts are open."""
+    return queries.find_active_by_usernames(usernames) if usernames else set()
+
+
+def find_active(*, names: Collection[str]) -> dict[str, UUID]:
+    """Who is called by these e-mail addresses and usernames, of those whose accounts are open."""
+    return queries.find_active(names) if names else {}
+
+
 def usernames(*, user_ids: Collection[UUID]) -> dict[UUID, str]:
     """What the users with these ids are called."""
     return queries.usernames(user_ids)
@@ -251,7 +261,7 @@ def set_role(*, login: str, role: str, actor: Actor | None = None) -> User:
 
 
 def mail_preference(*, user_id: UUID, kind: str) -> tuple[User | None, bool]:
-    """The user, and whether they get e-mail of this kind: unless it is switched off, or they inactive.
+    """The user, and whether they get e-mail of this kind, by their preferences; inactive ones get none.
 
     What is about the security of the account cannot be switched off.
     """
@@ -260,7 +270,7 @@ def mail_preference(*, user_id: UUID, kind: str) -> tuple[User | None, bool]:
         return user, False
     if kind in SECURITY_KINDS:
         return user, True
-    return user, bool(user.notification_preferences.get("email", {}).get(kind, True))
+    return user, bool(user.notification_preferences.get("email", {}).get(kind, kind not in ONLY_IF_WANTED))
 
 
 def switch_mail_off(*, user_id: UUID, kind: str) -> None:

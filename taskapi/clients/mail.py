@@ -47,6 +47,15 @@ class MailError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that a message brings with it."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingEmail:
     """One message to one recipient.
 
@@ -61,6 +70,7 @@ class OutgoingEmail:
     text: str
     html: str
     unsubscribe_url: str | None = None
+    attachment: Attachment | None = None
 
 
 class Transport(Protocol):
@@ -108,6 +118,9 @@ class MailClient:
             sender=self._sender,
             extra_headers=headers,
         )
+        if email.attachment is not None:
+            file = email.attachment
+            message.attach(file.filename, file.content_type, file.content)
         domain = parseaddr(sanitize_address(self._sender))[1].rpartition("@")[2] or "localhost"
         message.msgId = f"<{email.message_id}@{domain}>"
         return message

@@ -8,6 +8,7 @@ from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -127,7 +128,7 @@ def test_texts_with_endless_lines_or_lone_dots_arrive_whole(
     ],
 )
 def test_what_would_add_a_header_or_a_recipient_is_refused_for_good(
-    tmp_path: Path, server: MailServer, fields: dict[str, str]
+    tmp_path: Path, server: MailServer, fields: dict[str, Any]
 ) -> None:
     assert not refusal(tmp_path, replace(EMAIL, **fields), to=server).temporary
     assert server.tried == 0

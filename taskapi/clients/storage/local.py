@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ class Incoming:
 
 
 def remove_stale(directory: Path, *, older_than: float = STALE_SECONDS) -> int:
-    """Remove what dead processes left behind; how many files.
+    """Remove what dead processes left behind; how many files and directories.
 
     Raises:
         StorageUnavailable
@@ -69,7 +70,13 @@ def remove_stale(directory: Path, *, older_than: float = STALE_SECONDS) -> int:
             # or another sweep may have removed the file meanwhile.
             with suppress(FileNotFoundError):
                 status = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > older_than:
+                if time.time() - status.st_mtime <= older_than:
+                    continue
+                if stat.S_ISREG(status.st_mode):
                     os.unlink(entry.path)
+                    removed += 1
+                elif stat.S_ISDIR(status.st_mode):
+                    # Of an export, which is written to several files.
+                    shutil.rmtree(entry.path)
                     removed += 1
     return removed

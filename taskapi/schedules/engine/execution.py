@@ -69,15 +69,17 @@ def execute_run(*, run_id: UUID, worker: str) -> None:
 
 
 def _context(run: Run) -> RunContext:
-    name = session().scalar(sa.select(Schedule.name).where(Schedule.id == run.schedule_id))
+    told = sa.select(Schedule.name, Schedule.timezone).where(Schedule.id == run.schedule_id)
+    name, timezone = session().execute(told).one_or_none() or (run.action, "UTC")
     return RunContext(
         run_id=run.id,
         schedule_id=run.schedule_id,
-        schedule_name=name or run.action,
+        schedule_name=name,
         owner_id=run.owner_id,
         scheduled_for=run.scheduled_for,
         attempt=run.attempt,
         timeout=run.timeout,
+        timezone=timezone,
     )
 
 

@@ -1,0 +1,14 @@
+"""Users on whose behalf something is done while they are not there."""
+
+from uuid import UUID
+
+from taskapi.accounts import queries
+from taskapi.core.access import Actor
+
+
+def absent_actor(*, user_id: UUID) -> Actor | None:
+    """The user as who does something now; None if their account is closed or switched off."""
+    user = queries.find_users([user_id]).get(user_id)
+    if user is None or not user.is_active:
+        return None
+    return Actor(user_id=user.id, role=user.role, username=user.username, timezone=user.timezone)
