@@ -6,13 +6,15 @@ Tests that take ``app`` (or anything built on it) run twice: on SQLite and on Po
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
+from click.testing import Result
 from flask import Flask
+from flask.cli import FlaskGroup
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from redis import Redis
@@ -130,6 +132,7 @@ def settings_for(folder: Path, redis_url: str, **values: str) -> Settings:
             "RATE_LIMIT_DEFAULT": "off",
             "RATE_LIMIT_AUTH": "off",
             "RATE_LIMIT_ACCOUNT": "off",
+            "WEATHER": "off",
             **values,
         }
     )
@@ -205,3 +208,14 @@ def teammate(app: Flask) -> Person:
 @pytest.fixture
 def admin(app: Flask) -> Person:
     return make_person(app, "ada@example.org", role="admin")
+
+
+@pytest.fixture
+def flask(app: Flask) -> Callable[..., Result]:
+    """Runs ``flask …``; what is typed goes to standard input."""
+    group = FlaskGroup(create_app=lambda: app)
+
+    def run(line: str, *more: str, typed: str | None = None) -> Result:
+        return app.test_cli_runner().invoke(group, [*line.split(), *more], input=typed)
+
+    return run
