@@ -9,6 +9,8 @@ from taskapi.accounts.second_factor_views import blp as second_factor_blp
 from taskapi.accounts.token_views import blp as tokens_blp
 from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
+from taskapi.analytics.report import REPORT
+from taskapi.analytics.views import blp as analytics_blp
 from taskapi.background.cache import RedisCache
 from taskapi.background.connection import init_redis
 from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
@@ -33,9 +35,10 @@ from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
 from taskapi.core.profile import add_profile_section
 from taskapi.core.proxies import install_proxies
-from taskapi.core.visibility import set_visible_ids
+from taskapi.core.visibility import set_in_use, set_made_by, set_visible_ids
 from taskapi.files import service as files
 from taskapi.files.closing import delete_files_of
+from taskapi.files.mailing import attachment
 from taskapi.files.schemas import StorageUseSchema
 from taskapi.files.upload_views import blp as uploads_blp
 from taskapi.files.verify_views import blp as verification_blp
@@ -44,10 +47,14 @@ from taskapi.models import ALL_MODELS
 from taskapi.notifications import alerts
 from taskapi.notifications import security as security_mails
 from taskapi.notifications import service as notifications
+from taskapi.notifications.attachments import set_attachment_reader
 from taskapi.notifications.closing import delete_messages_of
+from taskapi.notifications.imports import on_import_ended
 from taskapi.notifications.views import blp as notifications_blp
 from taskapi.ops.views import blp as health_blp
 from taskapi.schedules.actions import registry
+from taskapi.schedules.actions.create_task import CREATE_TASK
+from taskapi.schedules.actions.digest import DIGEST
 from taskapi.schedules.actions.expect_ping import EXPECT_PING
 from taskapi.schedules.actions.file_cleanup import FILE_CLEANUP
 from taskapi.schedules.actions.loading import load_plugins
@@ -59,7 +66,15 @@ from taskapi.schedules.ping_views import blp as pings_blp
 from taskapi.schedules.run_views import blp as runs_blp
 from taskapi.schedules.views import blp as schedules_blp
 from taskapi.tasks import queries as tasks
+from taskapi.tasks import telling
+from taskapi.tasks.attachment_views import blp as attachments_blp
+from taskapi.tasks.closing import settle_tasks_of
+from taskapi.tasks.comment_views import blp as comments_blp
 from taskapi.tasks.freshening import PATTERNS, freshen
+from taskapi.tasks.history_views import blp as history_blp
+from taskapi.tasks.import_views import blp as imports_blp
+from taskapi.tasks.importing.closing import forget_imports_of
+from taskapi.tasks.tag_views import blp as tags_blp
 from taskapi.tasks.views import blp as tasks_blp
 from taskapi.version import VERSION
 
@@ -67,7 +82,7 @@ BLUEPRINTS = (
     *(health_blp, accounts_blp, recovery_blp, second_factor_blp, tokens_blp),
     *(schedules_blp, runs_blp, backfills_blp, pings_blp, notifications_blp),
     *(files_blp, uploads_blp, verification_blp),
-    *(tasks_blp,),
+    *(analytics_blp, tasks_blp, imports_blp, comments_blp, attachments_blp, tags_blp, history_blp),
 )
 
 
@@ -139,19 +154,28 @@ def _connect_rooms(app: Flask) -> None:
     events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
     events.subscribe("mail.run_failed", "run.failed", notifications.on_run_ended)
     events.subscribe("mail.file_damaged", "file.damaged", notifications.on_file_damaged)
+    for event_type in ("import.completed", "import.failed"):
+        events.subscribe(f"notify.{event_type}", event_type, on_import_ended)
     for event_type, alert in alerts.ALERTS.items():
         events.subscribe(f"mail.{alert.kind}", event_type, alerts.on_alert)
     for event_type in security_mails.LINKS:
         events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_link)
     for event_type in security_mails.NEWS:
         events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_news)
+    set_attachment_reader(attachment)
+    for event_type, tell in telling.NEWS.items():
+        events.subscribe(f"tell.{event_type}", event_type, tell)
     set_visible_ids("task", tasks.visible_ids)
+    set_made_by("task", tasks.made_by)
+    set_in_use("task", tasks.in_use)
     for pattern in PATTERNS:
         events.watch(f"freshness.{pattern}", pattern, freshen)
     on_account_closing("schedules", forget_schedules_of)
+    on_account_closing("tasks", settle_tasks_of)
     on_account_closing("files", delete_files_of)
     on_account_closing("notifications", delete_messages_of)
+    on_account_closing("imports", forget_imports_of)
     on_account_closing("idempotency", forget_answers_of)
-    for action in (EXPECT_PING, FILE_CLEANUP, REMINDER, WEBHOOK):
+    for action in (CREATE_TASK, DIGEST, EXPECT_PING, FILE_CLEANUP, REMINDER, REPORT, WEBHOOK):
         registry.register(action)
     load_plugins()

@@ -12,6 +12,8 @@ from taskapi.core.logging import configure_logging
 from taskapi.core.runtime import runtime_settings
 from taskapi.files.cli import files
 from taskapi.ops.cli import scheduler_command, up_command, worker_command
+from taskapi.ops.demo.cli import demo
+from taskapi.tasks.cli import tasks
 
 
 @click.group("admin", help="Operate this installation from the shell.")
@@ -21,7 +23,7 @@ def admin() -> None:
     configure_logging(runtime_settings(), process="cli", stream=sys.stderr)
 
 
-for group in (users, files):
+for group in (users, demo, files, tasks):
     admin.add_command(group)
 
 

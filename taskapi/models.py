@@ -19,6 +19,7 @@ from taskapi.notifications.models import Email, MailSuppression, Notification
 from taskapi.ops.models import Heartbeat, SelfAudit
 from taskapi.schedules.bookkeeping import Backfill, RunAllowance, RunCounts, RunLogLine
 from taskapi.schedules.models import Run, Schedule
+from taskapi.tasks.importing.models import TaskImport, TaskImportChange
 from taskapi.tasks.models import Comment, Tag, Task, TaskTag, TaskWords
 
 ALL_MODELS = (
@@ -51,6 +52,8 @@ ALL_MODELS = (
     StoredFile,
     Tag,
     Task,
+    TaskImport,
+    TaskImportChange,
     TaskTag,
     TaskWords,
     User,

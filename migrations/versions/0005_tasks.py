@@ -16,7 +16,9 @@ LIVING = "deleted_at IS NULL"
 
 
 def upgrade() -> None:
+    _create_imports()
     _create_tasks()
+    _create_import_changes()
     _create_tags()
     _create_comments()
     _create_words()
@@ -26,6 +28,7 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_data_versions"),
     )
+    op.add_column("emails", sa.Column("file_id", sa.Uuid(), nullable=True))
     op.add_column("events", sa.Column("topic_id", sa.Uuid(), nullable=True))
     _index("ix_events_topic", "events", "topic_id", "id", where="topic_id IS NOT NULL")
 
@@ -50,6 +53,7 @@ def _create_tasks() -> None:
         sa.Column("city", sa.String(100), nullable=True),
         sa.Column("weather", JSON, nullable=True),
         sa.Column("weather_at", TIME, nullable=True),
+        sa.Column("import_id", sa.Uuid(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
@@ -59,6 +63,7 @@ def _create_tasks() -> None:
         sa.CheckConstraint("priority BETWEEN 1 AND 4", name=op.f("ck_tasks_priority")),
         _reference("tasks", "creator_id", "users", ondelete="CASCADE"),
         _reference("tasks", "assignee_id", "users", ondelete="SET NULL"),
+        _reference("tasks", "import_id", "task_imports", ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name="pk_tasks"),
     )
     for name, *columns in (
@@ -72,12 +77,80 @@ def _create_tasks() -> None:
         ("ix_tasks_title", "title_key", "id"),
     ):
         _index(name, "tasks", *columns, where=LIVING)
-    _index("ix_tasks_falling_due", "tasks", "due_date", where=f"{LIVING} AND status IN (1, 2)")
+    _index("ix_tasks_falling_due", "tasks", "status", "due_date", where=f"{LIVING} AND status IN (1, 2)")
+    done = f"completed_at IS NOT NULL AND {LIVING}"
+    _index("ix_tasks_completed", "tasks", "completed_at", where=done)
+    _index("ix_tasks_creator_completed", "tasks", "creator_id", "completed_at", where=done)
+    _index("ix_tasks_assignee_completed", "tasks", "assignee_id", "completed_at", where=done)
     _index("ix_tasks_deleted", "tasks", "deleted_at", "id", where="deleted_at IS NOT NULL")
     known = f"external_id IS NOT NULL AND {LIVING}"
     _index("ix_tasks_external", "tasks", "creator_id", "external_id", where=known, unique=True)
     missing = "city IS NOT NULL AND weather_at IS NULL"
     _index("ix_tasks_weather_missing", "tasks", "updated_at", where=missing)
+    _index("ix_tasks_import", "tasks", "import_id", where="import_id IS NOT NULL")
+
+
+def _create_imports() -> None:
+    op.create_table(
+        "task_imports",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("owner_id", sa.Uuid(), nullable=False),
+        sa.Column("filename", sa.String(255), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("storage_key", sa.String(64), nullable=False),
+        sa.Column("dry_run", sa.Boolean(), nullable=False),
+        sa.Column("people", JSON, nullable=False),
+        sa.Column("encoding", sa.String(20), nullable=True),
+        sa.Column("delimiter", sa.String(1), nullable=True),
+        sa.Column("ignored_columns", JSON, nullable=False),
+        sa.Column("status", sa.String(10), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("lease_until", TIME, nullable=False),
+        sa.Column("total_rows", sa.Integer(), nullable=True),
+        *(
+            sa.Column(name, sa.Integer(), nullable=False)
+            for name in ("done_rows", "created", "updated", "unchanged", "failed")
+        ),
+        sa.Column("errors", JSON, nullable=False),
+        sa.Column("more_errors", sa.Integer(), nullable=False),
+        sa.Column("warnings", JSON, nullable=False),
+        sa.Column("more_warnings", sa.Integer(), nullable=False),
+        sa.Column("error", JSON, nullable=True),
+        sa.Column("undone_by", sa.Uuid(), nullable=True),
+        sa.Column("kept", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("started_at", TIME, nullable=True),
+        sa.Column("finished_at", TIME, nullable=True),
+        sa.CheckConstraint(
+            "status IN ('pending', 'running', 'completed', 'failed', 'undoing', 'undone')",
+            name=op.f("ck_task_imports_status"),
+        ),
+        _reference("task_imports", "owner_id", "users", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name="pk_task_imports"),
+    )
+    op.create_index("ix_task_imports_owner", "task_imports", ["owner_id", "created_at", "id"])
+    op.create_index("ix_task_imports_created", "task_imports", ["created_at", "id"])
+    unfinished = "status IN ('pending', 'running', 'undoing')"
+    _index("ix_task_imports_open", "task_imports", "lease_until", where=unfinished)
+
+
+def _create_import_changes() -> None:
+    op.create_table(
+        "task_import_changes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("import_id", sa.Uuid(), nullable=False),
+        sa.Column("task_id", sa.Uuid(), nullable=False),
+        sa.Column("before", JSON, nullable=False),
+        sa.Column("after", JSON, nullable=False),
+        _reference("task_import_changes", "import_id", "task_imports", ondelete="CASCADE"),
+        _reference("task_import_changes", "task_id", "tasks", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name="pk_task_import_changes"),
+    )
+    op.create_index("ix_task_import_changes_import", "task_import_changes", ["import_id", "id"])
+    op.create_index("ix_task_import_changes_task", "task_import_changes", ["task_id"])
 
 
 def _create_tags() -> None:
@@ -174,8 +247,11 @@ def _index(name: str, table: str, *columns: str, where: str, unique: bool = Fals
 def downgrade() -> None:
     op.drop_index("ix_events_topic", "events")
     op.drop_column("events", "topic_id")
+    op.drop_column("emails", "file_id")
     if op.get_bind().dialect.name == "sqlite":
         # Its triggers go with the table of words.
         op.execute("DROP TABLE task_words_index")
-    for table in ("data_versions", "task_words", "comments", "task_tags", "tags", "tasks"):
+    for table in ("data_versions", "task_words", "comments", "task_tags", "tags"):
+        op.drop_table(table)
+    for table in ("task_import_changes", "tasks", "task_imports"):
         op.drop_table(table)

@@ -13,8 +13,12 @@ class Queue(StrEnum):
     HOUSEKEEPING = "housekeeping"
     RUNS = "runs"
     MAIL = "mail"
-    # What exceeds a user's share of RUNS: last, so that nobody's backlog is everybody's.
+    # What exceeds a user's share of RUNS: after it, so that nobody's backlog is everybody's.
     RUNS_BULK = "runs-bulk"
+    # Tables of tasks, a slice at a time.
+    IMPORTS = "imports"
+    # What nobody waits for.
+    LATER = "later"
 
 
 EXECUTE_RUN = "taskapi.schedules.jobs.execute_run"
@@ -26,6 +30,12 @@ FORGET_OLD_ROWS = "taskapi.ops.jobs.forget_old_rows"
 REMOVE_OBJECT = "taskapi.files.jobs.remove_object"
 SWEEP_OBJECTS = "taskapi.files.jobs.sweep_objects"
 SAMPLE_FILES = "taskapi.files.jobs.sample_files"
+FILL_WEATHER = "taskapi.tasks.jobs.fill_weather"
+SWEEP_WEATHER = "taskapi.tasks.jobs.sweep_weather"
+MARK_OVERDUE = "taskapi.tasks.jobs.mark_overdue"
+PURGE_TASKS = "taskapi.tasks.jobs.purge_tasks"
+IMPORT_TASKS = "taskapi.tasks.jobs.import_tasks"
+SWEEP_IMPORTS = "taskapi.tasks.jobs.sweep_imports"
 
 # Jobs that take the id of a row and do nothing when it is gone: a worker calls them once with
 # an id that nobody has, so that each work-horse finds their code and statements prepared.

@@ -5,7 +5,7 @@ made: an answer that is older than a change is never found again.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any
 
@@ -15,6 +15,7 @@ from flask import Response, request
 from taskapi.core.access import Actor, current_actor
 from taskapi.core.cache import shared_cache
 from taskapi.core.freshness import version_for
+from taskapi.core.paging import query_lists
 from taskapi.core.runtime import runtime_settings
 from taskapi.core.visibility import sees_everything
 from taskapi.version import VERSION
@@ -23,20 +24,28 @@ HEADER = "X-Cache"
 KEPT_HEADERS = ("Content-Type", "Link")
 
 
-def kept_for_a_while(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Answer as ``CACHE_TTL`` seconds ago at most, if nothing has changed that the caller sees."""
+def kept_for_a_while(
+    view: Callable[..., Response], *, ages_by: Collection[str] = ()
+) -> Callable[..., Response]:
+    """Answer as ``CACHE_TTL`` seconds ago at most, if nothing has changed that the caller sees.
+
+    Args:
+        ages_by: parameters that make the answer depend on the clock, so that it is not kept.
+    """
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
         seconds = runtime_settings().cache_ttl
         if not seconds:
             return view(*args, **kwargs)
-        key = _key(current_actor())
-        kept = shared_cache().get(key)
+        # A cursor brings its filters along.
+        is_kept = query_lists().keys().isdisjoint(ages_by)
+        key = _key(current_actor()) if is_kept else None
+        kept = shared_cache().get(key) if key else None
         if kept is not None:
             return _read(kept)
         response = view(*args, **kwargs)
-        if response.status_code == 200 and response.is_sequence:
+        if key and response.status_code == 200 and response.is_sequence:
             shared_cache().put(key, _written(response), seconds=seconds)
         response.headers[HEADER] = "miss"
         return response

@@ -52,8 +52,9 @@ class Blueprint(SmorestBlueprint):
             # A credential that is shown once must not lie in a store of answers.
             if options.get("methods") == ["POST"] and creates and not self.url_prefix.startswith("/api/auth"):
                 view = cast(View, idempotent(_note(view, idempotent=True)))
-            if getattr(view, "_apidoc", {}).get("kept_for_a_while"):
-                view = cast(View, kept_for_a_while(view))
+            facts = getattr(view, "_apidoc", {})
+            if facts.get("kept_for_a_while"):
+                view = cast(View, kept_for_a_while(view, ages_by=facts.get("ages_by", ())))
             register(receiving(preparing(repeatable(_without_undeclared_input(view)))))
             return view
 
@@ -104,6 +105,10 @@ class Blueprint(SmorestBlueprint):
         """Its answer may be given again until something changes that the caller sees, with ``X-Cache``."""
         return _note(view, kept_for_a_while=True)
 
+    def ages_by(self, *parameters: str) -> Callable[[View], View]:
+        """With one of these parameters the answer depends on the clock, and is not kept."""
+        return lambda view: _note(view, ages_by=parameters)
+
     def for_probes(self, view: View) -> View:
         """Load balancers ask this often, by any name of the machine: no rate limit, no ``ALLOWED_HOSTS``."""
         return _note(view, for_probes=True)
@@ -152,9 +157,13 @@ class Blueprint(SmorestBlueprint):
         return decorator
 
 
-def json_answer(schema: type[ma.Schema], result: Any) -> Response:
-    """A 200 of another shape than the one that a view has declared first."""
-    return cast(Response, current_app.json.response(schema().dump(result)))
+def json_answer(schema: type[ma.Schema], result: Any, *, status: int = 200) -> Response:
+    """An answer of another shape or status than the one that a view has declared first."""
+    response = cast(Response, current_app.json.response(schema().dump(result)))
+    response.status_code = status
+    if (tag := _entity_tag(result)) is not None:
+        response.headers["ETag"] = quote_etag(tag)
+    return response
 
 
 def _note(view: View, **facts: Any) -> View:

@@ -8,5 +8,7 @@ def folded(text: str) -> str:
 
     Unicode Annex 15 (NFKD) and Unicode 3.13 (case folding); it may be longer than the text.
     """
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(letter for letter in apart if not unicodedata.combining(letter))

@@ -54,12 +54,16 @@ class FormRules:
     Attributes:
         file: the name of the parts that are files.
         max_files: how many of them may come; one must.
+        skips_large: whether a file that is too large is left out and the others are taken.
         fields: names of the other fields, each of which may come once.
+        field_bytes: how long each of them may be.
     """
 
     file: str = "file"
     max_files: int = 1
+    skips_large: bool = False
     fields: tuple[str, ...] = ()
+    field_bytes: int = FIELD_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +76,20 @@ class FilePart:
 
 @dataclass(slots=True, kw_only=True)
 class Form:
-    """What a form held, its files in the order in which they came."""
+    """What a form held, its files in the order in which they came.
+
+    Attributes:
+        too_large: the names of files that were left out, by their places among all.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
     files: list[FilePart] = field(default_factory=list)
+    too_large: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def places(self) -> int:
+        """How many files have come so far."""
+        return len(self.files) + len(self.too_large)
 
 
 @contextmanager
@@ -92,13 +106,13 @@ def receive_form(req: Request, *, rules: FormRules, limits: Limits) -> Iterator[
         reader = _FormReader(rules, limits, stack)
         for event in _events(req, rules, limits):
             reader.take(event)
-        if not reader.form.files:
+        if not reader.form.places:
             raise ValidationFailed({rules.file: ["Missing data for required field."]})
         yield reader.form
 
 
 def _events(req: Request, rules: FormRules, limits: Limits) -> Iterator[Event]:
-    limit = rules.max_files * limits.max_size + FORM_BYTES
+    limit = rules.max_files * limits.max_size + max(FORM_BYTES, rules.field_bytes + FIELD_BYTES)
     decoder = Decoder(_boundary(req), BUFFER_BYTES, max_parts=rules.max_files + len(rules.fields) + 1)
     for piece in chain(pieces(req, limit=limit, limits=limits), (None,)):
         try:
@@ -127,6 +141,7 @@ class _FormReader:
         self._part: File | Field | None = None
         self._file: IncomingFile | None = None
         self._value = bytearray()
+        self._is_too_large = False
 
     def take(self, event: Event) -> None:
         if isinstance(event, (File, Field)):
@@ -139,7 +154,7 @@ class _FormReader:
     def _begin(self, part: File | Field) -> None:
         if message := self._objection(part):
             raise ValidationFailed({part.name or "body": [message]})
-        self._part, self._value = part, bytearray()
+        self._part, self._value, self._is_too_large = part, bytearray(), False
         is_file = isinstance(part, File)
         self._file = self._stack.enter_context(incoming_file(self._limits)) if is_file else None
 
@@ -152,19 +167,30 @@ class _FormReader:
         if is_file != (name == rules.file):
             return "This is no file." if is_file else "Send it as a file, with a filename."
         if is_file:
-            return None if len(self.form.files) < rules.max_files else "Send no more files."
+            return None if self.form.places < rules.max_files else "Send no more files."
         return "Send it once." if name in self.form.fields else None
 
     def _add(self, data: bytes) -> None:
         if self._file is not None:
-            self._file.write(data)
-            return
+            return self._write(self._file, data)
         self._value += data
-        if len(self._value) > FIELD_BYTES:
-            raise ContentTooLarge(f"A field of a form has at most {FIELD_BYTES} bytes.")
+        if len(self._value) > self._rules.field_bytes:
+            raise ContentTooLarge(f"A field of a form has at most {self._rules.field_bytes} bytes.")
+        return None
+
+    def _write(self, file: IncomingFile, data: bytes) -> None:
+        try:
+            if not self._is_too_large:
+                file.write(data)
+        except ContentTooLarge:
+            if not self._rules.skips_large:
+                raise
+            self._is_too_large = True
 
     def _end(self) -> None:
-        if isinstance(self._part, File) and self._file is not None:
+        if isinstance(self._part, File) and self._is_too_large:
+            self.form.too_large[self.form.places] = self._part.filename
+        elif isinstance(self._part, File) and self._file is not None:
             self.form.files.append(FilePart(filename=self._part.filename, content=self._file.finish()))
         elif self._part is not None:
             self.form.fields[self._part.name] = self._value.decode(errors="replace")

@@ -17,10 +17,12 @@ class Precondition:
 
     Attributes:
         tags: as they were sent, for what has a tag and no version.
+        must_exist: whether it is meant for something that is there already, whatever its version.
     """
 
     versions: frozenset[int] | None = None
     tags: frozenset[str] | None = None
+    must_exist: bool = False
 
     def check(self, version: int) -> None:
         """Call it once the row is locked, so that the version cannot change any more.
@@ -30,6 +32,15 @@ class Precondition:
         """
         if self.versions is not None and version not in self.versions:
             raise PreconditionFailed(f"It was changed meanwhile: it is at version {version} now.")
+
+    def check_absent(self) -> None:
+        """The same for what a change would make: it has no version yet.
+
+        Raises:
+            PreconditionFailed: the change is meant for something that exists.
+        """
+        if self.must_exist:
+            raise PreconditionFailed("It does not exist.")
 
     def check_tag(self, tag: str) -> None:
         """The same for what has no version.
@@ -46,9 +57,11 @@ ANY_VERSION = Precondition()
 
 def requested_precondition() -> Precondition:
     """What the request's ``If-Match`` says; a weak tag matches nothing there."""
-    if "If-Match" not in request.headers or request.if_match.star_tag:
+    if "If-Match" not in request.headers:
         return ANY_VERSION
+    if request.if_match.star_tag:
+        return Precondition(must_exist=True)
     # Werkzeug reads an empty tag as None.
     tags = frozenset(tag or "" for tag in request.if_match.as_set())
     matches = (TAG.fullmatch(tag) for tag in tags)
-    return Precondition(frozenset(int(match[1]) for match in matches if match), tags)
+    return Precondition(frozenset(int(match[1]) for match in matches if match), tags, must_exist=True)

@@ -3,10 +3,12 @@
 from taskapi.accounts import sign_in
 from taskapi.core.db import transaction
 from taskapi.core.idempotency import forget_old_keys
+from taskapi.tasks.importing.service import forget_old_changes
 
 
 def forget_old_rows() -> None:
-    """Remove sessions, tokens and keys that can never be used again."""
+    """Remove sessions, tokens, keys and what imports changed, which can never be used again."""
     with transaction():
         sign_in.forget_ended_sessions()
         forget_old_keys()
+        forget_old_changes()

@@ -17,9 +17,13 @@ HOUSEKEEPING = [
     HousekeepingEntry(names.RESCUE_RUNS, interval=5),
     HousekeepingEntry(names.SWEEP_EMAILS, interval=5),
     HousekeepingEntry(names.SWEEP_OBJECTS, interval=60),
+    HousekeepingEntry(names.SWEEP_WEATHER, interval=60),
+    HousekeepingEntry(names.SWEEP_IMPORTS, interval=10),
+    HousekeepingEntry(names.MARK_OVERDUE, interval=300),
     HousekeepingEntry(names.SAMPLE_FILES, interval=600),
     HousekeepingEntry(names.FORGET_OLD_ROWS, interval=3600),
     HousekeepingEntry(names.FORGET_OLD_RUNS, interval=3600),
+    HousekeepingEntry(names.PURGE_TASKS, interval=3600),
 ]
 # Once a second, also while no worker lives and while Redis is away.
 WATCHES = [

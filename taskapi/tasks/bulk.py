@@ -26,11 +26,7 @@ def create_all(*, actor: Actor, tasks: Sequence[Any]) -> dict[str, list[ShownTas
     made, errors = _create(actor, tasks)
     if errors:
         raise ValidationFailed(
-            {
-                f"tasks.{index}.{name}": texts
-                for index in sorted(errors)
-                for name, texts in errors[index].items()
-            }
+            {_path(index, name): errors[index][name] for index in sorted(errors) for name in errors[index]}
         )
     return {"items": made}
 
@@ -76,3 +72,8 @@ def _read(sent: Sequence[Any]) -> tuple[dict[int, dict[str, Any]], dict[int, Mes
             messages = error.normalized_messages()  # type: ignore[no-untyped-call]
             errors[index] = flatten_messages(messages)
     return drafts, errors
+
+
+def _path(index: int, name: str) -> str:
+    """Where in the request a fault lies; what is no object at all has no fields."""
+    return f"tasks.{index}" if name == "body" else f"tasks.{index}.{name}"

@@ -55,6 +55,7 @@ class Drafts:
             session().flush()
         except IntegrityError as error:
             raise ExternalIdTaken(TAKEN) from error
+        self._tags.make_unknown(name for draft in good for name in draft.get("tags", ()))
         tags = [self._tags.tags(draft.get("tags", ())) for draft in good]
         add_tags([(task.id, tag.id) for task, theirs in zip(tasks, tags, strict=True) for tag in theirs])
         index_tasks(tasks)
@@ -96,22 +97,24 @@ def new_task(actor: Actor, draft: dict[str, Any]) -> Task:
     """A task as somebody wants it, not yet in the database."""
     now = clock.now()
     fields = {name: value for name, value in draft.items() if name not in ("tags", "weather")}
-    task = Task(id=new_id(), creator_id=actor.user_id, created_at=now, updated_at=now, **fields)
-    if draft.get("status") == "done":
-        task.completed_at = now
+    # An import knows when a task was made and completed elsewhere.
+    times = {"created_at": now, "completed_at": now if draft.get("status") == "done" else None}
+    task = Task(creator_id=actor.user_id, updated_at=now, **{"id": new_id(), **times, **fields})
     if draft.get("weather"):
         task.weather, task.weather_at = draft["weather"], now
     return task
 
 
 def _record_created(actor: Actor, task: Task, tags: list[Tag]) -> None:
+    # Who is told of new tasks need not be told of each row of a table.
+    origin = {"import_id": str(task.import_id)} if task.import_id else {}
     record_event(
         "task.created",
         subject=("task", task.id),
         actor=actor,
         owner_id=task.creator_id,
         topic_id=task.id,
-        after=state_of(task, tags),
+        after={**state_of(task, tags), **origin},
     )
 
 

@@ -65,12 +65,29 @@ def lock_to_change(actor: Actor, task_id: UUID, condition: Precondition = ANY_VE
 
 
 def apply(
-    actor: Actor, task: Task, changes: dict[str, Any], *, weather: dict[str, Any] | None = None
+    actor: Actor | None, task: Task, changes: dict[str, Any], *, weather: dict[str, Any] | None = None
 ) -> Task:
     """Change fields of a task whose row is locked.
 
     Raises:
         ValidationFailed, ExternalIdTaken
+    """
+    change(actor, task, changes, weather=weather)
+    return task
+
+
+def change(
+    actor: Actor | None,
+    task: Task,
+    changes: dict[str, Any],
+    *,
+    weather: dict[str, Any] | None = None,
+    import_id: UUID | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As ``apply``; what differs, before and after.
+
+    Args:
+        import_id: the import on whose behalf, if it is for one.
     """
     tags: Sequence[Tag] = queries.tags_of([task.id])[task.id]
     before = state_of(task, tags)
@@ -81,18 +98,19 @@ def apply(
     _set_fields(task, {name: value for name, value in changes.items() if name != "tags"}, weather)
     old, new = difference(before, state_of(task, tags))
     if not new:
-        return task
+        return old, new
     if "tags" in new:
         replace_tags(task.id, tags)
     task.version += 1
     task.updated_at = clock.now()
-    _flush()
+    flush()
     if SEARCHED & new.keys():
         index_again(task)
     if "city" in new:
         fill_later([task])
-    record_change(actor, task, "task.updated", before=old, after=new)
-    return task
+    origin = {"import_id": str(import_id)} if import_id else {}
+    record_change(actor, task, "task.updated", before=old, after={**new, **origin})
+    return old, new
 
 
 def record_change(
@@ -115,7 +133,7 @@ def _check_assignee(user_id: UUID) -> None:
         raise ValidationFailed({"assignee_id": [NO_SUCH_USER]})
 
 
-def _find_tags(actor: Actor, names: list[str]) -> list[Tag]:
+def _find_tags(actor: Actor | None, names: list[str]) -> list[Tag]:
     book = TagBook(actor, names)
     if book.unknown_ids(names):
         raise ValidationFailed({"tags": [NO_SUCH_TAG]})
@@ -144,7 +162,12 @@ def _take_back_overdue(task: Task, now: datetime) -> None:
         task.status = task.earlier_status or "todo"
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Write what has changed.
+
+    Raises:
+        ExternalIdTaken
+    """
     try:
         session().flush()
     except IntegrityError as error:

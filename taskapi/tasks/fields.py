@@ -6,7 +6,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from taskapi.core.schemas import PLAIN_DATE, Bound, Time, Word
+from taskapi.core.errors import ValidationFailed
+from taskapi.core.schemas import EARLIEST, LATEST, PLAIN_DATE, Bound, Text, Time, Word
 from taskapi.tasks.models import STATUSES
 from taskapi.tasks.queries import Stretch
 
@@ -39,6 +40,8 @@ class DueDate(Time):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         if isinstance(value, str) and PLAIN_DATE.fullmatch(value):
+            if not EARLIEST.year <= int(value[:4]) < LATEST.year:
+                raise ma.ValidationError("The time must lie between 1970 and 2199.")
             return Bound(end=True).deserialize(value) - timedelta(seconds=1)
         return super()._deserialize(value, attr, data, **kwargs)
 
@@ -61,3 +64,22 @@ class Color(ma.fields.String):
         if not COLOR.fullmatch(color):
             raise ma.ValidationError("Not a colour: send one such as #2563eb.")
         return color
+
+
+class ExternalId(Text):
+    """What a task is called outside."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(minimum=1, maximum=200, **kwargs)
+
+
+def external_id_in(path: str) -> str:
+    """The outside id that is the rest of a path, where a slash at the end means nothing.
+
+    Raises:
+        ValidationFailed: no task can have it.
+    """
+    try:
+        return str(ExternalId().deserialize(path.removesuffix("/")))
+    except ma.ValidationError as error:
+        raise ValidationFailed({"external_id": [str(text) for text in error.messages]}) from None

@@ -19,6 +19,7 @@ OPEN_STATUSES = ("todo", "in_progress", "overdue")
 Status, Priority = Ranked(*STATUSES), Ranked(*PRIORITIES)
 # Sorts what has no due date behind what has one.
 NO_DUE_DATE = datetime(2200, 1, 1, tzinfo=UTC)
+COMPLETED = "completed_at IS NOT NULL AND deleted_at IS NULL"
 # In the order of its letters, whatever the database's language is.
 SORTED_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -31,6 +32,7 @@ class Task(HasId, Base):
         earlier_status: what an overdue task was before, and is again with a new due date.
         told_overdue: the due date that people have been told is past.
         weather: ``{temperature, condition}`` of ``city`` as of ``weather_at``.
+        import_id: the import that made it, if one did.
         version: rises with each edit; comments, files and weather leave it.
     """
 
@@ -52,6 +54,7 @@ class Task(HasId, Base):
     city: Mapped[str | None] = mapped_column(sa.String(100))
     weather: Mapped[dict[str, Any] | None] = mapped_column(Json)
     weather_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    import_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("task_imports.id", ondelete="SET NULL"))
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
@@ -70,7 +73,14 @@ class Task(HasId, Base):
         partial_index("ix_tasks_status", "status", "id", where="deleted_at IS NULL"),
         partial_index("ix_tasks_title", "title_key", "id", where="deleted_at IS NULL"),
         # What the clock makes overdue: todo and in_progress.
-        partial_index("ix_tasks_falling_due", "due_date", where="deleted_at IS NULL AND status IN (1, 2)"),
+        partial_index(
+            *("ix_tasks_falling_due", "status", "due_date"),
+            where="deleted_at IS NULL AND status IN (1, 2)",
+        ),
+        # What was completed in each period of many is counted without reading a task.
+        partial_index("ix_tasks_completed", "completed_at", where=COMPLETED),
+        partial_index("ix_tasks_creator_completed", "creator_id", "completed_at", where=COMPLETED),
+        partial_index("ix_tasks_assignee_completed", "assignee_id", "completed_at", where=COMPLETED),
         partial_index("ix_tasks_deleted", "deleted_at", "id", where="deleted_at IS NOT NULL"),
         partial_index(
             "ix_tasks_external",
@@ -82,6 +92,7 @@ class Task(HasId, Base):
         partial_index(
             "ix_tasks_weather_missing", "updated_at", where="city IS NOT NULL AND weather_at IS NULL"
         ),
+        partial_index("ix_tasks_import", "import_id", where="import_id IS NOT NULL"),
     )
 
     @validates("title")

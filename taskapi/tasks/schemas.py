@@ -9,7 +9,7 @@ from taskapi.accounts.schemas import DirectoryEntrySchema
 from taskapi.core.paging import PageQuery, sort_field
 from taskapi.core.schemas import Bound, Flag, Schema, Text, Time, Word
 from taskapi.files.schemas import FileSchema
-from taskapi.tasks.fields import Color, Day, DueDate, NewStatus, StatusWord
+from taskapi.tasks.fields import Color, Day, DueDate, ExternalId, NewStatus, StatusWord
 from taskapi.tasks.models import PRIORITIES, STATUSES
 
 MAX_DESCRIPTION = 50_000
@@ -44,7 +44,7 @@ class TaskFieldsSchema(Schema):
     due_date = DueDate(allow_none=True)
     notify_overdue = Flag()
     assignee_id = fields.UUID(allow_none=True)
-    external_id = Text(minimum=1, maximum=200, allow_none=True)
+    external_id = ExternalId(allow_none=True)
     city = Text(minimum=1, maximum=100, allow_none=True)
     tags = fields.List(
         Text(minimum=1, maximum=50),
@@ -70,7 +70,9 @@ class TaskChangesSchema(TaskFieldsSchema):
 class BulkSchema(Schema):
     """Tasks to make together."""
 
-    tasks = fields.List(fields.Raw(), required=True, validate=validate.Length(min=1, max=MAX_BULK))
+    tasks = fields.List(
+        fields.Raw(allow_none=True), required=True, validate=validate.Length(min=1, max=MAX_BULK)
+    )
 
 
 class BulkQuery(Schema):
@@ -164,7 +166,7 @@ class TaskFilters(Schema):
     creator_id = fields.List(fields.UUID())
     user_id = fields.List(fields.UUID(), metadata={"description": "Creator or assignee"})
     tag = fields.List(Text(minimum=1, maximum=50), metadata={"description": "Name or id"})
-    external_id = fields.List(Text(minimum=1, maximum=200))
+    external_id = fields.List(ExternalId())
     q = Text(
         minimum=1,
         maximum=200,

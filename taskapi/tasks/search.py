@@ -6,7 +6,7 @@ looks for the marked one, and meets nobody else's.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -26,26 +26,38 @@ WORD = re.compile(
 )
 MAX_WORD_LENGTH = 40
 MAX_SEARCHED_WORDS = 20
-# PostgreSQL keeps a megabyte of words in a row, and each word stands there up to three times.
-MAX_WORDS_BYTES = 200_000
+# PostgreSQL keeps a megabyte of words in a row (2^20 bytes); each stands there up to three times.
+MAX_BYTES = 1_000_000
 # Stands before the mark of a person; no word begins with it, and for SQLite it is a letter.
 MARK = "\u00b7"
+MARK_BYTES = 8
 
 
 def words_of(*texts: str) -> list[str]:
     """The words of the texts, each once, in the order in which they come; the first of very many."""
-    found: dict[str, None] = {}
-    room = MAX_WORDS_BYTES
+    return _words_within(MAX_BYTES, *texts)
+
+
+def _words_within(room: int, *texts: str, known: Iterable[str] = ()) -> list[str]:
+    """Those of the words that are not known yet, as far as there is room for so many bytes."""
+    found: list[str] = []
+    seen = set(known)
     for text in texts:
         for match in WORD.finditer(folded(text)):
             word = match[0][:MAX_WORD_LENGTH]
-            if word in found:
+            if word in seen:
                 continue
-            room -= len(word.encode()) + 1
+            room -= _room_of(word)
             if room < 0:
-                return list(found)
-            found[word] = None
-    return list(found)
+                return found
+            seen.add(word)
+            found.append(word)
+    return found
+
+
+def _room_of(word: str) -> int:
+    """What a word takes by itself, and with the marks of two people."""
+    return 3 * len(word.encode()) + 2 * MARK_BYTES
 
 
 def matches(actor: Actor, text: str) -> sa.ColumnElement[bool]:
@@ -76,15 +88,54 @@ def index_tasks(tasks: Iterable[Task], comments: dict[UUID, list[str]] | None = 
 
 def index_again(task: Task) -> None:
     """Note the words of a task that may have comments."""
+    _lock_words(task.id)
+    # As they are now: who held the lock may have changed them.
+    session().refresh(task)
     said = sa.select(Comment.content).where(Comment.task_id == task.id).order_by(Comment.created_at)
     index_tasks([task], {task.id: list(session().scalars(said))})
 
 
+def index_all_again(tasks: Sequence[Task]) -> None:
+    """The same for many, whose rows are locked, with few statements."""
+    said: dict[UUID, list[str]] = {task.id: [] for task in tasks}
+    locked = sa.select(TaskWords.id).where(TaskWords.task_id.in_(said)).order_by(TaskWords.task_id)
+    session().execute(locked.with_for_update())
+    comments = sa.select(Comment.task_id, Comment.content).where(Comment.task_id.in_(said))
+    for task_id, content in session().execute(comments.order_by(Comment.created_at)):
+        said[task_id].append(content)
+    index_tasks(tasks, said)
+
+
+def index_also(task: Task, text: str) -> None:
+    """Note the words of a new comment, without reading those that are there already."""
+    row = _lock_words(task.id)
+    if row is None:
+        return index_again(task)
+    session().refresh(task)
+    known = row.words.split()
+    own = [word for word in known if not word.startswith(MARK)]
+    room = MAX_BYTES - sum(map(_room_of, own))
+    new = _words_within(room, text, known=own)
+    if new:
+        row.words = " ".join([*known, *new, *_marked(task, new)])
+        session().flush()
+    return None
+
+
+def _lock_words(task_id: UUID) -> TaskWords | None:
+    """The words of a task; whoever changes them waits here, and then reads what they are made of."""
+    statement = sa.select(TaskWords).where(TaskWords.task_id == task_id).with_for_update()
+    return session().scalar(statement.execution_options(populate_existing=True))
+
+
 def _text_of(task: Task, comments: list[str]) -> str:
     words = words_of(task.title, task.description, *comments)
+    return " ".join([*words, *_marked(task, words)])
+
+
+def _marked(task: Task, words: list[str]) -> list[str]:
     people = {task.creator_id, task.assignee_id} - {None}
-    marked = [mark_of(person) + word for person in people if person for word in words]
-    return " ".join([*words, *marked])
+    return [mark_of(person) + word for person in people if person for word in words]
 
 
 def _hold(words: list[str]) -> sa.ColumnElement[bool]:

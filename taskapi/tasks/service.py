@@ -3,15 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from taskapi.core import clock
 from taskapi.core.access import Actor, AdminOnly
-from taskapi.core.db import savepoint, session
+from taskapi.core.db import savepoint
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import ANY_VERSION, Precondition
-from taskapi.tasks import editing, queries
+from taskapi.tasks import deletion, editing, queries
 from taskapi.tasks.drafts import TAKEN, Drafts
-from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotDeleted, TaskNotFound
+from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotFound
 from taskapi.tasks.models import Task
 from taskapi.tasks.shown import ShownTask, in_full, in_lists
 
@@ -59,6 +58,11 @@ def create_task(*, actor: Actor, **draft: Any) -> ShownTask:
     return in_full(_create(actor, draft))
 
 
+def was_made(*, task_id: UUID) -> bool:
+    """Whether there is a task with this id, deleted or not."""
+    return queries.was_made(task_id)
+
+
 def update_task(
     *,
     actor: Actor,
@@ -92,6 +96,7 @@ def put_by_external_id(
         raise ValidationFailed({"external_id": ["It differs from the one in the path."]})
     task = queries.lock_by_external_id(actor.user_id, external_id)
     if task is None:
+        condition.check_absent()
         try:
             with savepoint():
                 return in_full(_put_new(actor, external_id, changes, weather)), True
@@ -117,10 +122,7 @@ def delete_task(*, actor: Actor, task_id: UUID, condition: Precondition = ANY_VE
     if not actor.is_admin and task.creator_id != actor.user_id:
         raise TaskForbidden("Only its creator or an administrator deletes a task.")
     condition.check(task.version)
-    task.deleted_at = clock.now()
-    task.version += 1
-    session().flush()
-    editing.record_change(actor, task, "task.deleted")
+    deletion.delete(actor, task)
 
 
 def restore_task(*, actor: Actor, task_id: UUID) -> ShownTask:
@@ -136,14 +138,7 @@ def restore_task(*, actor: Actor, task_id: UUID) -> ShownTask:
         if queries.find_task(actor, task_id) is not None:
             raise TaskForbidden("Only its creator or an administrator restores a task.")
         raise TaskNotFound
-    if task.deleted_at is None:
-        raise TaskNotDeleted("The task is not deleted.")
-    if task.external_id and queries.known_external_ids(task.creator_id, [task.external_id]):
-        raise ExternalIdTaken("A newer task has its outside id.")
-    task.deleted_at = None
-    task.version += 1
-    session().flush()
-    editing.record_change(actor, task, "task.restored")
+    deletion.restore(actor, task)
     return in_full(task)
 
 

@@ -26,6 +26,15 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str,
     return {name: before.get(name) for name in names}, {name: after[name] for name in names}
 
 
+def as_field(name: str, value: Any) -> Any:
+    """The value of a field as it was before it became a JSON value."""
+    if value is None:
+        return None
+    if name == "due_date":
+        return datetime.fromisoformat(value)
+    return UUID(value) if name == "assignee_id" else value
+
+
 def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return format_time(value)

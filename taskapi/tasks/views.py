@@ -13,6 +13,7 @@ from taskapi.core.preconditions import Precondition
 from taskapi.core.preparing import prepares
 from taskapi.tasks import bulk, service
 from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotDeleted
+from taskapi.tasks.fields import external_id_in
 from taskapi.tasks.schemas import (
     BulkQuery,
     BulkResultSchema,
@@ -60,6 +61,7 @@ def create_tasks(query: dict[str, Any], data: dict[str, Any]) -> dict[str, Any] 
 @blp.route("/tasks", methods=["GET"])
 @blp.requires("read")
 @blp.kept_for_a_while
+@blp.ages_by("overdue")
 @blp.arguments(TaskQuery, location="query")
 @blp.problems(AdminOnly)
 @blp.response(200, page_schema(TaskSchema))
@@ -129,7 +131,7 @@ def put_task_by_external_id(
     with transaction():
         task, is_new = service.put_by_external_id(
             actor=current_actor(),
-            external_id=external_id,
+            external_id=external_id_in(external_id),
             changes=data,
             condition=condition,
             weather=prepared,

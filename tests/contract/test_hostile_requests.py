@@ -136,7 +136,8 @@ def test_a_content_over_the_limit_is_refused_before_it_is_read(owner: Person, ro
     announced = {"CONTENT_LENGTH": str(1024**4)}
     kind = "multipart/form-data; boundary=x"
     answer = send(owner, route, query_string=query, content_type=kind, environ_overrides=announced)
-    assert (answer.status_code, answer.json["code"]) == (413, "file_too_large")
+    assert answer.status_code == 413
+    assert answer.json["code"] in ("file_too_large", "import_too_large")
 
 
 @one_database

@@ -5,8 +5,10 @@ A route whose path names a thing that is not listed there fails.
 """
 
 import re
+import secrets
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -21,25 +23,47 @@ from tests.files.making import store
 from tests.people import Person, make_person
 from tests.rules.test_access import CLOSED, TABLE
 from tests.schedules.making import make
+from tests.tasks.importing import send_table
+from tests.tasks.making import make_task
 
 pytestmark = pytest.mark.contract
 
 UNKNOWN, FORBIDDEN, HIDDEN, THROUGH = "401", "403", "404", "through"
 OWNER, OWNER_AND_ADMIN = frozenset({"owner"}), frozenset({"owner", "admin"})
+EVERYBODY = OWNER_AND_ADMIN | {"stranger"}
 SEEN_BY = {
     "schedule_id": OWNER_AND_ADMIN,
     "run_id": OWNER_AND_ADMIN,
     "backfill_id": OWNER_AND_ADMIN,
     "file_id": OWNER_AND_ADMIN,
+    "import_id": OWNER_AND_ADMIN,
+    "task_id": OWNER_AND_ADMIN,
+    "comment_id": OWNER_AND_ADMIN,
+    "tag_id": EVERYBODY,
     "notification_id": OWNER,
     "session_id": OWNER,
     "token_id": OWNER,
+}
+# Who sees a thing, but may not do this with it.
+FORBIDDEN_TO = {
+    "PUT /api/tasks/<uuid:task_id>/comments/<uuid:comment_id>": {"admin"},
+    "PATCH /api/tasks/<uuid:task_id>/comments/<uuid:comment_id>": {"admin"},
+    "PUT /api/tags/<uuid:tag_id>": {"stranger"},
+    "PATCH /api/tags/<uuid:tag_id>": {"stranger"},
+    "DELETE /api/tags/<uuid:tag_id>": {"stranger"},
 }
 
 
 # Without them a route about a thing would refuse the body before it looks for the thing.
 YEARS_AGO = {"from": "2020-01-01T00:00:00Z", "to": "2020-01-01T01:00:00Z"}
 BODIES = {
+    "PUT /api/tasks/<uuid:task_id>": {"title": "Tea"},
+    "PATCH /api/tasks/<uuid:task_id>": {"title": "Tea"},
+    "POST /api/tasks/<uuid:task_id>/comments": {"content": "Tea"},
+    "PUT /api/tasks/<uuid:task_id>/comments/<uuid:comment_id>": {"content": "Tea"},
+    "PATCH /api/tasks/<uuid:task_id>/comments/<uuid:comment_id>": {"content": "Tea"},
+    "PUT /api/tags/<uuid:tag_id>": {"color": "#000000"},
+    "PATCH /api/tags/<uuid:tag_id>": {"color": "#000000"},
     "PUT /api/schedules/<uuid:schedule_id>": {"name": "Tea"},
     "PATCH /api/schedules/<uuid:schedule_id>": {"name": "Tea"},
     "POST /api/schedules/<uuid:schedule_id>/skip": {"at": "2100-01-01T00:00:00Z"},
@@ -59,6 +83,26 @@ def make_backfill(owner: Person) -> str:
     """One of the schedule that was made last."""
     schedule_id = owner.get("/api/schedules").json["items"][0]["id"]
     return str(owner.post(f"/api/schedules/{schedule_id}/backfill", YEARS_AGO).json["id"])
+
+
+def make_import(owner: Person) -> str:
+    return str(send_table(owner, "title\nTea\n").json["id"])
+
+
+def newest_task(owner: Person) -> str | None:
+    """The task that was made last, which a thing that belongs to a task is to belong to."""
+    items = owner.get("/api/tasks").json["items"]
+    return str(items[0]["id"]) if items else None
+
+
+def make_file(owner: Person) -> str:
+    task_id = newest_task(owner)
+    return str(store(owner, task_id=UUID(task_id) if task_id else None))
+
+
+def make_comment(owner: Person) -> str:
+    answer = owner.post(f"/api/tasks/{newest_task(owner)}/comments", {"content": "Soon."})
+    return str(answer.json["id"])
 
 
 def make_notification(owner: Person) -> str:
@@ -85,7 +129,11 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "schedule_id": make_schedule,
     "run_id": make_run,
     "backfill_id": make_backfill,
-    "file_id": lambda owner: str(store(owner)),
+    "file_id": make_file,
+    "import_id": make_import,
+    "task_id": lambda owner: str(make_task(owner)["id"]),
+    "comment_id": make_comment,
+    "tag_id": lambda owner: str(owner.post("/api/tags", {"name": secrets.token_hex(4)}).json["id"]),
     "notification_id": make_notification,
     "session_id": make_session,
     "token_id": lambda owner: str(make_token(owner)["id"]),
@@ -117,13 +165,9 @@ def parameters_of(route: str) -> list[str]:
 def expected(route: str) -> dict[str, str]:
     """What each caller meets: what a token lacks comes before what may not be seen."""
     access = TABLE[route]
-    seen_by = frozenset.intersection(*(SEEN_BY[name] for name in parameters_of(route)), OWNER_AND_ADMIN)
-    hidden = bool(parameters_of(route))
-    users = {
-        "owner": THROUGH,
-        "stranger": HIDDEN if hidden else THROUGH,
-        "admin": THROUGH if "admin" in seen_by or not hidden else HIDDEN,
-    }
+    seen_by = EVERYBODY.intersection(*(SEEN_BY[name] for name in parameters_of(route)))
+    users = {name: THROUGH if name in seen_by else HIDDEN for name in EVERYBODY}
+    users |= dict.fromkeys(FORBIDDEN_TO.get(route, ()), FORBIDDEN)
     if access.scope == "admin":
         users |= {"owner": FORBIDDEN, "stranger": FORBIDDEN}
     return {
@@ -142,6 +186,8 @@ def _of_token(access: Access, scope: str) -> str:
     return FORBIDDEN if access.session or access.scope not in (scope, None) else THROUGH
 
 
+# Each room shows on both databases what others find of its things.
+@pytest.mark.one_database("postgresql")
 @pytest.mark.parametrize("route", CLOSED)
 def test_everybody_meets_what_the_tables_say(
     app: Flask,

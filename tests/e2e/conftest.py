@@ -37,6 +37,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
         "RATE_LIMIT_DEFAULT": "off",
         "RATE_LIMIT_AUTH": "off",
         "RATE_LIMIT_ACCOUNT": "off",
+        "WEATHER": "off",
         "FLASK_APP": "wsgi.py",
     }
     if request.param == "postgresql":

@@ -4,10 +4,9 @@ import pytest
 from flask import Flask
 
 from taskapi.clients.storage import current_storage
-from tests.accounts.conftest import flask
 from tests.schedules.conftest import redis_away, time
 
-__all__ = ("flask", "redis_away", "time")
+__all__ = ("redis_away", "time")
 
 
 @pytest.fixture

@@ -145,9 +145,13 @@ def test_wrong_counts_are_corrected(app: Flask, flask: Run, owner: Person) -> No
 def test_leftovers_of_dead_uploads_are_removed(flask: Run, own_store: DiskStorage) -> None:
     left = own_store.incoming / "left"
     left.write_bytes(b"half an upl")
-    os.utime(left, (time.time() - 90_000,) * 2)
-    assert report(flask("admin files sweep --yes --json")) == {"stale_uploads": 1}
-    assert not left.exists()
+    folder = own_store.incoming / "export-left"
+    folder.mkdir()
+    folder.joinpath("export.xlsx").write_bytes(b"half an export")
+    for path in (left, folder):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    assert report(flask("admin files sweep --yes --json")) == {"stale_uploads": 2}
+    assert list(own_store.incoming.iterdir()) == []
 
 
 def test_what_cannot_be_removed_now_is_removed_later(app: Flask, flask: Run) -> None:

@@ -11,9 +11,10 @@ from flask import Flask
 from taskapi.clients.weather import make_weather
 from taskapi.core.db import db
 from tests.clients.weather.provider import Provider, provider, weather_server
+from tests.files.conftest import empty_store
 from tests.schedules.conftest import redis_away, time
 
-__all__ = ("provider", "redis_away", "time", "weather_server")
+__all__ = ("empty_store", "provider", "redis_away", "time", "weather_server")
 
 
 @pytest.fixture
