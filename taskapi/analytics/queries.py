@@ -14,7 +14,7 @@ from taskapi.core.db import session
 from taskapi.core.percentiles import Ranked, seconds_between
 from taskapi.core.visibility import sees_everything
 from taskapi.tasks.models import OPEN_STATUSES, Task
-from taskapi.tasks.queries import is_overdue, is_visible
+from taskapi.tasks.queries import conditions, is_overdue, is_visible
 
 # Bounds of a range of times: from the first on, before the second; None is no bound.
 Range = tuple[datetime | None, datetime | None]
@@ -24,6 +24,12 @@ def count_by_status_and_creator(actor: Actor, created: Range) -> Sequence[sa.Row
     counted = sa.select(Task.status, Task.creator_id, sa.func.count())
     seen = counted.where(is_visible(actor), *_within(Task.created_at, created))
     return session().execute(seen.group_by(Task.status, Task.creator_id)).all()
+
+
+def count_by_status(actor: Actor, **filters: Any) -> dict[str, int]:
+    """How many tasks fit, by those statuses that some have; see ``tasks.queries.conditions``."""
+    counted = sa.select(Task.status, sa.func.count()).where(is_visible(actor), *conditions(actor, **filters))
+    return dict(session().execute(counted.group_by(Task.status)).all())
 
 
 def count_by_status_and_priority(actor: Actor, today: Range) -> Sequence[Any]:

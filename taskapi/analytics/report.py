@@ -10,6 +10,7 @@ from marshmallow import fields, validate
 
 from taskapi.accounts.errors import TokenRevoked
 from taskapi.analytics.exporting import csv_of_figures, csv_of_tasks, xlsx_of_figures, xlsx_of_tasks
+from taskapi.analytics.queries import count_by_status
 from taskapi.analytics.schemas import FORMATS, TrendsQuery
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import StorageFull, StorageUnavailable
@@ -74,10 +75,12 @@ def report(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
         raise ActionFailed(error.detail, code=error.code, permanent=permanent) from error
     except ValidationFailed as error:
         raise refused(error) from error
+    filters = _filters_for(actor, params) if params["kind"] == "tasks" else {}
     with transaction():
         sent_to = tell_of_report(
             user_id=actor.user_id,
             title=context.schedule_name,
+            counts=count_by_status(actor, **filters),
             file_id=context.run_id,
             to=params.get("to"),
             key=f"run:{context.run_id}",
@@ -114,8 +117,7 @@ def _facts(file: Any) -> dict[str, Any]:
 
 @contextmanager
 def _written(context: RunContext, actor: Actor, params: dict[str, Any]) -> Iterator[Content]:
-    with acting_as(actor):
-        filters = _read_filters(params)
+    filters = _filters_for(actor, params)
     limits = Limits(directory=current_storage().incoming, max_size=LARGEST_BYTES)
     with disk_errors(), incoming_file(limits) as file:
         for piece in _pieces(WRITERS[params["kind"], params["format"]](actor=actor, **filters)):
@@ -131,6 +133,12 @@ def _pieces(written: Generator[bytes] | BinaryIO) -> Iterator[bytes]:
     with written:
         while piece := written.read(PIECE_BYTES):
             yield piece
+
+
+def _filters_for(actor: Actor, params: dict[str, Any]) -> dict[str, Any]:
+    """The filters; their plain dates are days of the actor's calendar."""
+    with acting_as(actor):
+        return _read_filters(params)
 
 
 def _read_filters(params: dict[str, Any]) -> dict[str, Any]:

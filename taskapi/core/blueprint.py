@@ -47,7 +47,7 @@ class Blueprint(SmorestBlueprint):
         register = super().route(rule, parameters=parameters, tags=tags, **options)
 
         def decorator(view: View) -> View:
-            view = _note(view, names_things="<" in rule)
+            view = _note(view, names_things="<" in f"{self.url_prefix}{rule}")
             creates = not {201, 202}.isdisjoint(getattr(view, "_apidoc", {}).get("success_status_codes", ()))
             # A credential that is shown once must not lie in a store of answers.
             if options.get("methods") == ["POST"] and creates and not self.url_prefix.startswith("/api/auth"):

@@ -19,6 +19,7 @@ PRINTABLE_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 LOCATION = {"Location": {"description": "Where it is", "schema": {**TEXT, "format": "uri-reference"}}}
 LINK = {"Link": {"description": 'The pages around it: rel="next", rel="prev"', "schema": TEXT}}
 ETAG = {"ETag": {"description": "Send it back as If-None-Match", "schema": TEXT}}
+CACHE = {"X-Cache": {"description": "Whether it was kept", "schema": {**TEXT, "enum": ["hit", "miss"]}}}
 COUNT = {"type": "integer", "minimum": 0}
 RATE_LIMIT = {
     "RateLimit-Limit": {"description": "Requests allowed in a window", "schema": COUNT},
@@ -125,6 +126,8 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
     """Complete what flask-smorest says of an operation: headers, 304, problems and who may call."""
     responses = doc.setdefault("responses", {})
     _describe_headers(responses, method, has_location=doc_info.get("has_location", False))
+    if doc_info.get("kept_for_a_while"):
+        responses[200].setdefault("headers", {}).update(CACHE)
     responses["default"] = {"description": "Any other error", **PROBLEM}
     if 422 in responses:
         responses[422] = {"description": "Validation failed", **PROBLEM}

@@ -1,4 +1,7 @@
-"""``If-Match``: a change is made only to the version that its author has seen (RFC 9110, 13.1.1)."""
+"""``If-Match``: a change is made only to the version that its author has seen (RFC 9110, 13.1.1).
+
+``If-None-Match: *`` makes something only if it is not there yet (13.1.2).
+"""
 
 import re
 from dataclasses import dataclass
@@ -18,18 +21,22 @@ class Precondition:
     Attributes:
         tags: as they were sent, for what has a tag and no version.
         must_exist: whether it is meant for something that is there already, whatever its version.
+        must_be_new: whether it is meant for something that is not there yet.
     """
 
     versions: frozenset[int] | None = None
     tags: frozenset[str] | None = None
     must_exist: bool = False
+    must_be_new: bool = False
 
     def check(self, version: int) -> None:
         """Call it once the row is locked, so that the version cannot change any more.
 
         Raises:
-            PreconditionFailed: the resource has another version by now.
+            PreconditionFailed: the resource has another version by now, or was not to be there.
         """
+        if self.must_be_new:
+            raise PreconditionFailed("It exists already.")
         if self.versions is not None and version not in self.versions:
             raise PreconditionFailed(f"It was changed meanwhile: it is at version {version} now.")
 
@@ -56,9 +63,9 @@ ANY_VERSION = Precondition()
 
 
 def requested_precondition() -> Precondition:
-    """What the request's ``If-Match`` says; a weak tag matches nothing there."""
+    """What the request's ``If-Match`` or ``If-None-Match`` says; a weak tag matches nothing there."""
     if "If-Match" not in request.headers:
-        return ANY_VERSION
+        return Precondition(must_be_new=True) if request.if_none_match.star_tag else ANY_VERSION
     if request.if_match.star_tag:
         return Precondition(must_exist=True)
     # Werkzeug reads an empty tag as None.

@@ -1,5 +1,6 @@
 """Telling people that a report is there: in the application, and by e-mail with the file."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from taskapi.accounts import service as accounts
@@ -9,11 +10,20 @@ from taskapi.notifications.service import notify
 
 
 def tell_of_report(
-    *, user_id: UUID, title: str, file_id: UUID, filename: str, size: int, to: str | None, key: str
+    *,
+    user_id: UUID,
+    title: str,
+    counts: Mapping[str, int],
+    file_id: UUID,
+    filename: str,
+    size: int,
+    to: str | None,
+    key: str,
 ) -> list[str]:
     """Tell a user of a report among their files, and them or somebody else by e-mail; the addresses mailed.
 
     Args:
+        counts: how many tasks it tells of, by status.
         size: bytes; a large file is not sent, but told where to find.
         key: makes it happen once, however often it is asked for.
     """
@@ -32,6 +42,7 @@ def tell_of_report(
         subject=f"Report: {title}",
         context={
             "title": title,
+            "summary": _summary(counts),
             "filename": filename,
             "file_id": str(file_id),
             "is_attached": is_attached,
@@ -41,3 +52,11 @@ def tell_of_report(
         file_id=file_id if is_attached else None,
     )
     return [address]
+
+
+def _summary(counts: Mapping[str, int]) -> str:
+    """Such as ``1,200 tasks: 1,000 done, 200 in progress.``, the most first."""
+    total = sum(counts.values())
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{count:,} {status.replace('_', ' ')}" for status, count in most_first]
+    return f"{total:,} {'task' if total == 1 else 'tasks'}: {', '.join(parts)}." if parts else "No tasks."

@@ -14,6 +14,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from taskapi.core.schemas import Text
@@ -21,6 +22,12 @@ from taskapi.core.schemas import Text
 MAX_SOURCE_BYTES = 65_536
 # A table row fills up its missing cells, so that a short source can become a long page.
 MAX_HTML_BYTES = 8 * MAX_SOURCE_BYTES
+# What costs most time for each byte; people write a fraction of it.
+MARKS = re.compile(r"[\[*_\n]")
+MAX_MARKS = 16_000
+# Of blocks: a list item has five, a cell three.
+MAX_TOKENS = 60_000
+TOO_MUCH = "It has too many lines, list items, cells, brackets, asterisks or underscores."
 MAX_MENTIONS = 50
 TAGS = {
     *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
@@ -63,10 +70,13 @@ class Markdown(Text):
 def render(source: str) -> Rendered:
     """
     Raises:
-        marshmallow.ValidationError: it is too long, becomes too long, or mentions too many people.
+        marshmallow.ValidationError: it is too long, becomes too long, takes too much time, or mentions
+            too many people.
     """
     if len(source.encode()) > MAX_SOURCE_BYTES:
         raise ma.ValidationError(f"Send {MAX_SOURCE_BYTES:,} bytes of UTF-8 at most.")
+    if len(MARKS.findall(source)) > MAX_MARKS:
+        raise ma.ValidationError(TOO_MUCH)
     tokens = _PARSER.parse(source)
     mentions = tuple(dict.fromkeys(_mentions(tokens)))
     if len(mentions) > MAX_MENTIONS:
@@ -107,9 +117,16 @@ def _image_as_link(
     return f'<a href="{escapeHtml(source)}">{escapeHtml(words)}</a>'
 
 
+def _refuse_too_much(state: StateCore) -> None:
+    if len(state.tokens) > MAX_TOKENS:
+        raise ma.ValidationError(TOO_MUCH)
+
+
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.add_render_rule("image", _image_as_link)
+    # Before the text of each block is read.
+    parser.core.ruler.after("block", "refuse_too_much", _refuse_too_much)
     return parser
 
 

@@ -18,7 +18,7 @@ DAYS_AHEAD = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Tasks of one kind: how many, and the first of them by due date."""
+    """Tasks of one kind: how many, and the first of them by due date, or the last that were completed."""
 
     name: str
     count: int
@@ -54,7 +54,9 @@ def summarize(
 def _section(name: str, condition: sa.ColumnElement[bool]) -> Section:
     wanted = (Task.deleted_at.is_(None), condition)
     count = session().scalar(sa.select(sa.func.count()).select_from(Task).where(*wanted)) or 0
-    first = sa.select(Task).where(*wanted).order_by(Task.due_key, Task.id).limit(NAMED)
+    # What is done is news, the latest first; what is to do comes as it is due.
+    order = Task.completed_at.desc() if name == "completed" else Task.due_key
+    first = sa.select(Task).where(*wanted).order_by(order, Task.id).limit(NAMED)
     return Section(name=name, count=count, tasks=session().scalars(first).all() if count else ())
 
 

@@ -20,7 +20,7 @@ from tests.people import PASSWORD, Person
 from tests.schedules.making import make
 from tests.work import tick
 
-DESCRIBED_HEADERS = {"ETag", "Location", "Link"}
+DESCRIBED_HEADERS = {"ETag", "Location", "Link", "X-Cache"}
 EVERY_ERROR = "default"
 
 
@@ -152,6 +152,43 @@ def of_notifications(owner: Person, app: Flask) -> Iterator[TestResponse]:
     yield owner.client.get("/api/notifications/unsubscribe/nonsense")
 
 
+def of_tasks(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    made = owner.post("/api/tasks", {"title": "Tea", "due_date": "2030-01-01", "tags": ["home"]})
+    yield made
+    path = f"/api/tasks/{made.json['id']}"
+    yield owner.post("/api/tasks/bulk", {"tasks": [{"title": "Milk"}]})
+    yield owner.post("/api/tasks/bulk?partial=true", {"tasks": [{"title": "Milk"}, {"title": ""}]})
+    for outside_id in ("a", "a"):
+        yield owner.put(f"/api/tasks/by-external-id/{outside_id}", {"title": "Sugar"})
+    for _ in range(2):
+        yield owner.get("/api/tasks?per_page=1")
+    shown = owner.get(path)
+    yield shown
+    yield owner.get(path, headers={"If-None-Match": shown.headers["ETag"]})
+    yield owner.patch(path, {"external_id": "a"})
+    yield owner.patch(path, {"status": "done"})
+    yield owner.delete(path)
+    yield owner.post(f"{path}/restore")
+    yield owner.get(f"{path}/history")
+
+
+def of_what_hangs_on_tasks(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    task = f"/api/tasks/{owner.post('/api/tasks', {'title': 'Tea'}).json['id']}"
+    for collection, sent in ((f"{task}/comments", {"content": "*Well*"}), ("/api/tags", {"name": "home"})):
+        made = owner.post(collection, sent)
+        yield made
+        path = f"{collection}/{made.json['id']}"
+        yield owner.get(path, headers={"If-None-Match": made.headers["ETag"]})
+        yield owner.patch(path, sent)
+        yield owner.get(collection)
+        yield owner.get(task)
+        yield owner.delete(path)
+        yield owner.get(path)
+    owner.delete(task)
+    for collection in ("comments", "files", "history"):
+        yield owner.get(f"{task}/{collection}")
+
+
 def of_files(owner: Person, app: Flask) -> Iterator[TestResponse]:
     path = f"/api/files/{store(owner)}"
     yield owner.get("/api/files?per_page=1")
@@ -190,7 +227,8 @@ def of_pings(owner: Person, app: Flask) -> Iterator[TestResponse]:
     "family",
     [
         *(of_accounts, of_tokens, of_recovery, of_second_factor),
-        *(of_schedules, of_notifications, of_files, of_health, of_pings),
+        *(of_schedules, of_notifications, of_tasks, of_what_hangs_on_tasks),
+        *(of_files, of_health, of_pings),
     ],
 )
 def test_every_answer_is_as_described(
@@ -231,6 +269,8 @@ def test_it_says_where_exactly_one_field_is_sent(
         ("get /api/schedules/{schedule_id}", "304", {"ETag"}),
         ("post /api/schedules", "201", {"ETag", "Location"}),
         ("get /api/schedules", "200", {"Link"}),
+        ("get /api/tasks", "200", {"Link", "X-Cache"}),
+        ("get /api/analytics/overview", "200", {"X-Cache"}),
     ],
 )
 def test_it_describes_headers(
@@ -238,3 +278,14 @@ def test_it_describes_headers(
 ) -> None:
     method, _, path = operation.partition(" ")
     assert document["paths"][path][method]["responses"][status]["headers"].keys() == headers
+
+
+def test_it_names_404_wherever_a_path_names_something(document: dict[str, Any]) -> None:
+    without = {
+        f"{method} {path}"
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "{" in path and method != "parameters" and operation["security"]
+        if "404" not in operation["responses"]
+    }
+    assert without == set()

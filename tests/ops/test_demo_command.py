@@ -39,6 +39,7 @@ def test_the_team_signs_in_and_finds_its_work(flask: Run, app: Flask) -> None:
     password = re.findall(r"password (\S+)", result.stderr)[0]
     tasks = asked(app, "/api/tasks?per_page=100", password)
     assert {"todo", "in_progress", "done", "overdue", "cancelled"} == {task["status"] for task in tasks}
+    assert all(task["due_date"] is None or task["due_date"].endswith(":00:00Z") for task in tasks)
     assert any(task["comment_count"] > 1 and task["tags"] for task in tasks)
     schedules = asked(app, "/api/schedules", password)
     assert {schedule["status"] for schedule in schedules} == {"active"}

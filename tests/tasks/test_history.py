@@ -75,6 +75,12 @@ def test_what_happens_with_its_comments_and_files_is_in_it(app: Flask, owner: Pe
     assert entries[1]["changes"] == [{"field": "content", "from": None, "to": "Well"}]
 
 
+def test_whom_a_comment_mentions_is_no_field_of_it(owner: Person, teammate: Person) -> None:
+    task = make_task(owner, assignee_id=str(teammate.id))
+    owner.post(f"{path_of(task)}/comments", {"content": "@tariq, look"})
+    assert history(owner, task)[0]["changes"] == [{"field": "content", "from": None, "to": "@tariq, look"}]
+
+
 def test_who_sees_the_task_sees_its_history_and_nobody_else(
     app: Flask, owner: Person, teammate: Person, admin: Person
 ) -> None:

@@ -62,6 +62,53 @@ def test_a_wrong_row_is_told_with_its_place_and_the_others_come_in(app: Flask, o
     assert sorted(task["title"] for task in tasks_of(owner)) == ["Oil", "Tea"]
 
 
+def test_of_a_project_of_todoist_the_tasks_come_in(app: Flask, owner: Person, teammate: Person) -> None:
+    table = (
+        "TYPE,CONTENT,DESCRIPTION,PRIORITY,INDENT,AUTHOR,RESPONSIBLE,DATE,DATE_LANG,TIMEZONE\n"
+        "meta,view_style=board,,,,,,,,\n"
+        "section,Kitchen,,,,,,,,\n"
+        "task,Tea,Green,1,1,Kai (48151623),tariq (7),Oct 5 2031,en,Europe/London\n"
+        "note,The loose one,,,,Kai (48151623),,,,\n"
+        ",,,,,,,,,\n"
+        "task,Milk,,4,2,Kai (48151623),,2031-10-06,en,Europe/London\n"
+    )
+    job = import_table(app, owner, table)
+    assert (job["total_rows"], counts(job), job["errors"]) == (5, {"created": 2}, [])
+    assert [(note["row"], note["field"]) for note in job["warnings"]] == [
+        (2, "TYPE"),
+        (3, "TYPE"),
+        (5, "TYPE"),
+    ]
+    found = {task["title"]: (task["priority"], task["assignee_id"]) for task in tasks_of(owner)}
+    assert found == {"Tea": ("urgent", str(teammate.id)), "Milk": ("low", None)}
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_row_that_changes_the_task_of_an_earlier_one_is_told(
+    app: Flask, owner: Person, *, dry_run: bool
+) -> None:
+    table = "id,external_id,creator,title\n1,A,olivia,Tea\n2,A,tariq,Milk\n3,B,tariq,Eggs\n"
+    job = import_table(app, owner, table, dry_run=dry_run)
+    assert counts(job) == {"created": 2, "updated": 1}
+    assert [(note["row"], note["field"]) for note in job["warnings"]] == [(3, "external_id")]
+    again = import_table(app, owner, "external_id,title\nA,Milk\n", dry_run=dry_run)
+    assert again["warnings"] == []
+
+
+@pytest.mark.one_database
+def test_a_type_that_others_write_means_nothing(app: Flask, owner: Person) -> None:
+    job = import_table(app, owner, "Type,Title\nNote,Tea\n")
+    assert (counts(job), job["ignored_columns"]) == ({"created": 1}, ["Type"])
+
+
+@pytest.mark.one_database
+def test_of_several_people_the_first_is_to_do_it(app: Flask, owner: Person, teammate: Person) -> None:
+    job = import_table(app, owner, 'title,Assignees\nTea,"tariq,olivia"\n')
+    assert (counts(job), job["warnings"]) == ({"created": 1}, [])
+    assert tasks_of(owner)[0]["assignee_id"] == str(teammate.id)
+
+
 def test_control_characters_are_the_fault_of_their_row(app: Flask, owner: Person) -> None:
     job = import_table(app, owner, 'title,notes\nTea,\0\nMilk\x07,\n"Two\nlines",\n')
     assert counts(job) == {"created": 1, "failed": 2}

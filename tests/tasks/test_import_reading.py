@@ -51,6 +51,21 @@ def test_rows_are_numbered_as_a_spreadsheet_does() -> None:
         assert [record.number for record in records] == [2, 3, 6]
 
 
+@pytest.mark.parametrize("ending", ['Tea,"hot', 'Tea,"hot\n', 'Tea,"hot\nMilk,cold\n', 'Tea,"""'])
+def test_a_quote_that_is_never_closed_is_told(ending: str) -> None:
+    with pytest.raises(InvalidImport, match="Row 2 has a quote that is not closed"):
+        read(f"title,notes\n{ending}".encode())
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_line_that_tells_excel_of_the_delimiter_is_no_row(delimiter: str) -> None:
+    file = io.BytesIO(f"sep={delimiter}\r\ntitle{delimiter}notes\r\nTea{delimiter}x\r\n".encode())
+    dialect = find_dialect(file)
+    with reading(file, dialect) as records:
+        found = [(record.number, record.cells) for record in records]
+    assert (dialect.delimiter, found) == (delimiter, [(1, ["title", "notes"]), (2, ["Tea", "x"])])
+
+
 @pytest.mark.parametrize("letters", ["x", "x\n"])
 def test_a_cell_may_be_long_but_not_endless(letters: str) -> None:
     longest = letters * (MAX_FIELD // len(letters))

@@ -35,7 +35,16 @@ def test_whether_it_is_completed_is_the_other_way_round(cell: str, status: str) 
 
 @pytest.mark.parametrize(
     ("cell", "priority"),
-    [("HIGH", "high"), ("4", "urgent"), ("1", "low"), ("p1", "urgent"), ("P4", "low"), ("Normal", "medium")],
+    [
+        ("HIGH", "high"),
+        ("1", "urgent"),
+        ("4", "low"),
+        ("2", "high"),
+        ("None", "medium"),
+        ("p1", "urgent"),
+        ("P4", "low"),
+        ("Normal", "medium"),
+    ],
 )
 def test_a_priority_is_read_as_others_write_it(cell: str, priority: str) -> None:
     assert values.priority(cell) == priority
@@ -51,6 +60,9 @@ def test_a_priority_is_read_as_others_write_it(cell: str, priority: str) -> None
         ("2031-01-15 09:30:15", "2031-01-15T08:30:15Z"),
         ("15.1.2031", "2031-01-15T22:59:59Z"),
         ("15.01.2031 9:30", "2031-01-15T08:30:00Z"),
+        ("15.01.2031 9:30:15", "2031-01-15T08:30:15Z"),
+        ("Jan 15 2031", "2031-01-15T22:59:59Z"),
+        ("January 15, 2031 9:30", "2031-01-15T08:30:00Z"),
         ("1/15/2031", "2031-01-15T22:59:59Z"),
         ("15/1/2031", "2031-01-15T22:59:59Z"),
         ("5/5/2031", "2031-05-05T21:59:59Z"),
@@ -63,7 +75,17 @@ def test_a_date_is_read_in_the_zone_of_its_reader(cell: str, due: str) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ["4/5/2031", "13/13/2031", "2031-02-30", "tomorrow", "0001-01-01", "9999-12-31", "99.99.9999", "1"],
+    [
+        "4/5/2031",
+        "13/13/2031",
+        "2031-02-30",
+        "tomorrow",
+        "Feb 30 2031",
+        "0001-01-01",
+        "9999-12-31",
+        "99.99.9999",
+        "1",
+    ],
 )
 def test_what_is_no_date_or_may_be_two_is_refused(cell: str) -> None:
     with pytest.raises(WrongValue):

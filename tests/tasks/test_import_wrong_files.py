@@ -30,20 +30,22 @@ WRONG = {
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_file_is_refused_with_the_reason(app: Flask, owner: Person, kind: str) -> None:
+def test_a_wrong_file_is_refused_with_the_reason(empty_store: Flask, owner: Person, kind: str) -> None:
     content, reason = WRONG[kind]
     answer = send_table(owner, content)
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_import")
     assert reason in answer.json["detail"]
     assert owner.get("/api/tasks/imports").json["total"] == 0
-    assert_nothing_kept(app)
+    assert_nothing_kept(empty_store)
 
 
 @pytest.mark.one_database
-def test_a_file_that_says_to_be_too_large_is_refused_before_it_comes(app: Flask, owner: Person) -> None:
+def test_a_file_that_says_to_be_too_large_is_refused_before_it_comes(
+    empty_store: Flask, owner: Person
+) -> None:
     answer = send_table(owner, HEAD, announced=10 * 1024**3)
     assert (answer.status_code, answer.json["code"]) == (413, "import_too_large")
-    assert_nothing_kept(app)
+    assert_nothing_kept(empty_store)
 
 
 @pytest.mark.one_database

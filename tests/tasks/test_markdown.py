@@ -125,6 +125,25 @@ def test_a_table_that_blows_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         render(table + filled("|\n", len(table)))
 
 
+@pytest.mark.parametrize("pattern", ["[\n", "![", "*_", "- a\n", "a\n"])
+def test_what_takes_long_for_each_byte_is_refused(pattern: str) -> None:
+    with pytest.raises(ma.ValidationError, match="too many lines"):
+        render(filled(pattern, MAX_SOURCE_BYTES))
+
+
+def test_a_short_table_that_fills_up_to_many_cells_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = f"{'a|' * 100}\n{'-|' * 100}\n"
+    monkeypatch.setattr(markdown, "MAX_TOKENS", 2_000)
+    assert render(table + "|\n" * 2).html
+    with pytest.raises(ma.ValidationError, match="too many lines"):
+        render(table + "|\n" * 6)
+
+
+def test_a_long_text_with_much_markup_is_rendered() -> None:
+    paragraph = "- **so** [much](https://example.org) `to_do`, *really* _much_\n  ~~no~~ yes\n\n"
+    assert render(filled(paragraph, MAX_SOURCE_BYTES)).html
+
+
 @pytest.mark.parametrize("pattern", ["[", "![", "[a](b", "**a *a ", "<", "a\n", "- ", "|a|\n|-|\n"])
 def test_the_time_of_nasty_patterns_does_not_explode(pattern: str) -> None:
     def seconds(size: int) -> float:

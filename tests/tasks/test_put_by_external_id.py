@@ -79,6 +79,14 @@ def test_a_change_of_a_version_is_made_to_that_version_only(owner: Person) -> No
     assert owner.put(PATH, {"title": "Milk"}, headers={"If-Match": "*"}).status_code == 200
 
 
+def test_what_is_only_to_be_made_changes_no_task_that_is_there(owner: Person) -> None:
+    new = {"If-None-Match": "*"}
+    assert owner.put(PATH, {"title": "Tea"}, headers=new).status_code == 201
+    answer = owner.put(PATH, {"title": "Milk"}, headers=new)
+    assert (answer.status_code, answer.json["code"]) == (412, "precondition_failed")
+    assert owner.get("/api/tasks").json["items"][0]["title"] == "Tea"
+
+
 def test_of_many_at_once_one_makes_the_task(app: Flask, owner: Person) -> None:
     def put(position: int) -> int:
         body = {"title": f"Tea {position}", "tags": ["home", "garden"]}

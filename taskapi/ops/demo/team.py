@@ -74,7 +74,9 @@ def _make_task(plan: dict[str, Any], actors: dict[str, Actor]) -> None:
     if plan.get("assignee"):
         fields["assignee_id"] = actors[plan["assignee"]].user_id
     if "due_in_days" in plan:
-        fields["due_date"] = clock.now() + timedelta(days=plan["due_in_days"])
+        # As people set them, at a full hour.
+        due = clock.now() + timedelta(days=plan["due_in_days"])
+        fields["due_date"] = due.replace(minute=0, second=0, microsecond=0)
     made = tasks.create_task(actor=actors[plan["creator"]], **fields)
     for author, content in plan.get("comments", ()):
         commenting.create_comment(actor=actors[author], task_id=made.task.id, content=render(content))

@@ -17,7 +17,7 @@ NAMES = {
     "due_date": ("duedate", "due", "deadline", "date"),
     "assignee": (
         *("assignee", "assignedto", "assigneduserid", "assigneeemail", "assigneeid", "assigneduser"),
-        *("responsible", "owner"),
+        *("assignees", "responsible", "owner"),
     ),
     "tags": ("tags", "labels", "tag", "label"),
     "external_id": ("externalid", "id", "taskid", "key", "number"),
@@ -25,6 +25,8 @@ NAMES = {
     "notify_overdue": ("notifyoverdue",),
     "created_at": ("createdat", "created"),
     "completed_at": ("completedat", "closedat"),
+    # Beside CONTENT, as Todoist writes it: what is no task says so.
+    "kind": ("type",),
 }
 FIELD_OF = {name: field for field, names in NAMES.items() for name in names}
 NO_TITLE = (
@@ -45,6 +47,11 @@ class Columns:
     header: Sequence[str]
     places: dict[str, list[int]]
     ignored: list[str]
+
+    @property
+    def of_tasks(self) -> list[str]:
+        """The fields that a task has."""
+        return [name for name in self.places if name != "kind"]
 
     def name_of(self, field: str) -> str:
         """What the file calls a field."""
@@ -77,6 +84,8 @@ def find_columns(header: Sequence[str]) -> Columns:
         raise InvalidImport(NO_TITLE)
     if "status" in places:
         places.pop("completed", None)
+    if simple[places["title"][0]] != "content":
+        places.pop("kind", None)
     used = {place for found in places.values() for place in found}
     return Columns(names, places, [name for place, name in enumerate(names) if name and place not in used])
 

@@ -17,6 +17,8 @@ HEAD_BYTES = 65_536
 MAX_FIELD, MAX_RECORD = 200_000, 1_000_000
 UTF_8, WESTERN = "utf-8", "cp1252"
 DELIMITERS = (",", ";", "\t", "|")
+# By such a first line Excel is told of the delimiter; it does not show it, nor count it.
+SEPARATOR_LINES = {"sep=", *(f"sep={delimiter}" for delimiter in DELIMITERS)}
 # Records that show how well a delimiter fits.
 SAMPLE_RECORDS = 20
 BINARY = (
@@ -137,6 +139,12 @@ def _records(text: io.TextIOBase, delimiter: str) -> Iterator[Record]:
             raise InvalidImport(
                 f"Row {number} has a field of more than {MAX_FIELD:,} characters: is a quote not closed?"
             ) from error
+        if lines.are_over:
+            # Only within quotes does a record ask for a line after the last.
+            raise InvalidImport(f"Row {number} has a quote that is not closed: the file seems to be cut off.")
+        if number == 1 and "".join(cells).casefold() in SEPARATOR_LINES:
+            number = 0
+            continue
         if any(cell.strip() for cell in cells):
             yield Record(number, cells)
 
@@ -147,6 +155,7 @@ class _Lines:
     def __init__(self, text: io.TextIOBase) -> None:
         self._text = text
         self.room = MAX_RECORD
+        self.are_over = False
 
     def __iter__(self) -> "_Lines":
         return self
@@ -155,6 +164,7 @@ class _Lines:
         line = self._text.readline(self.room + 1)
         self.room -= len(line)
         if not line:
+            self.are_over = True
             raise StopIteration
         if self.room < 0:
             raise csv.Error

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,12 @@ READERS: dict[str, Callable[[str], Any]] = {
     "city": str,
 }
 BREAKS = re.compile(r"[\t\n\v\f\r]+")
+# Rows of Todoist that are no tasks.
+OTHER_KINDS = {
+    "section": "This is a section, no task: it is left out.",
+    "note": "This is a comment, no task: it is left out.",
+    "meta": "This is a setting, no task: it is left out.",
+}
 # When something happened, which is worth keeping and not worth losing the row.
 PAST = ("created_at", "completed_at")
 BATCH_ROWS = 200
@@ -44,6 +50,7 @@ class Row:
         number: as a spreadsheet shows it.
         fields: of the task, as far as they are right.
         person: who is to do it, as the file calls them; None if it names nobody.
+        is_task: else nothing is made of it, and a warning tells what it is.
         errors, warnings: ``{row, field, message}``; with an error, no task is made or changed.
     """
 
@@ -52,6 +59,7 @@ class Row:
     person: str | None = None
     errors: list[Note] = field(default_factory=list)
     warnings: list[Note] = field(default_factory=list)
+    is_task: bool = True
 
     @property
     def external_id(self) -> str | None:
@@ -59,7 +67,7 @@ class Row:
         return found
 
     def copy(self) -> "Row":
-        return Row(self.number, dict(self.fields), self.person, list(self.errors), list(self.warnings))
+        return replace(self, fields=dict(self.fields), errors=list(self.errors), warnings=list(self.warnings))
 
 
 class RowReader:
@@ -75,7 +83,12 @@ class RowReader:
         if len(cells) < expected or any(cells[expected:]):
             row.errors.append(self.note(row, None, f"The row has {len(cells)} cells, the header {expected}."))
             return row
-        for name in self._columns.places:
+        kind = (self._columns.cell(cells, "kind") or "").strip().casefold()
+        if kind in OTHER_KINDS:
+            row.is_task = False
+            row.warnings.append(self.note(row, "kind", OTHER_KINDS[kind]))
+            return row
+        for name in self._columns.of_tasks:
             self._read_cell(row, name, plain(self._columns.cell(cells, name) or ""))
         if "completed" in row.fields:
             row.fields["status"] = row.fields.pop("completed")

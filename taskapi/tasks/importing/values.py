@@ -17,16 +17,20 @@ STATUS_WORDS = {
     "cancelled": ("cancelled", "canceled", "wontfix", "wont fix", "won't fix", "not planned"),
 }
 STATUS_OF = {word: status for status, words in STATUS_WORDS.items() for word in words}
-# 1 to 4 and p1 to p4 as Todoist counts them: 4 in its files is p1 in its words, and urgent.
+# 1 to 4 and p1 to p4 as Todoist's files and most trackers count them: 1 is the most urgent.
 PRIORITY_OF = {
-    **dict.fromkeys(("low", "minor", "trivial", "lowest", "1", "p4"), "low"),
-    **dict.fromkeys(("medium", "normal", "2", "p3"), "medium"),
-    **dict.fromkeys(("high", "major", "3", "p2"), "high"),
-    **dict.fromkeys(("urgent", "critical", "blocker", "highest", "4", "p1"), "urgent"),
+    **dict.fromkeys(("low", "minor", "trivial", "lowest", "4", "p4"), "low"),
+    **dict.fromkeys(("medium", "normal", "none", "no priority", "3", "p3"), "medium"),
+    **dict.fromkeys(("high", "major", "2", "p2"), "high"),
+    **dict.fromkeys(("urgent", "critical", "blocker", "highest", "1", "p1"), "urgent"),
 }
 TRUE, FALSE = frozenset({"true", "1", "yes", "y", "x"}), frozenset({"false", "0", "no", "n"})
 DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[ ,T]+(\d{1,2}:\d{2}(?::\d{2})?))?")
 SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ ,T]+(\d{1,2}:\d{2}(?::\d{2})?))?")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+MONTH_FIRST = re.compile(
+    rf"({'|'.join(MONTHS)})[a-z]*\.? (\d{{1,2}}),? (\d{{4}})(?:,? (\d{{1,2}}:\d{{2}}))?", re.I
+)
 PLAIN = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?))?")
 END_OF_DAY = time(23, 59, 59)
 
@@ -105,15 +109,22 @@ def _read(cell: str, zone: ZoneInfo, at: time) -> datetime:
         (PLAIN, lambda year, month, day: (int(year), int(month), int(day))),
         (DAY_FIRST, lambda day, month, year: (int(year), int(month), int(day))),
         (SLASHES, _with_slashes),
+        (MONTH_FIRST, lambda month, day, year: (int(year), MONTHS.index(month.lower()) + 1, int(day))),
     )
     for shape, day_of in shapes:
         if match := shape.fullmatch(cell):
             *parts, clock_time = match.groups()
-            of_day = time.fromisoformat(clock_time.rjust(5, "0")) if clock_time else at
+            of_day = _of_day(clock_time) if clock_time else at
             wall = datetime.combine(datetime(*day_of(*parts)), of_day)  # noqa: DTZ001 - its zone follows
             return wall.replace(tzinfo=zone).astimezone(UTC)
     moment = datetime.fromisoformat(cell.upper())
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _of_day(clock_time: str) -> time:
+    """``9:30`` or ``9:30:15``, of which the hour may lack its zero."""
+    hour, _, rest = clock_time.partition(":")
+    return time.fromisoformat(f"{hour:0>2}:{rest}")
 
 
 def _with_slashes(first: str, second: str, year: str) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from taskapi.tasks.importing.rows import Row, RowReader
 from taskapi.tasks.models import Tag, Task
 from taskapi.tasks.queries import tags_of
 
+TWICE = "An earlier row has the same outside id: its task was changed by this one."
 OF_NEW_TASKS = ("created_at", "completed_at", "external_id")
 
 
@@ -41,7 +42,7 @@ class BatchWriter:
         # Their copies, so that what is noted here is noted once if it is done again.
         rows = [row.copy() for row in rows]
         outcome = Outcome(len(rows))
-        good = [row for row in rows if not row.errors]
+        good = [row for row in rows if row.is_task and not row.errors]
         self._assign(good, find_people(good, job.people))
         existing = queries.lock_known_tasks(self._actor.user_id, [row.external_id for row in good])
         new = [row for row in good if row.external_id not in existing]
@@ -74,6 +75,7 @@ class BatchWriter:
         for row in rows:
             if not row.errors:
                 again = job.dry_run and self._is_known(row)
+                self._tell_of_change(row, is_own=again)
                 outcome.updated += again
                 outcome.created += not again
         drafts.write()
@@ -90,9 +92,15 @@ class BatchWriter:
             return
         outcome.updated += bool(after)
         outcome.unchanged += not after
+        self._tell_of_change(row, is_own=bool(after) and task.import_id == job.id)
         # What an import made, an undo deletes; there is nothing to take back.
         if after and task.import_id != job.id:
             session().add(TaskImportChange(import_id=job.id, task_id=task.id, before=before, after=after))
+
+    def _tell_of_change(self, row: Row, *, is_own: bool) -> None:
+        """Two tasks may have got one id, as those of two people in one export may."""
+        if is_own:
+            row.warnings.append(self._reader.note(row, "external_id", TWICE))
 
     def _object(self, row: Row, errors: Mapping[str, Sequence[str]]) -> None:
         for name, messages in errors.items():

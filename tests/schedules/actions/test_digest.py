@@ -58,6 +58,19 @@ def test_it_says_what_is_late_and_due_and_done(app: Flask, time: Time, owner: Pe
     assert "Late &lt;one&gt;" in html
 
 
+def test_what_was_completed_last_comes_first(app: Flask, time: Time, owner: Person) -> None:
+    for title, due in (
+        ("First", "2026-12-01T12:00:00Z"),
+        ("Second", None),
+        ("Third", "2026-12-24T12:00:00Z"),
+    ):
+        owner.patch(path_of(make_task(owner, title=title, due_date=due)), {"status": "done"})
+        time.pass_(minutes=1)
+    result_of(app, owner, plan(owner))
+    ((_subject, text, _html),) = texts(app)
+    assert text.index("Third") < text.index("Second") < text.index("First")
+
+
 def test_days_are_those_of_the_owner(app: Flask, time: Time) -> None:
     person = make_person(app, "akira@example.org", timezone="Asia/Tokyo")
     make_task(person, title="After midnight", due_date="2026-11-20T15:30:00Z")

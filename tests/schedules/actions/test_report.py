@@ -86,6 +86,19 @@ def test_it_is_kept_mailed_and_told_of(app: Flask, owner: Person) -> None:
     assert load_workbook(io.BytesIO(content_of(owner, result))).sheetnames == ["Tasks", "Overview"]
 
 
+def test_its_mail_says_what_there_is(app: Flask, owner: Person) -> None:
+    statuses = ("todo", "in_progress", "in_progress", "done")
+    insert_tasks(app, [{"creator_id": owner.id, "status": status} for status in statuses])
+    reported(app, owner, format="csv")
+    reported(app, owner, format="csv", filters={"status": "todo"})
+    reported(app, owner, format="csv", filters={"status": "cancelled"})
+    reported(app, owner, kind="analytics", format="csv")
+    everything = "4 tasks: 2 in progress, 1 done, 1 todo."
+    told_of = [email.text.splitlines()[2] for email in sorted(emails(app), key=lambda email: email.id)]
+    assert told_of == [everything, "1 task: 1 todo.", "No tasks.", everything]
+    assert everything in emails(app)[0].html
+
+
 def test_filters_are_those_of_the_list_of_tasks(app: Flask) -> None:
     paul = make_person(app, "paul@example.org", timezone="Europe/Paris")
     times = {"in": "2026-03-31 22:00", "out": "2026-03-31 21:59"}
