@@ -1,8 +1,9 @@
 """How long lists, searches and figures of tasks take with ten thousand tasks, and with a million.
 
 ``python -m benchmarks.tasks [few] [many]`` prints the 95th percentile of each call and their ratio,
-and fails when a user's ratio is 3 or more. A user has a thousand tasks in both. With ``--explain``
-it prints how the database finds them; ``--database sqlite`` asks the other one.
+and fails when a ratio is 3 or more, but for administrators, whose figures are over all tasks. A user
+has a thousand tasks in both, a newcomer none. With ``--explain`` it prints how the database finds
+them; ``--database sqlite`` asks the other one.
 """
 
 import statistics
@@ -31,7 +32,7 @@ WORST_RATIO = 3.0
 
 
 def seed(app: Flask, tasks: int) -> dict[str, Person]:
-    """A crowd with so many tasks: one of them, and an administrator."""
+    """A crowd with so many tasks: one of them, somebody who has no task, and an administrator."""
     with app.app_context():
         people = max(tasks // TASKS_OF_A_PERSON, 1)
         for _ in make_crowd(people=people, tasks=tasks, seed=1, password_hash=PASSWORD_HASH):
@@ -42,7 +43,12 @@ def seed(app: Flask, tasks: int) -> dict[str, Person]:
                 connection.exec_driver_sql("VACUUM ANALYZE")
             else:
                 connection.exec_driver_sql("ANALYZE")
-    return {"user": one_of_the_crowd(app), "admin": make_person(app, "admin@example.org", role="admin")}
+    newcomer = make_person(app, "newcomer@example.org")
+    return {
+        "user": one_of_the_crowd(app),
+        "newcomer": newcomer,
+        "admin": make_person(app, "admin@example.org", role="admin"),
+    }
 
 
 def one_of_the_crowd(app: Flask) -> Person:
@@ -70,10 +76,11 @@ def calls(person: Person) -> Iterator[tuple[str, str]]:
     for query in queries:
         yield urlencode(query, doseq=True) or "first page", f"/api/tasks?{urlencode(query, doseq=True)}"
     middle = person.get("/api/tasks?per_page=1&page=400").json["next_cursor"]
-    yield "deep cursor", f"/api/tasks?cursor={middle}"
-    one = person.get("/api/tasks?per_page=1").json["items"][0]["id"]
-    yield "one task", f"/api/tasks/{one}"
-    yield "its history", f"/api/tasks/{one}/history"
+    if middle is not None:
+        yield "deep cursor", f"/api/tasks?cursor={middle}"
+    for task in person.get("/api/tasks?per_page=1").json["items"]:
+        yield "one task", f"/api/tasks/{task['id']}"
+        yield "its history", f"/api/tasks/{task['id']}/history"
     yield "analytics", "/api/analytics"
     yield "analytics of a month", "/api/analytics?start_date=2026-03-01&end_date=2026-03-31"
     yield "overview", "/api/analytics/overview"
@@ -156,7 +163,7 @@ def command(database: str, explains: bool, few: int, many: int) -> None:
     ratios = {name: milliseconds / before[name] for name, milliseconds in after.items()}
     for name, ratio in ratios.items():
         click.echo(f"{name:<57} {before[name]:>10.1f} {after[name]:>10.1f} {ratio:>6.2f}")
-    sys.exit(any(ratio >= WORST_RATIO for name, ratio in ratios.items() if name.startswith("user")))
+    sys.exit(any(ratio >= WORST_RATIO for name, ratio in ratios.items() if not name.startswith("admin")))
 
 
 if __name__ == "__main__":

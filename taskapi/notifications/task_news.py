@@ -18,6 +18,7 @@ def tell_of_task(
     facts: str,
     quote: str = "",
     reason: str,
+    by_mail: bool = True,
 ) -> None:
     """Tell a user something about a task, once per key.
 
@@ -27,12 +28,13 @@ def tell_of_task(
         facts: what happened, in a sentence.
         quote: what somebody wrote.
         reason: why it is them who are told.
+        by_mail: whether they are also mailed, if they have not switched such mails off.
     """
     task_id, title, due_date = task
     subject = f"{headline}: {title}"
     notify(key=key, user_id=user_id, kind=kind, title=subject, message=quote or facts, task_id=task_id)
     user, wants_mail = accounts.mail_preference(user_id=user_id, kind=kind)
-    if user is None or not wants_mail:
+    if user is None or not (wants_mail and by_mail):
         return
     outbox.queue_email(
         key=key,

@@ -1,4 +1,4 @@
-"""Rules of attachments: who sees a task attaches files to it, and downloads those of others."""
+"""Rules of attachments: who may change a task attaches files to it, and who sees it downloads them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from taskapi.files import service as files
 from taskapi.files.errors import QuotaExceeded
 from taskapi.files.receiving import Part, Parts
 from taskapi.files.uploading import create_file
-from taskapi.tasks import service
+from taskapi.tasks import editing, service
 
 if TYPE_CHECKING:
     from taskapi.files.models import StoredFile
@@ -58,10 +58,10 @@ def attach_files(*, actor: Actor, task_id: UUID, received: Parts, settings: Sett
     """Attach to a task what has arrived; a file that is refused leaves the others alone.
 
     Raises:
-        TaskNotFound, TokenRevoked, UploadExpired
+        TaskNotFound, TaskForbidden, TokenRevoked, UploadExpired
         DomainError: all are refused, the first for this.
     """
-    service.find_task(actor=actor, task_id=task_id)
+    editing.check_may_change(actor, service.find_task(actor=actor, task_id=task_id))
     found = [_attach(actor, task_id, part, settings) for part in received.parts]
     refusals = [item for item in found if isinstance(item, DomainError)]
     if len(refusals) == len(found):

@@ -13,7 +13,7 @@ def delete(actor: Actor | None, task: Task) -> None:
     Args:
         actor: who does it; None for the operator.
     """
-    task.deleted_at = clock.now()
+    task.deleted_at = task.updated_at = clock.now()
     task.version += 1
     editing.flush()
     editing.record_change(actor, task, "task.deleted")
@@ -31,7 +31,7 @@ def restore(actor: Actor | None, task: Task) -> None:
     """
     if task.deleted_at is None:
         raise TaskNotDeleted("The task is not deleted.")
-    task.deleted_at = None
+    task.deleted_at, task.updated_at = None, clock.now()
     task.version += 1
     try:
         editing.flush()

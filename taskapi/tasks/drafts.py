@@ -22,6 +22,8 @@ from taskapi.tasks.tagging import TagBook, add_tags
 from taskapi.tasks.weather_filling import fill_later
 
 Messages = dict[str, list[str]]
+# Whose people are mailed about each; of more at once they are told in the application alone.
+MAILED_AT_ONCE = 10
 NO_SUCH_USER = "There is no active user with this id."
 NO_SUCH_TAG = "There is no tag with this id."
 TAKEN = "Another task of yours has this outside id."
@@ -61,7 +63,7 @@ class Drafts:
         index_tasks(tasks)
         fill_later(tasks)
         for task, theirs in zip(tasks, tags, strict=True):
-            _record_created(self._actor, task, theirs)
+            _record_created(self._actor, task, theirs, in_bulk=len(tasks) > MAILED_AT_ONCE)
         return tasks
 
     def _check_assignees(self) -> None:
@@ -105,9 +107,9 @@ def new_task(actor: Actor, draft: dict[str, Any]) -> Task:
     return task
 
 
-def _record_created(actor: Actor, task: Task, tags: list[Tag]) -> None:
-    # Who is told of new tasks need not be told of each row of a table.
-    origin = {"import_id": str(task.import_id)} if task.import_id else {}
+def _record_created(actor: Actor, task: Task, tags: list[Tag], *, in_bulk: bool) -> None:
+    # Who is told of new tasks need not be told of each row of a table, nor mailed of each of a batch.
+    origin = {"import_id": str(task.import_id)} if task.import_id else {"in_bulk": True} if in_bulk else {}
     record_event(
         "task.created",
         subject=("task", task.id),

@@ -49,6 +49,15 @@ def update_task(
     return apply(actor, task, changes, weather=weather)
 
 
+def check_may_change(actor: Actor, task: Task) -> None:
+    """
+    Raises:
+        TaskForbidden: the actor sees the task, no more.
+    """
+    if not actor.is_admin and actor.user_id not in people_of(task):
+        raise TaskForbidden("Only its creator, its assignee or an administrator changes a task.")
+
+
 def lock_to_change(actor: Actor, task_id: UUID, condition: Precondition = ANY_VERSION) -> Task:
     """A task that the actor may change, locked.
 
@@ -58,8 +67,7 @@ def lock_to_change(actor: Actor, task_id: UUID, condition: Precondition = ANY_VE
     task = queries.find_task(actor, task_id, lock=True)
     if task is None:
         raise TaskNotFound
-    if not actor.is_admin and actor.user_id not in people_of(task):
-        raise TaskForbidden("Only its creator, its assignee or an administrator changes a task.")
+    check_may_change(actor, task)
     condition.check(task.version)
     return task
 

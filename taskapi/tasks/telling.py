@@ -36,6 +36,7 @@ def on_assigned(event: Event) -> None:
             headline="Assigned to you",
             facts=f"{_name_of(event.actor_id)} gave you this task.",
             reason="The task is yours to do.",
+            by_mail=not (event.after or {}).get("in_bulk"),
         )
 
 

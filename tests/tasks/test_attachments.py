@@ -24,6 +24,7 @@ from tests.files.uploading import (
     upload,
 )
 from tests.people import Person, make_person
+from tests.settings import settings_changed
 from tests.tasks.making import make_task, path_of
 
 if TYPE_CHECKING:
@@ -238,3 +239,15 @@ def test_files_that_are_sent_twice_with_a_key_are_attached_once(owner: Person, t
     assert answers[0].json == answers[1].json
     assert owner.get(files_of(task)).json["total"] == 1
     assert code(attach(owner, task, ("a.txt", b"other"), headers=key)) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.one_database
+def test_who_only_sees_a_task_attaches_nothing(
+    app: Flask, owner: Person, stranger: Person, task: dict[str, Any]
+) -> None:
+    file = attached(owner, task)
+    with settings_changed(app, team_sees_tasks=True):
+        assert code(attach(stranger, task, ("list.txt", TEXT))) == (403, "task_forbidden")
+        assert stranger.get(path_to(file)).data == TEXT
+    assert code(attach(stranger, task, ("list.txt", TEXT))) == (404, "task_not_found")
+    assert owner.get(files_of(task)).json["total"] == 1

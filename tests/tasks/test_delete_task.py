@@ -19,7 +19,11 @@ def test_a_deleted_task_is_nowhere_and_comes_back_whole(owner: Person, teammate:
     assert owner.patch(path_of(task), {"title": "Tea"}).status_code == 404
     assert owner.delete(path_of(task)).status_code == 404
     restored = owner.post(f"{path_of(task)}/restore")
-    assert (restored.status_code, restored.json) == (200, {**task, "version": 3})
+    assert (restored.status_code, restored.json) == (
+        200,
+        {**task, "version": 3, "updated_at": restored.json["updated_at"]},
+    )
+    assert restored.json["updated_at"] >= task["updated_at"]
     assert teammate.get(path_of(task)).json == restored.json
     assert titles(owner, q="water") == ["Water the plants"]
 

@@ -217,3 +217,19 @@ def test_a_delivery_that_is_repeated_tells_once(
                 telling.on_comment(event)
     tick(app)
     assert len(told(owner)) == len(mailed(app)) == 1
+
+
+def test_who_is_given_many_tasks_at_once_is_mailed_about_none(
+    app: Flask, owner: Person, teammate: Person
+) -> None:
+    given = [{"title": f"Part {number}", "assignee_id": str(teammate.id)} for number in range(11)]
+    few, many = given[:10], given
+    for tasks, number_of_mails in ((few, 10), (many, 10)):
+        assert owner.post("/api/tasks/bulk", {"tasks": tasks}).status_code == 201
+        tick(app)
+        with app.app_context():
+            assert len(emails()) == number_of_mails
+    assert teammate.get("/api/notifications").json["total"] == 21
+    newest = owner.get("/api/tasks").json["items"][0]
+    (made,) = owner.get(f"/api/tasks/{newest['id']}/history").json["items"]
+    assert "in_bulk" not in {change["field"] for change in made["changes"]}
