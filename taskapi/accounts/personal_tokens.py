@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from taskapi.accounts import personal_token_queries as token_queries
 from taskapi.accounts import queries
 from taskapi.accounts.errors import (
     InvalidToken,
@@ -65,7 +66,7 @@ def create_token(
         raise UserNotFound
     if "admin" in scopes and user.role != "admin":
         raise AdminOnly("Only an administrator may give the scope 'admin'.")
-    if queries.count_tokens(user.id) >= MAX_PER_USER:
+    if token_queries.count_tokens(user.id) >= MAX_PER_USER:
         raise TooManyTokens(f"You have {MAX_PER_USER} tokens; delete one first.")
     secret = new_opaque_token(PERSONAL_PREFIX)
     token = PersonalToken(
@@ -100,7 +101,7 @@ def _check_end(expires_at: datetime | None) -> None:
 
 def list_tokens(*, actor: Actor, page: PageRequest) -> Page[PersonalToken]:
     """One's tokens, newest first."""
-    return queries.page_of_tokens(actor.user_id, page)
+    return token_queries.page_of_tokens(actor.user_id, page)
 
 
 def get_token(*, actor: Actor, token_id: UUID) -> PersonalToken:
@@ -109,7 +110,7 @@ def get_token(*, actor: Actor, token_id: UUID) -> PersonalToken:
     Raises:
         TokenNotFound: there is none, or it is somebody else's.
     """
-    token = queries.find_token(actor.user_id, token_id)
+    token = token_queries.find_token(actor.user_id, token_id)
     if token is None:
         raise TokenNotFound
     return token
@@ -136,7 +137,7 @@ def authenticate(token: str) -> Actor:
         TokenRevoked: its owner is inactive.
         TokenExpired
     """
-    found = queries.token_with_owner(hash_token(token))
+    found = token_queries.token_with_owner(hash_token(token))
     if found is None:
         raise InvalidToken("The token is not known.")
     if not found.is_active:
@@ -155,7 +156,7 @@ def authenticate(token: str) -> Actor:
 
 def _note_use(token_id: UUID, now: datetime) -> None:
     try:
-        queries.note_use_of_token(token_id, now=now, unless_after=now - USE_IS_NOTED_EVERY)
+        token_queries.note_use_of_token(token_id, now=now, unless_after=now - USE_IS_NOTED_EVERY)
     except SQLAlchemyError as error:
         # When it was last used is worth knowing, but not worth refusing the request.
         log.warning("token.use_not_noted", token=str(token_id), error=type(error).__name__)

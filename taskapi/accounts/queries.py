@@ -3,8 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,6 +11,9 @@ from taskapi.accounts.models import PersonalToken, RefreshToken, SignInSession, 
 from taskapi.core import clock
 from taskapi.core.db import db, session
 from taskapi.core.paging import Page, PageRequest, fetch_page
+
+# How many values a statement may hold differs between databases; this many each takes.
+IDS_AT_ONCE = 5_000
 
 
 def fold(text: str) -> str:
@@ -118,8 +119,12 @@ def find_active(names: Collection[str]) -> dict[str, UUID]:
 
 
 def usernames(user_ids: Collection[UUID]) -> dict[UUID, str]:
-    users = session().scalars(sa.select(User).where(User.id.in_(user_ids)))
-    return {user.id: user.username for user in users}
+    names, ids = sa.select(User.id, User.username), list(user_ids)
+    found: dict[UUID, str] = {}
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        rows = session().execute(names.where(User.id.in_(ids[start : start + IDS_AT_ONCE])))
+        found |= {user_id: username for user_id, username in rows}  # noqa: C416 - rows are no pairs
+    return found
 
 
 def is_live() -> sa.ColumnElement[bool]:
@@ -248,50 +253,3 @@ def lock_user_and_admins(user_id: UUID) -> list[User]:
 
 def username_exists(key: str) -> bool:
     return session().scalar(sa.select(sa.exists().where(User.username_key == key))) is True
-
-
-def page_of_tokens(user_id: UUID, page: PageRequest) -> Page[PersonalToken]:
-    statement = sa.select(PersonalToken).where(PersonalToken.user_id == user_id)
-    return fetch_page(
-        session(),
-        statement,
-        request_=page,
-        sorts={"created_at": PersonalToken.created_at},
-        default_sort="-created_at",
-        key=PersonalToken.id,
-    )
-
-
-def find_token(user_id: UUID, token_id: UUID) -> PersonalToken | None:
-    mine = (PersonalToken.id == token_id, PersonalToken.user_id == user_id)
-    return session().scalar(sa.select(PersonalToken).where(*mine))
-
-
-def count_tokens(user_id: UUID) -> int:
-    statement = sa.select(sa.func.count()).select_from(PersonalToken)
-    return session().execute(statement.where(PersonalToken.user_id == user_id)).scalar_one()
-
-
-def token_with_owner(token_hash: str) -> Any:
-    """A personal access token with its owner's identity, on a connection of its own."""
-    statement = (
-        sa.select(
-            *(User.id, User.role, User.username, User.timezone, User.is_active),
-            PersonalToken.id.label("token_id"),
-            *(PersonalToken.scopes, PersonalToken.expires_at, PersonalToken.last_used_at),
-        )
-        .join(PersonalToken, PersonalToken.user_id == User.id)
-        .where(PersonalToken.token_hash == token_hash)
-    )
-    with db.engine.connect() as connection:
-        return connection.execute(statement).one_or_none()
-
-
-def note_use_of_token(token_id: UUID, *, now: datetime, unless_after: datetime) -> None:
-    """Write when a token was used, in a transaction of its own, unless somebody just did."""
-    last = PersonalToken.last_used_at
-    statement = sa.update(PersonalToken).where(
-        PersonalToken.id == token_id, sa.or_(last.is_(None), last <= unless_after)
-    )
-    with db.engine.execution_options(taskapi_writes=True).begin() as connection:
-        connection.execute(statement.values(last_used_at=now))
