@@ -45,6 +45,7 @@ lint: $(DEVELOPMENT) ## Check style and types
 
 bench: $(DEVELOPMENT) ## Measure what docs/benchmarks.md tells
 	$(BIN)/python -m benchmarks.history
+	$(BIN)/python -m benchmarks.tasks
 
 requirements: $(DEVELOPMENT) ## Pin the newest versions that setup.cfg allows
 	$(PIP_INSTALL) pip-tools
