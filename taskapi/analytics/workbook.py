@@ -17,7 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from taskapi.analytics.rows import Value
 from taskapi.clients.storage import current_storage
-from taskapi.clients.storage.local import disk_errors
+from taskapi.clients.storage.local import WORKSHOP_PREFIX, disk_errors
 
 # What a cell and a sheet hold (Excel's specifications and limits); the length counts UTF-16.
 LONGEST_TEXT = 32_767
@@ -142,7 +142,7 @@ def new_book(zone: str) -> Iterator[tuple[Book, Path]]:
     Raises:
         StorageFull, StorageUnavailable
     """
-    with disk_errors(), TemporaryDirectory(prefix="export-", dir=current_storage().incoming) as folder:
+    with disk_errors(), TemporaryDirectory(prefix=WORKSHOP_PREFIX, dir=current_storage().incoming) as folder:
         path = Path(folder) / "export.xlsx"
         book = Book(path, zone)
         try:

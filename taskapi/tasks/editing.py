@@ -103,14 +103,15 @@ def change(
         _check_assignee(changes["assignee_id"])
     if "tags" in changes:
         tags = _find_tags(actor, changes["tags"])
-    _set_fields(task, {name: value for name, value in changes.items() if name != "tags"}, weather)
+    now = clock.now()
+    _set_fields(task, {name: value for name, value in changes.items() if name != "tags"}, weather, now)
     old, new = difference(before, state_of(task, tags))
     if not new:
         return old, new
     if "tags" in new:
         replace_tags(task.id, tags)
     task.version += 1
-    task.updated_at = clock.now()
+    task.updated_at = now
     flush()
     if SEARCHED & new.keys():
         index_again(task)
@@ -148,8 +149,8 @@ def _find_tags(actor: Actor | None, names: list[str]) -> list[Tag]:
     return book.tags(names)
 
 
-def _set_fields(task: Task, fields: dict[str, Any], weather: dict[str, Any] | None) -> None:
-    now, due_before, city_before = clock.now(), task.due_date, task.city
+def _set_fields(task: Task, fields: dict[str, Any], weather: dict[str, Any] | None, now: datetime) -> None:
+    due_before, city_before = task.due_date, task.city
     for name, value in fields.items():
         setattr(task, name, value)
     if task.due_date != due_before and "status" not in fields:

@@ -57,6 +57,10 @@ class Incoming:
         return self._directory
 
 
+# A directory of this name, for what is made of several files; others are not ours.
+WORKSHOP_PREFIX = "export-"
+
+
 def remove_stale(directory: Path, *, older_than: float = STALE_SECONDS) -> int:
     """Remove what dead processes left behind; how many files and directories.
 
@@ -75,8 +79,7 @@ def remove_stale(directory: Path, *, older_than: float = STALE_SECONDS) -> int:
                 if stat.S_ISREG(status.st_mode):
                     os.unlink(entry.path)
                     removed += 1
-                elif stat.S_ISDIR(status.st_mode):
-                    # Of an export, which is written to several files.
+                elif stat.S_ISDIR(status.st_mode) and entry.name.startswith(WORKSHOP_PREFIX):
                     shutil.rmtree(entry.path)
                     removed += 1
     return removed
