@@ -16,6 +16,8 @@ from taskapi.core.schemas import Bound, Seconds, Text, Time
 PROBLEM = {"content": {"application/problem+json": {"schema": ProblemSchema}}}
 TEXT = {"type": "string"}
 PRINTABLE_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+# With tabs and ends of lines.
+PRINTABLE_TEXT = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
 LOCATION = {"Location": {"description": "Where it is", "schema": {**TEXT, "format": "uri-reference"}}}
 LINK = {"Link": {"description": 'The pages around it: rel="next", rel="prev"', "schema": TEXT}}
 ETAG = {"ETag": {"description": "Send it back as If-None-Match", "schema": TEXT}}
@@ -86,9 +88,9 @@ def _describe_duration(_self: Converter, field: fields.Field[Any], ret: dict[str
 
 
 def _describe_text(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(field, Text) or not field.single_line or "pattern" in ret:
+    if not isinstance(field, Text) or "pattern" in ret:
         return {}
-    return {"pattern": PRINTABLE_LINE}
+    return {"pattern": PRINTABLE_LINE if field.single_line else PRINTABLE_TEXT}
 
 
 def _describe_bound(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from taskapi.core.schemas import EARLIEST, LATEST, PLAIN_DATE, Bound, Text, Time
 from taskapi.tasks.models import STATUSES
 from taskapi.tasks.queries import Stretch
 
-COLOR = re.compile(r"#[0-9a-f]{6}")
+COLOR = re.compile(r"^#[0-9A-Fa-f]{6}$(?!\n)")
 
 
 class StatusWord(Word):
     """A status in a filter; ``completed`` means ``done``."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(STATUSES, **kwargs)
+    def __init__(self, words: tuple[str, ...] = STATUSES, **kwargs: Any) -> None:
+        super().__init__((*words, "completed"), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         word = super()._deserialize(value, attr, data, **kwargs)
@@ -27,6 +27,9 @@ class StatusWord(Word):
 
 class NewStatus(StatusWord):
     """A status that people give a task; only the clock makes one overdue."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(tuple(word for word in STATUSES if word != "overdue"), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         word = super()._deserialize(value, attr, data, **kwargs)
@@ -58,12 +61,12 @@ class Day(ma.fields.Field[Stretch]):
 class Color(ma.fields.String):
     """A colour as the HTML standard writes a simple one: ``#rrggbb``."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        error = "Not a colour: send one such as #2563eb."
+        super().__init__(validate=ma.validate.Regexp(COLOR, error=error), **kwargs)
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        color = (text or "").strip().lower()
-        if not COLOR.fullmatch(color):
-            raise ma.ValidationError("Not a colour: send one such as #2563eb.")
-        return color
+        return (super()._deserialize(value, attr, data, **kwargs) or "").lower()
 
 
 class ExternalId(Text):

@@ -71,7 +71,9 @@ class BulkSchema(Schema):
     """Tasks to make together."""
 
     tasks = fields.List(
-        fields.Raw(allow_none=True), required=True, validate=validate.Length(min=1, max=MAX_BULK)
+        fields.Raw(allow_none=True, metadata={"description": "As for `POST /api/tasks`"}),
+        required=True,
+        validate=validate.Length(min=1, max=MAX_BULK),
     )
 
 
