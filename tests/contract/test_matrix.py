@@ -134,8 +134,6 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "task_id": lambda owner: str(make_task(owner)["id"]),
     "comment_id": make_comment,
     "tag_id": lambda owner: str(owner.post("/api/tags", {"name": secrets.token_hex(4)}).json["id"]),
-    # One's own name for a task, which is made if it is new.
-    "external_id": lambda _owner: "PROJ-7",
     "notification_id": make_notification,
     "session_id": make_session,
     "token_id": lambda owner: str(make_token(owner)["id"]),
