@@ -4,9 +4,7 @@
 their ratio, and fails when a ratio is 3 or more.
 """
 
-import statistics
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +14,12 @@ import sqlalchemy as sa
 from flask import Flask
 
 from benchmarks.installation import installation
+from benchmarks.measuring import percentile
 from taskapi.core.db import db, transaction
 from taskapi.core.paging import MAX_PAGE
 from tests.people import Person, make_person
 
 FEW, MANY = 10_000, 1_000_000
-REQUESTS = 40
 WORST_RATIO = 3.0
 SCHEDULES, USERS = 200, 4
 
@@ -107,18 +105,6 @@ def pages(schedule_id: str, middle: str) -> Iterator[tuple[str, str, dict[str, A
         yield shown, "/api/runs", {name: value}
     yield "runs of a schedule", f"/api/schedules/{schedule_id}/runs", {}
     yield "its failed runs", f"/api/schedules/{schedule_id}/runs", {"status": "failed"}
-
-
-def percentile(person: Person, address: str) -> float:
-    """The 95th percentile of the milliseconds that the answers take."""
-    times = []
-    for _ in range(REQUESTS + 5):
-        begun = time.perf_counter()
-        answer = person.get(address)
-        times.append((time.perf_counter() - begun) * 1000)
-        assert answer.status_code == 200, answer.text
-    # The first ones prepare statements.
-    return statistics.quantiles(times[5:], n=20)[-1]
 
 
 def measure(runs: int) -> dict[str, float]:

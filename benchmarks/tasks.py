@@ -6,9 +6,7 @@ has a thousand tasks in both, a newcomer none. With ``--explain`` it prints how 
 them; ``--database sqlite`` asks the other one.
 """
 
-import statistics
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +17,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from benchmarks.installation import installation
+from benchmarks.measuring import percentile
 from taskapi.accounts import sign_in
 from taskapi.accounts.models import User
 from taskapi.core.db import db, session, transaction
@@ -27,7 +26,6 @@ from taskapi.ops.demo.crowd import make_crowd
 from tests.people import PASSWORD_HASH, Person, make_person
 
 FEW, MANY, TASKS_OF_A_PERSON = 10_000, 1_000_000, 1_000
-REQUESTS = 40
 WORST_RATIO = 3.0
 
 
@@ -87,18 +85,6 @@ def calls(person: Person) -> Iterator[tuple[str, str]]:
     yield "performance", "/api/analytics/performance"
     for interval in ("day", "week", "month"):
         yield f"trends by {interval}", f"/api/analytics/trends?interval={interval}"
-
-
-def percentile(person: Person, address: str) -> float:
-    """The 95th percentile of the milliseconds that the answers take."""
-    times = []
-    for _ in range(REQUESTS + 5):
-        begun = time.perf_counter()
-        answer = person.get(address)
-        times.append((time.perf_counter() - begun) * 1000)
-        assert answer.status_code == 200, answer.text
-    # The first ones prepare statements.
-    return statistics.quantiles(times[5:], n=20)[-1]
 
 
 def measure(database: str, tasks: int) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from taskapi.accounts import queries
+from taskapi.accounts.models import User
 from taskapi.core.access import Actor
 
 
@@ -11,4 +12,9 @@ def absent_actor(*, user_id: UUID) -> Actor | None:
     user = queries.find_users([user_id]).get(user_id)
     if user is None or not user.is_active:
         return None
+    return actor_of(user)
+
+
+def actor_of(user: User) -> Actor:
+    """The user as who does something."""
     return Actor(user_id=user.id, role=user.role, username=user.username, timezone=user.timezone)

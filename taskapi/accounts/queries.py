@@ -102,11 +102,6 @@ def find_users(user_ids: Collection[UUID]) -> dict[UUID, User]:
     return {user.id: user for user in users}
 
 
-def find_active_by_usernames(usernames: Collection[str]) -> set[UUID]:
-    keys = [fold(username) for username in usernames]
-    return set(session().scalars(sa.select(User.id).where(User.username_key.in_(keys), User.is_active)))
-
-
 def find_active(names: Collection[str]) -> dict[str, UUID]:
     """Those of the e-mail addresses and usernames by which somebody active is called."""
     keys = {name: fold(name) for name in names}

@@ -173,11 +173,6 @@ def find_users(*, user_ids: Collection[UUID]) -> dict[UUID, User]:
     return queries.find_users(user_ids) if user_ids else {}
 
 
-def find_active_by_usernames(*, usernames: Collection[str]) -> set[UUID]:
-    """The ids of those who are called so, in any case, and whose accounts are open."""
-    return queries.find_active_by_usernames(usernames) if usernames else set()
-
-
 def find_active(*, names: Collection[str]) -> dict[str, UUID]:
     """Who is called by these e-mail addresses and usernames, of those whose accounts are open."""
     return queries.find_active(names) if names else {}

@@ -121,7 +121,7 @@ def _record(
     """Write what happened into the task's history; it is the author's, whose words it quotes."""
     after = None
     if mentions is not None:
-        people = accounts.find_active_by_usernames(usernames=mentions)
+        people = set(accounts.find_active(names=mentions).values())
         after = {"content": comment.content, "mentions": sorted(str(person) for person in people)}
     record_event(
         event,

@@ -1,4 +1,4 @@
-"""A virtual clock, a Redis that is away, and a provider of weather, for tests of tasks."""
+"""A task and a stranger to it, a virtual clock, a Redis that is away, and a provider of weather."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,9 @@ from taskapi.clients.weather import make_weather
 from taskapi.core.db import db
 from tests.clients.weather.provider import Provider, provider, weather_server
 from tests.files.conftest import empty_store
+from tests.people import Person, make_person
 from tests.schedules.conftest import redis_away, time
+from tests.tasks.making import make_task
 
 __all__ = ("empty_store", "provider", "redis_away", "time", "weather_server")
 
@@ -39,3 +41,15 @@ def statements(app: Flask) -> Iterator[list[str]]:
     sa.event.listen(engine, "before_cursor_execute", note)
     yield sent
     sa.event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def task(owner: Person, teammate: Person) -> dict[str, Any]:
+    """A task that the owner has given to the teammate."""
+    return make_task(owner, assignee_id=str(teammate.id))
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Person:
+    """Somebody the task is none of."""
+    return make_person(app, "sven@example.org")

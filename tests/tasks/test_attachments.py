@@ -23,7 +23,7 @@ from tests.files.uploading import (
     send,
     upload,
 )
-from tests.people import Person, make_person
+from tests.people import Person
 from tests.settings import settings_changed
 from tests.tasks.making import make_task, path_of
 
@@ -54,18 +54,6 @@ def path_to(file: dict[str, Any]) -> str:
 
 def code(answer: "Answer") -> tuple[int, str]:
     return answer.status_code, answer.json["code"]
-
-
-@pytest.fixture
-def task(owner: Person, teammate: Person) -> dict[str, Any]:
-    """A task that the owner has given to the teammate."""
-    return make_task(owner, assignee_id=str(teammate.id))
-
-
-@pytest.fixture
-def stranger(app: Flask) -> Person:
-    """Somebody the task is none of."""
-    return make_person(app, "sven@example.org")
 
 
 @pytest.fixture

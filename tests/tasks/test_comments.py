@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask
 
-from tests.people import Person, make_person
+from tests.people import Person
 from tests.tasks.making import make_task, path_of, titles
 
 if TYPE_CHECKING:
@@ -31,18 +31,6 @@ def path_to(comment: dict[str, Any]) -> str:
 
 def code(answer: "Answer") -> tuple[int, str]:
     return answer.status_code, answer.json["code"]
-
-
-@pytest.fixture
-def task(owner: Person, teammate: Person) -> dict[str, Any]:
-    """A task that the owner has given to the teammate."""
-    return make_task(owner, assignee_id=str(teammate.id))
-
-
-@pytest.fixture
-def stranger(app: Flask) -> Person:
-    """Somebody the task is none of."""
-    return make_person(app, "sven@example.org")
 
 
 def test_a_comment_is_kept_as_it_was_written_and_rendered(owner: Person, task: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from taskapi.core.events import Event
 from taskapi.tasks import telling
 from taskapi.tasks.overdue import mark_overdue
 from tests.notifications.outbox import emails, mailed
-from tests.people import Person, make_person
+from tests.people import Person
 from tests.schedules.making import Time
 from tests.settings import settings_changed
 from tests.tasks.making import make_task, path_of
@@ -35,12 +35,6 @@ def let_it_be_late(app: Flask, time: Time) -> None:
     with app.app_context():
         mark_overdue()
     tick(app)
-
-
-@pytest.fixture
-def stranger(app: Flask) -> Person:
-    """Somebody the task is none of."""
-    return make_person(app, "sven@example.org")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from taskapi.accounts import service as accounts
+from taskapi.accounts.actors import actor_of
 from taskapi.accounts.errors import EmailTaken, UsernameTaken
 from taskapi.core import clock
 from taskapi.core.access import Actor
@@ -39,7 +40,7 @@ def make_team(*, password_hash: str) -> "list[User]":
     plan = json.loads(files(__package__).joinpath("team.json").read_text("utf-8"))
     with transaction():
         people = _make_people(plan["people"], password_hash)
-        actors = {person.username: _actor(person) for person in people}
+        actors = {person.username: actor_of(person) for person in people}
         maker = actors[people[0].username]
         for name, color in plan["tags"].items():
             tagging.make_tag(maker, name=name, color=color)
@@ -62,10 +63,6 @@ def _make_people(people: list[dict[str, Any]], password_hash: str) -> "list[User
         ]
     except (EmailTaken, UsernameTaken) as error:
         raise TeamExists("The demo team is here already, or others have its names.") from error
-
-
-def _actor(user: "User") -> Actor:
-    return Actor(user_id=user.id, role=user.role, username=user.username, timezone=user.timezone)
 
 
 def _make_task(plan: dict[str, Any], actors: dict[str, Actor]) -> None:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from taskapi.accounts import service as accounts
+from taskapi.accounts.actors import actor_of
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import ObjectMissing, StorageFull, StorageUnavailable
 from taskapi.clients.storage.local import disk_errors
@@ -131,7 +132,7 @@ def _source(claim: Claim) -> _Source:
         user = accounts.find_users(user_ids=[row.owner_id])[row.owner_id]
         dialect = Dialect(row.encoding, row.delimiter) if row.encoding and row.delimiter else None
         return _Source(
-            actor=Actor(user_id=user.id, role=user.role, username=user.username, timezone=user.timezone),
+            actor=actor_of(user),
             storage_key=row.storage_key,
             sha256=row.sha256,
             dialect=dialect,

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from taskapi.accounts import service as accounts
+from taskapi.accounts.actors import actor_of
 from taskapi.core.access import Actor
 from taskapi.core.db import repeatable, session, transaction
 from taskapi.core.errors import ValidationFailed
@@ -81,5 +82,4 @@ def _delete_some(row: TaskImport, actor: Actor) -> bool:
 
 
 def _actor(user_id: UUID) -> Actor:
-    user = accounts.find_users(user_ids=[user_id])[user_id]
-    return Actor(user_id=user.id, role=user.role, username=user.username, timezone=user.timezone)
+    return actor_of(accounts.find_users(user_ids=[user_id])[user_id])
