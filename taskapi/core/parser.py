@@ -13,6 +13,9 @@ from taskapi.core.json import check_text, load_strict
 from taskapi.core.paging import PageQuery, query_lists
 from taskapi.core.schemas import flatten_messages, unknown_field_message
 
+# Where a request keeps what its body says.
+PARSED = "taskapi.json"
+
 
 def read_body(req: Request) -> bytes:
     """The whole body.
@@ -26,6 +29,17 @@ def read_body(req: Request) -> bytes:
     if may_be_cut and req.environ["wsgi.input"].read(1):
         raise ContentTooLarge
     return body
+
+
+def read_json(req: Request) -> Any:
+    """The body as JSON, parsed once for all who ask.
+
+    Raises:
+        MalformedJson, ContentTooLarge
+    """
+    if PARSED not in req.environ:
+        req.environ[PARSED] = load_strict(read_body(req))
+    return req.environ[PARSED]
 
 
 def refuse_body(req: Request) -> None:
@@ -56,7 +70,7 @@ class Parser(FlaskParser):
             raise UnsupportedMediaType("Send the body as application/json.")
         if req.headers.get("Content-Encoding", "identity") != "identity":
             raise UnsupportedMediaType("Send the body without a content coding.")
-        return load_strict(read_body(req))
+        return read_json(req)
 
     def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
         values = query_lists() if isinstance(schema, PageQuery) else dict(req.args.lists())

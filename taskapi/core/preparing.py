@@ -8,8 +8,7 @@ from flask import request
 
 from taskapi.core.db import db
 from taskapi.core.errors import MalformedJson
-from taskapi.core.json import load_strict
-from taskapi.core.parser import read_body
+from taskapi.core.parser import read_json
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -48,7 +47,7 @@ def preparing(view: View) -> View:
 def _content() -> dict[str, Any]:
     """What came, if it is an object; else the view's own parser says what is wrong with it."""
     try:
-        content = load_strict(read_body(request))
+        content = read_json(request)
     except MalformedJson:
         return {}
     return content if isinstance(content, dict) else {}
