@@ -15,7 +15,7 @@ from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.files import service as files
-from taskapi.tasks.editing import record_change
+from taskapi.tasks.changes import record_change
 from taskapi.tasks.models import Comment, Task
 from taskapi.tasks.purging import erase
 from taskapi.tasks.search import index_all_again

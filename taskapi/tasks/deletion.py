@@ -2,7 +2,7 @@
 
 from taskapi.core import clock
 from taskapi.core.access import Actor
-from taskapi.tasks import editing
+from taskapi.tasks.changes import flush, record_change
 from taskapi.tasks.errors import ExternalIdTaken, TaskNotDeleted
 from taskapi.tasks.models import Task
 
@@ -15,8 +15,8 @@ def delete(actor: Actor | None, task: Task) -> None:
     """
     task.deleted_at = task.updated_at = clock.now()
     task.version += 1
-    editing.flush()
-    editing.record_change(actor, task, "task.deleted")
+    flush()
+    record_change(actor, task, "task.deleted")
 
 
 def restore(actor: Actor | None, task: Task) -> None:
@@ -34,7 +34,7 @@ def restore(actor: Actor | None, task: Task) -> None:
     task.deleted_at, task.updated_at = None, clock.now()
     task.version += 1
     try:
-        editing.flush()
+        flush()
     except ExternalIdTaken as error:
         raise ExternalIdTaken("A newer task has its outside id.") from error
-    editing.record_change(actor, task, "task.restored")
+    record_change(actor, task, "task.restored")

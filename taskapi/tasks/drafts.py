@@ -5,16 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-
 from taskapi.accounts import service as accounts
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import session
-from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
 from taskapi.tasks import queries
-from taskapi.tasks.errors import ExternalIdTaken
+from taskapi.tasks.changes import TAKEN, flush, record_change
 from taskapi.tasks.models import Tag, Task
 from taskapi.tasks.search import index_tasks
 from taskapi.tasks.state import state_of
@@ -26,7 +23,6 @@ Messages = dict[str, list[str]]
 MAILED_AT_ONCE = 10
 NO_SUCH_USER = "There is no active user with this id."
 NO_SUCH_TAG = "There is no tag with this id."
-TAKEN = "Another task of yours has this outside id."
 
 
 class Drafts:
@@ -53,10 +49,7 @@ class Drafts:
         good = [draft for index, draft in enumerate(self._drafts) if index not in self.errors]
         tasks = [new_task(self._actor, draft) for draft in good]
         session().add_all(tasks)
-        try:
-            session().flush()
-        except IntegrityError as error:
-            raise ExternalIdTaken(TAKEN) from error
+        flush()
         self._tags.make_unknown(name for draft in good for name in draft.get("tags", ()))
         tags = [self._tags.tags(draft.get("tags", ())) for draft in good]
         add_tags([(task.id, tag.id) for task, theirs in zip(tasks, tags, strict=True) for tag in theirs])
@@ -110,14 +103,7 @@ def new_task(actor: Actor, draft: dict[str, Any]) -> Task:
 def _record_created(actor: Actor, task: Task, tags: list[Tag], *, in_bulk: bool) -> None:
     # Who is told of new tasks need not be told of each row of a table, nor mailed of each of a batch.
     origin = {"import_id": str(task.import_id)} if task.import_id else {"in_bulk": True} if in_bulk else {}
-    record_event(
-        "task.created",
-        subject=("task", task.id),
-        actor=actor,
-        owner_id=task.creator_id,
-        topic_id=task.id,
-        after={**state_of(task, tags), **origin},
-    )
+    record_change(actor, task, "task.created", after={**state_of(task, tags), **origin})
 
 
 def people_of(task: Task) -> set[UUID]:

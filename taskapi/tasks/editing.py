@@ -5,18 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-
 from taskapi.accounts import service as accounts
 from taskapi.core import clock
 from taskapi.core.access import Actor
-from taskapi.core.db import session
 from taskapi.core.errors import ValidationFailed
-from taskapi.core.events import record_event
 from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.tasks import queries
-from taskapi.tasks.drafts import NO_SUCH_TAG, NO_SUCH_USER, TAKEN, people_of
-from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotFound
+from taskapi.tasks.changes import flush, record_change
+from taskapi.tasks.drafts import NO_SUCH_TAG, NO_SUCH_USER, people_of
+from taskapi.tasks.errors import TaskForbidden, TaskNotFound
 from taskapi.tasks.models import Tag, Task
 from taskapi.tasks.search import index_again
 from taskapi.tasks.state import difference, state_of
@@ -25,8 +22,6 @@ from taskapi.tasks.weather_filling import fill_later
 
 # A change of one of these changes the words that the task is found by, or who finds it.
 SEARCHED = {"title", "description", "assignee_id"}
-# Statuses that people set while there is something left to do.
-UNDONE = ("todo", "in_progress")
 
 
 def update_task(
@@ -46,7 +41,8 @@ def update_task(
         TaskNotFound, TaskForbidden, PreconditionFailed, ValidationFailed, ExternalIdTaken
     """
     task = lock_to_change(actor, task_id, condition)
-    return apply(actor, task, changes, weather=weather)
+    change(actor, task, changes, weather=weather)
+    return task
 
 
 def check_may_change(actor: Actor, task: Task) -> None:
@@ -72,18 +68,6 @@ def lock_to_change(actor: Actor, task_id: UUID, condition: Precondition = ANY_VE
     return task
 
 
-def apply(
-    actor: Actor | None, task: Task, changes: dict[str, Any], *, weather: dict[str, Any] | None = None
-) -> Task:
-    """Change fields of a task whose row is locked.
-
-    Raises:
-        ValidationFailed, ExternalIdTaken
-    """
-    change(actor, task, changes, weather=weather)
-    return task
-
-
 def change(
     actor: Actor | None,
     task: Task,
@@ -92,10 +76,13 @@ def change(
     weather: dict[str, Any] | None = None,
     import_id: UUID | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """As ``apply``; what differs, before and after.
+    """Change fields of a task whose row is locked; what differs, before and after.
 
     Args:
         import_id: the import on whose behalf, if it is for one.
+
+    Raises:
+        ValidationFailed, ExternalIdTaken
     """
     tags: Sequence[Tag] = queries.tags_of([task.id])[task.id]
     before = state_of(task, tags)
@@ -120,21 +107,6 @@ def change(
     origin = {"import_id": str(import_id)} if import_id else {}
     record_change(actor, task, "task.updated", before=old, after={**new, **origin})
     return old, new
-
-
-def record_change(
-    actor: Actor | None,
-    task: Task,
-    event: str,
-    *,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    """Write what happened to a task into its history."""
-    subject, owner_id = ("task", task.id), task.creator_id
-    record_event(
-        event, subject=subject, actor=actor, owner_id=owner_id, topic_id=task.id, before=before, after=after
-    )
 
 
 def _check_assignee(user_id: UUID) -> None:
@@ -169,15 +141,3 @@ def _take_back_overdue(task: Task, now: datetime) -> None:
     """A due date that is still to come brings back what the status was before the old one passed."""
     if task.status == "overdue" and (task.due_date is None or task.due_date > now):
         task.status = task.earlier_status or "todo"
-
-
-def flush() -> None:
-    """Write what has changed.
-
-    Raises:
-        ExternalIdTaken
-    """
-    try:
-        session().flush()
-    except IntegrityError as error:
-        raise ExternalIdTaken(TAKEN) from error

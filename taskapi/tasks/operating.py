@@ -63,7 +63,7 @@ def cancel_task(*, task_id: UUID) -> ListedTask:
         TaskNotFound: also when it is deleted.
     """
     task = _find_living(task_id)
-    editing.apply(None, task, {"status": "cancelled"})
+    editing.change(None, task, {"status": "cancelled"})
     return _with_people([task])[0]
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from taskapi.core import clock
 from taskapi.core.db import database_now, session, transaction
 from taskapi.core.json import format_time
-from taskapi.tasks.editing import record_change
+from taskapi.tasks.changes import record_change
 from taskapi.tasks.models import Status, Task
 
 BATCH = 500

@@ -9,7 +9,8 @@ from taskapi.core.errors import ValidationFailed
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.tasks import deletion, editing, queries
-from taskapi.tasks.drafts import TAKEN, Drafts
+from taskapi.tasks.changes import TAKEN
+from taskapi.tasks.drafts import Drafts
 from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotFound
 from taskapi.tasks.models import Task
 from taskapi.tasks.shown import ShownTask, in_full, in_lists
@@ -106,7 +107,8 @@ def put_by_external_id(
             if task is None:
                 raise
     condition.check(task.version)
-    return in_full(editing.apply(actor, task, changes, weather=weather)), False
+    editing.change(actor, task, changes, weather=weather)
+    return in_full(task), False
 
 
 def delete_task(*, actor: Actor, task_id: UUID, condition: Precondition = ANY_VERSION) -> None:
