@@ -9,11 +9,9 @@ import sqlalchemy as sa
 
 from taskapi.accounts.models import PersonalToken, RefreshToken, SignInSession, User
 from taskapi.core import clock
+from taskapi.core.batches import batches
 from taskapi.core.db import db, session
 from taskapi.core.paging import Page, PageRequest, fetch_page
-
-# How many values a statement may hold differs between databases; this many each takes.
-IDS_AT_ONCE = 5_000
 
 
 def fold(text: str) -> str:
@@ -114,10 +112,10 @@ def find_active(names: Collection[str]) -> dict[str, UUID]:
 
 
 def usernames(user_ids: Collection[UUID]) -> dict[UUID, str]:
-    names, ids = sa.select(User.id, User.username), list(user_ids)
+    names = sa.select(User.id, User.username)
     found: dict[UUID, str] = {}
-    for start in range(0, len(ids), IDS_AT_ONCE):
-        rows = session().execute(names.where(User.id.in_(ids[start : start + IDS_AT_ONCE])))
+    for ids in batches(list(user_ids)):
+        rows = session().execute(names.where(User.id.in_(ids)))
         found |= {user_id: username for user_id, username in rows}  # noqa: C416 - rows are no pairs
     return found
 

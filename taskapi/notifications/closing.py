@@ -6,11 +6,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from taskapi.core.access import Actor
+from taskapi.core.batches import batches
 from taskapi.core.db import session
 from taskapi.notifications.models import Email, Notification
-
-# How many values a statement may hold differs between databases; this many each takes.
-KEYS_AT_ONCE = 500
 
 
 def delete_messages_of(user_id: UUID, _actor: Actor) -> None:
@@ -22,6 +20,6 @@ def delete_messages_of(user_id: UUID, _actor: Actor) -> None:
 
 def delete_emails(keys: Sequence[str]) -> None:
     """Delete e-mails that a user had sent to others: they tell who asked for them."""
-    for start in range(0, len(keys), KEYS_AT_ONCE):
-        some = Email.key.in_(keys[start : start + KEYS_AT_ONCE])
+    for some_keys in batches(keys):
+        some = Email.key.in_(some_keys)
         session().execute(sa.delete(Email).where(some).execution_options(synchronize_session=False))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from taskapi.core import clock
 from taskapi.core.access import Actor
+from taskapi.core.batches import batches
 from taskapi.core.db import insert_new, session
 from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
@@ -19,8 +20,6 @@ COLORS = (
     *("#2563eb", "#dc2626", "#16a34a", "#9333ea", "#ea580c", "#0891b2"),
     *("#ca8a04", "#db2777", "#4b5563", "#65a30d"),
 )
-# How many values a statement may hold differs between databases; this many each takes.
-BATCH = 500
 
 
 class TagBook:
@@ -111,7 +110,6 @@ def replace_tags(task_id: UUID, tags: Collection[Tag]) -> None:
 def _find(keys: Collection[str], ids: Collection[UUID]) -> list[Tag]:
     found: list[Tag] = []
     for column, values in ((Tag.name_key, sorted(keys)), (Tag.id, sorted(ids))):
-        for start in range(0, len(values), BATCH):
-            wanted = sa.select(Tag).where(column.in_(values[start : start + BATCH]))
-            found += session().scalars(wanted)
+        for some in batches(values):
+            found += session().scalars(sa.select(Tag).where(column.in_(some)))
     return found
