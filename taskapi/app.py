@@ -6,6 +6,7 @@ from flask_migrate import Migrate
 from taskapi.accounts import sign_in
 from taskapi.accounts.recovery_views import blp as recovery_blp
 from taskapi.accounts.second_factor_views import blp as second_factor_blp
+from taskapi.accounts.standing import find_actors, find_standing
 from taskapi.accounts.token_views import blp as tokens_blp
 from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
@@ -27,6 +28,7 @@ from taskapi.core.closing import on_account_closing
 from taskapi.core.cors import install_cors
 from taskapi.core.db import db, init_database
 from taskapi.core.docs import install_docs
+from taskapi.core.following import let_follow, owners_only
 from taskapi.core.http import Api, install_http
 from taskapi.core.idempotency import forget_answers_of
 from taskapi.core.limits import set_shared_counter
@@ -35,6 +37,7 @@ from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
 from taskapi.core.profile import add_profile_section
 from taskapi.core.proxies import install_proxies
+from taskapi.core.standing import set_standing
 from taskapi.core.visibility import set_in_use, set_made_by, set_visible_ids
 from taskapi.files import service as files
 from taskapi.files.closing import delete_files_of
@@ -49,6 +52,7 @@ from taskapi.notifications import security as security_mails
 from taskapi.notifications import service as notifications
 from taskapi.notifications.attachments import set_attachment_reader
 from taskapi.notifications.closing import delete_messages_of
+from taskapi.notifications.following import show_notifications
 from taskapi.notifications.imports import on_import_ended
 from taskapi.notifications.views import blp as notifications_blp
 from taskapi.ops.views import blp as health_blp
@@ -70,6 +74,13 @@ from taskapi.tasks import telling
 from taskapi.tasks.attachment_views import blp as attachments_blp
 from taskapi.tasks.closing import settle_tasks_of
 from taskapi.tasks.comment_views import blp as comments_blp
+from taskapi.tasks.following import (
+    readers_of_tags,
+    readers_of_tasks,
+    show_comments,
+    show_tags,
+    show_tasks,
+)
 from taskapi.tasks.freshening import PATTERNS, freshen
 from taskapi.tasks.history_views import blp as history_blp
 from taskapi.tasks.import_views import blp as imports_blp
@@ -147,6 +158,7 @@ def _connect_rooms(app: Flask) -> None:
     assert ALL_MODELS
     with app.app_context():
         set_authenticator(sign_in.authenticate)
+        set_standing(find_standing, find_actors)
         set_shared_counter(count_in_redis)
         set_shared_cache(RedisCache())
     events.set_relay_waker(lambda: wake_scheduler(WAKE_RELAY))
@@ -170,6 +182,7 @@ def _connect_rooms(app: Flask) -> None:
     set_in_use("task", tasks.in_use)
     for pattern in PATTERNS:
         events.watch(f"freshness.{pattern}", pattern, freshen)
+    _let_follow()
     on_account_closing("schedules", forget_schedules_of)
     on_account_closing("tasks", settle_tasks_of)
     on_account_closing("files", delete_files_of)
@@ -179,3 +192,11 @@ def _connect_rooms(app: Flask) -> None:
     for action in (CREATE_TASK, DIGEST, EXPECT_PING, FILE_CLEANUP, REMINDER, REPORT, WEBHOOK):
         registry.register(action)
     load_plugins()
+
+
+def _let_follow() -> None:
+    """Say of which things people are told, and who."""
+    let_follow("task", find_readers=readers_of_tasks, show=show_tasks)
+    let_follow("comment", find_readers=readers_of_tasks, show=show_comments)
+    let_follow("tag", find_readers=readers_of_tags, show=show_tags)
+    let_follow("notification", find_readers=owners_only, show=show_notifications)

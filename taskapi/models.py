@@ -13,7 +13,7 @@ from taskapi.accounts.models import (
 from taskapi.core.events import Event
 from taskapi.core.freshness import DataVersion
 from taskapi.core.idempotency import IdempotencyKey
-from taskapi.events.models import FailedDelivery
+from taskapi.events.models import EventReader, FailedDelivery
 from taskapi.files.models import DiscardedObject, FileUsage, IntegrityPass, StoredFile
 from taskapi.notifications.models import Email, MailSuppression, Notification
 from taskapi.ops.models import Heartbeat, SelfAudit
@@ -29,6 +29,7 @@ ALL_MODELS = (
     DiscardedObject,
     Email,
     Event,
+    EventReader,
     FailedDelivery,
     FileUsage,
     Heartbeat,

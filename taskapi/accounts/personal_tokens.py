@@ -1,6 +1,6 @@
 """Rules of personal access tokens: made by a person for a program, with chosen scopes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -147,11 +147,21 @@ def authenticate(token: str) -> Actor:
         raise TokenExpired("The token has expired; make a new one.")
     if found.last_used_at is None or now - found.last_used_at >= USE_IS_NOTED_EVERY:
         _note_use(found.token_id, now)
-    allowed = ALL_SCOPES if found.role == "admin" else ALL_SCOPES - {"admin"}
-    scopes = cast("frozenset[Scope]", frozenset(found.scopes)) & allowed
     return Actor(
-        user_id=found.id, role=found.role, username=found.username, timezone=found.timezone, scopes=scopes
+        user_id=found.id,
+        role=found.role,
+        username=found.username,
+        timezone=found.timezone,
+        token_id=found.token_id,
+        expires_at=found.expires_at,
+        scopes=allowed_scopes(found.scopes, role=found.role),
     )
+
+
+def allowed_scopes(given: Sequence[str], *, role: str) -> frozenset[Scope]:
+    """What a token may do: what it was given, as far as its owner's role still allows it."""
+    allowed = ALL_SCOPES if role == "admin" else ALL_SCOPES - {"admin"}
+    return cast("frozenset[Scope]", frozenset(given)) & allowed
 
 
 def _note_use(token_id: UUID, now: datetime) -> None:

@@ -168,12 +168,17 @@ def authenticate(token: str) -> Actor:
     """
     if token.startswith(PERSONAL_PREFIX):
         return personal_tokens.authenticate(token)
-    user_id, session_id = read_access_token(token)
+    user_id, session_id, expires_at = read_access_token(token)
     row = queries.active_user_of_session(user_id, session_id)
     if row is None:
         raise TokenRevoked("The session of this token has ended.")
     return Actor(
-        user_id=row.id, role=row.role, username=row.username, timezone=row.timezone, session_id=session_id
+        user_id=row.id,
+        role=row.role,
+        username=row.username,
+        timezone=row.timezone,
+        session_id=session_id,
+        expires_at=expires_at,
     )
 
 

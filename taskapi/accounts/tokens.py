@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -52,8 +52,8 @@ def new_access_token(*, user_id: UUID, session_id: UUID, lifetime: timedelta) ->
     return token
 
 
-def read_access_token(token: str) -> tuple[UUID, UUID]:
-    """The user's and the session's id.
+def read_access_token(token: str) -> tuple[UUID, UUID, datetime]:
+    """The user's and the session's id, and when the token ends.
 
     Raises:
         TokenExpired: its time is over.
@@ -64,7 +64,8 @@ def read_access_token(token: str) -> tuple[UUID, UUID]:
         # The library lets a token without an end pass; no such token is ours.
         if claims.get("type") != "access" or "exp" not in claims:
             raise InvalidToken("This is not an access token.")
-        return UUID(claims["sub"]), UUID(claims["sid"])
+        end = datetime.fromtimestamp(claims["exp"], UTC)
+        return UUID(claims["sub"]), UUID(claims["sid"]), end
     except jwt.ExpiredSignatureError as error:
         raise TokenExpired(
             "The access token has expired; exchange the refresh token for a new one."

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 WAKE_CHANNEL = "taskapi:wake"
 WAKE_DISPATCH, WAKE_RELAY = "dispatch", "relay"
+# Web processes that tell people of events listen here; they look by themselves within a second.
+EVENTS_CHANNEL = "taskapi:events"
 # Outcomes are in the database; Redis keeps finished jobs only for a look by an operator.
 RESULT_TTL_SECONDS = 60
 FAILURE_TTL_SECONDS = 86_400
@@ -65,6 +67,11 @@ def enqueue(queue: Queue, calls: Iterable[JobCall]) -> bool:
 def wake_scheduler(reason: str) -> None:
     """Tell every scheduler process to look now; they look by themselves within a second."""
     ask_redis(lambda redis: redis.publish(WAKE_CHANNEL, reason))
+
+
+def announce_events() -> None:
+    """Tell every web process that there are new events in the log."""
+    ask_redis(lambda redis: redis.publish(EVENTS_CHANNEL, ""))
 
 
 def stop_job(job_id: str) -> None:

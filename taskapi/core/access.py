@@ -8,6 +8,7 @@ is refused to everybody. The accounts room tells this module how a bearer token 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -22,13 +23,20 @@ ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "admin"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """The authenticated caller, as far as rules need to know them."""
+    """The authenticated caller, as far as rules need to know them.
+
+    Attributes:
+        session_id, token_id: what let them in: a session, or a personal access token.
+        expires_at: when the token that they showed ends; None if it does not.
+    """
 
     user_id: UUID
     role: str
     username: str
     timezone: str = "UTC"
     session_id: UUID | None = None
+    token_id: UUID | None = None
+    expires_at: datetime | None = None
     scopes: frozenset[Scope] = ALL_SCOPES
 
     @property

@@ -1,4 +1,4 @@
-"""Deliveries of events to subscribers that failed and will be tried again."""
+"""Who was told of which event, and deliveries to subscribers that failed and will be tried again."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +8,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core.columns import HasId, UtcDateTime
 from taskapi.core.db import Base
+
+
+class EventReader(Base):
+    """Who saw what an event tells of when it was relayed: a user, or one of the circles."""
+
+    __tablename__ = "event_readers"
+
+    reader_id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    position: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+
+    # What is forgotten with old events is found by this.
+    __table_args__ = (sa.Index("ix_event_readers_position", "position"),)
 
 
 class FailedDelivery(HasId, Base):

@@ -4,14 +4,17 @@ It runs after commits, woken by a publish and at least once a second, so an even
 process died right after its commit is relayed all the same. One relay works at a time.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
 import structlog
 
-from taskapi.core.db import read_database_clock, savepoint, session, transaction
+from taskapi.background.enqueue import announce_events
+from taskapi.core.db import on_commit, read_database_clock, savepoint, session, transaction
 from taskapi.core.events import Event, Subscriber, subscribers
-from taskapi.events.models import FailedDelivery
+from taskapi.core.following import readers_of
+from taskapi.events.models import EventReader, FailedDelivery
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +62,26 @@ def _relay_batch() -> int:
     for number, event in enumerate(events, start=position + 1):
         event.position = number
     session().flush()
+    _note_readers(events)
     for event in events:
         for subscriber in subscribers():
             if subscriber.wants(event.type):
                 _deliver(event, subscriber)
     return len(events)
+
+
+def _note_readers(events: Sequence[Event]) -> None:
+    """Write down whom the events are for, and wake who tells them."""
+    readers = readers_of(events)
+    rows = [
+        {"reader_id": reader, "position": event.position}
+        for event in events
+        if event.id in readers
+        for reader in readers[event.id].now | readers[event.id].formerly
+    ]
+    if rows:
+        session().execute(sa.insert(EventReader), rows)
+        on_commit(announce_events)
 
 
 def _deliver(event: Event, subscriber: Subscriber) -> bool:

@@ -1,0 +1,74 @@
+"""What an event says to those who follow it: one text for the changes feed, live events and webhooks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from taskapi.core.events import Event
+from taskapi.core.following import Readers, readers_of, shown_now
+
+NOBODY = Readers(frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """An event as one reader is told of it.
+
+    Attributes:
+        type: the event's, or ``<kind>.removed`` to who does not see the thing any more.
+        subject: kind and id of the thing.
+        deleted: the thing is gone, at least for this reader.
+        data: the thing as it is now, as the API answers it; of one that is gone, what the event says.
+        at: when it happened.
+    """
+
+    id: UUID
+    position: int
+    type: str
+    subject: tuple[str, UUID]
+    deleted: bool
+    data: dict[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """An event with what is known of its thing now, ready to be told to any number of readers."""
+
+    event: Event
+    readers: Readers
+    thing: dict[str, Any] | None
+
+    def to(self, names: frozenset[UUID]) -> Message | None:
+        """What the reader of these names (see ``names_of``) is told; None if it is not theirs to know.
+
+        Who saw the thing when the event happened, but does not now, learns that from the later
+        event which took it away.
+        """
+        if self.readers.now & names:
+            return self._message(self.event.type, deleted=self.thing is None, data=self.thing)
+        if self.readers.formerly & names:
+            return self._message(f"{self.event.subject_type}.removed", deleted=True, data={})
+        return None
+
+    def _message(self, event_type: str, *, deleted: bool, data: dict[str, Any] | None) -> Message:
+        event = self.event
+        assert event.position is not None, "only relayed events are told"
+        remains = event.after or {} if data is None else data
+        return Message(
+            id=event.id,
+            position=event.position,
+            type=event_type,
+            subject=(event.subject_type, event.subject_id),
+            deleted=deleted,
+            data={**remains, "id": str(event.subject_id)},
+            at=event.created_at,
+        )
+
+
+def tellings(events: Sequence[Event]) -> list[Telling]:
+    """The events, in their order, with who sees their things now and what these look like."""
+    readers, things = readers_of(events), shown_now(events)
+    return [Telling(event, readers.get(event.id, NOBODY), things.get(event.id)) for event in events]
