@@ -2,6 +2,8 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Where it is set, each process that a test starts would compile everything anew.
+export PYTHONDONTWRITEBYTECODE =
 
 PYTHON ?= python3
 VENV := .venv
