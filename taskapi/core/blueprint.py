@@ -85,6 +85,10 @@ class Blueprint(SmorestBlueprint):
         """Only somebody who signed in may call this, not a program with a personal access token."""
         return _note(view, access=Access(None, session=True))
 
+    def judges_caller(self, view: View) -> View:
+        """Anyone may call this endpoint, but it wants to know who does: ``g.actor``, or ``g.refusal``."""
+        return _note(view, access=PUBLIC, judges_caller=True)
+
     def limited_per_address(self, view: View) -> View:
         """Each address may call this as often as ``RATE_LIMIT_AUTH`` says, whoever is signed in."""
         return _note(view, limited_per_address=True)

@@ -110,16 +110,20 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
+def dump_json(value: Any) -> bytes:
+    """The value as JSON in UTF-8; times are written by ``format_time``, ids as text."""
+    return orjson.dumps(value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
 class OrjsonProvider(JSONProvider):
     """Flask's JSON, written by orjson and read by ``load_strict``."""
 
     def dumps(self, obj: Any, **_options: Any) -> str:
-        return orjson.dumps(obj, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+        return dump_json(obj).decode()
 
     def loads(self, s: str | bytes, **_options: Any) -> Any:
         return load_strict(s if isinstance(s, bytes) else s.encode())
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         obj = self._prepare_response_obj(args, kwargs)
-        body = orjson.dumps(obj, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
-        return Response(body, mimetype="application/json")
+        return Response(dump_json(obj), mimetype="application/json")

@@ -10,6 +10,7 @@ import io
 import json
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -36,6 +37,8 @@ from taskapi.core.http import SECURITY_HEADERS
 from taskapi.core.ids import new_id
 from taskapi.core.incoming import seconds_allowed
 from taskapi.core.problems import problem_body, problem_of_status
+from taskapi.events.live.process import begin_to_leave, finish_leaving
+from taskapi.ops.gunicorn_handover import allow_many_files, hand_over_on_demand
 
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 LINGER_SECONDS = 1.0
@@ -62,12 +65,25 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         """Begin to serve."""
         return_large_blocks()
+        allow_many_files()
+        self._served = threading.local()
         super().init_process()
 
     def load_wsgi(self) -> None:
         """Load the application and put the reader of bodies before it."""
         super().load_wsgi()
-        self.wsgi = refuse_bad_chunks(self.wsgi)
+        self.wsgi = hand_over_on_demand(refuse_bad_chunks(self.wsgi), self._served)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Take new connections, or not; once this process is to end, its clients go to another."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            begin_to_leave(self.app.wsgi())
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        super().run()
+        finish_leaving(self.app.wsgi())
 
     def enqueue_req(self, conn: TConn) -> None:
         """Let a thread serve the connection, but not wait for its client without end."""
@@ -84,6 +100,7 @@ class Worker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
         """Answer a request; a client that does not take its answer has gone."""
+        self._served.conn = conn
         try:
             keep_alive: bool = super().handle_request(req, conn)
         except BlockingIOError as error:
