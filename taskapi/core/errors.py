@@ -15,6 +15,8 @@ class DomainError(Exception):
     title = "Bad request"
     # Marks the few refusals whose bookkeeping must survive them (see ``transaction()``).
     keep_changes = False
+    # RFC 9457, 3.2: more members of the problem, which its code explains.
+    extensions: Mapping[str, str] = {}
 
     def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
         self.detail = detail or self.title

@@ -29,6 +29,10 @@ class Event(HasId, Base):
     __tablename__ = "events"
 
     position: Mapped[int | None] = mapped_column(sa.BigInteger, unique=True)
+    # In which order they were written: who changes a thing that another has just changed waits for
+    # its row, so that their events come one after the other whatever the clocks of their machines say.
+    # None on SQLite, which one machine uses, whose ids are in order.
+    number: Mapped[int | None] = mapped_column(sa.BigInteger, sa.Sequence("event_numbers"))
     type: Mapped[str] = mapped_column(sa.String(80))
     actor_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     owner_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
@@ -42,10 +46,12 @@ class Event(HasId, Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
 
     __table_args__ = (
-        partial_index("ix_events_unplaced", "id", where="position IS NULL"),
+        partial_index("ix_events_unplaced", "number", "id", where="position IS NULL"),
         sa.Index("ix_events_subject", "subject_type", "subject_id", "position"),
         partial_index("ix_events_topic", "topic_id", "id", where="topic_id IS NOT NULL"),
     )
+    # Nobody reads its number but the relay.
+    __mapper_args__ = {"eager_defaults": False}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class ProblemSchema(ma.Schema):
         values=fields.List(fields.String()),
         metadata={"description": "Only for 422: field path → messages"},
     )
+    next = fields.String(metadata={"description": "Only for `changes_expired`: go on from here"})
 
 
 def problem_response(error: DomainError) -> Response:
@@ -70,6 +71,7 @@ def problem_body(error: DomainError, *, public_url: str, request_id: str) -> dic
         "detail": error.detail,
         "code": error.code,
         "request_id": request_id,
+        **error.extensions,
     }
     if isinstance(error, ValidationFailed):
         body["errors"] = error.errors

@@ -41,15 +41,19 @@ class Telling:
     readers: Readers
     thing: dict[str, Any] | None
 
-    def to(self, names: frozenset[UUID]) -> Message | None:
+    def to(self, names: frozenset[UUID], *, is_farewell: bool = False) -> Message | None:
         """What the reader of these names (see ``names_of``) is told; None if it is not theirs to know.
 
         Who saw the thing when the event happened, but does not now, learns that from the later
         event which took it away.
+
+        Args:
+            is_farewell: it was noted that this event took it away from them; what the event says of
+                that is gone with the thing.
         """
         if self.readers.now & names:
             return self._message(self.event.type, deleted=self.thing is None, data=self.thing)
-        if self.readers.formerly & names:
+        if is_farewell or self.readers.formerly & names:
             return self._message(f"{self.event.subject_type}.removed", deleted=True, data={})
         return None
 
@@ -70,5 +74,14 @@ class Telling:
 
 def tellings(events: Sequence[Event]) -> list[Telling]:
     """The events, in their order, with who sees their things now and what these look like."""
-    readers, things = readers_of(events), shown_now(events)
-    return [Telling(event, readers.get(event.id, NOBODY), things.get(event.id)) for event in events]
+    # Asked before and after: from or to whose sight something goes meanwhile is not told what is read
+    # in between, and learns of it from the event that is still to come.
+    before, things, after = readers_of(events), shown_now(events), readers_of(events)
+    return [
+        Telling(event, _both(before.get(event.id, NOBODY), after.get(event.id, NOBODY)), things.get(event.id))
+        for event in events
+    ]
+
+
+def _both(before: Readers, after: Readers) -> Readers:
+    return Readers(before.now & after.now, after.formerly)

@@ -11,15 +11,29 @@ from taskapi.core.db import Base
 
 
 class EventReader(Base):
-    """Who saw what an event tells of when it was relayed: a user, or one of the circles."""
+    """Who saw what an event tells of when it was relayed: a user, or one of the circles.
+
+    Attributes:
+        formerly: until this event, and not any more; later nothing else may be left that says so.
+    """
 
     __tablename__ = "event_readers"
 
     reader_id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
     position: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    formerly: Mapped[bool] = mapped_column(default=False)
 
     # What is forgotten with old events is found by this.
     __table_args__ = (sa.Index("ix_event_readers_position", "position"),)
+
+
+class ForgottenEvents(Base):
+    """The one row says up to which position it is forgotten whom events were for; without it nothing is."""
+
+    __tablename__ = "forgotten_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    position: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class FailedDelivery(HasId, Base):

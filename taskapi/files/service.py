@@ -6,6 +6,7 @@ from uuid import UUID
 
 from taskapi.core.access import Actor
 from taskapi.core.db import db, session
+from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import Precondition
 from taskapi.core.runtime import runtime_settings
@@ -93,6 +94,7 @@ def detach_files_of_tasks(*, task_ids: Collection[UUID]) -> None:
     """Leave the files of tasks to their owners alone."""
     for file in queries.lock_files_of_tasks(task_ids):
         file.task_id = None
+        record_event("file.detached", subject=("file", file.id), owner_id=file.owner_id)
     session().flush()
 
 

@@ -1,5 +1,6 @@
 """Reads and conditional updates of notifications, scoped to whose they are."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -41,10 +42,12 @@ def tasks_told_of(user_id: UUID, kind: str, since: datetime) -> set[UUID]:
     return {task_id for task_id in tasks if task_id}
 
 
-def mark_all_read(user_id: UUID) -> None:
-    session().execute(
+def mark_all_read(user_id: UUID) -> Sequence[UUID]:
+    """Those that were not read."""
+    marked = (
         sa.update(Notification)
         .where(Notification.user_id == user_id, ~Notification.is_read)
         .values(is_read=True)
-        .execution_options(synchronize_session=False)
+        .returning(Notification.id)
     )
+    return session().scalars(marked.execution_options(synchronize_session=False)).all()

@@ -1,34 +1,58 @@
 """Who follows a task and what hangs on it, and what they are shown."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from taskapi.core.db import session
 from taskapi.core.events import Event
-from taskapi.core.following import EVERYBODY, TEAM, Readers
+from taskapi.core.following import ADMINISTRATORS, EVERYBODY, TEAM, Readers
+from taskapi.files.following import tasks_of_files
 from taskapi.tasks import shown
 from taskapi.tasks.models import Comment, Tag, Task
 from taskapi.tasks.schemas import CommentSchema, TagSchema, TaskSchema
 
+People: TypeAlias = set[UUID | None]
+
 
 def readers_of_tasks(events: Sequence[Event]) -> Mapping[UUID, Readers]:
     """Whose task an event is about, and whose it was until then; of a purged one, who made it."""
-    topics = {event.topic_id for event in events if event.topic_id}
-    statement = sa.select(Task.id, Task.creator_id, Task.assignee_id).where(Task.id.in_(topics))
-    people = {task_id: {creator, assignee} for task_id, creator, assignee in session().execute(statement)}
-    return {
-        event.id: _readers(event, people.get(event.topic_id, {event.owner_id}) if event.topic_id else set())
-        for event in events
-    }
+    people = _people_of({task_id for event in events if (task_id := _task_of(event))})
+    return {event.id: _readers(event, people.get(_task_of(event), {event.owner_id})) for event in events}
 
 
-def _readers(event: Event, people: set[UUID | None]) -> Readers:
+def _task_of(event: Event) -> UUID | None:
+    # What is no part of a task's history names the task as its subject alone.
+    return event.subject_id if event.subject_type == "task" else event.topic_id
+
+
+def _people_of(task_ids: Collection[UUID], *conditions: sa.ColumnElement[bool]) -> dict[UUID | None, People]:
+    statement = sa.select(Task.id, Task.creator_id, Task.assignee_id).where(Task.id.in_(task_ids))
+    rows = session().execute(statement.where(*conditions))
+    return {task_id: {creator, assignee} for task_id, creator, assignee in rows}
+
+
+def _readers(event: Event, people: People) -> Readers:
     now = frozenset({TEAM, *(person for person in people if person)})
     was_assigned = (event.before or {}).get("assignee_id") if event.subject_type == "task" else None
     return Readers(now, frozenset({UUID(was_assigned)} if was_assigned else ()) - now)
+
+
+def readers_of_files(events: Sequence[Event]) -> Mapping[UUID, Readers]:
+    """Whose file it is, administrators, and who sees the task that it is attached to, or was when it went."""
+    attached = tasks_of_files({event.subject_id for event in events})
+    tasks = {event.id: attached.get(event.subject_id, event.topic_id) for event in events}
+    people = _people_of({task_id for task_id in tasks.values() if task_id}, Task.deleted_at.is_(None))
+    found: dict[UUID, Readers] = {}
+    for event in events:
+        # A task that is deleted lets nobody see its files.
+        task_id = tasks[event.id]
+        others = {TEAM, *people[task_id]} if task_id in people else set()
+        readers = {ADMINISTRATORS, event.owner_id, *others}
+        found[event.id] = Readers(frozenset(reader for reader in readers if reader))
+    return found
 
 
 def readers_of_tags(events: Sequence[Event]) -> Mapping[UUID, Readers]:

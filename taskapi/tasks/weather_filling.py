@@ -14,6 +14,7 @@ from taskapi.background.names import FILL_WEATHER, Queue
 from taskapi.clients.weather import current_weather
 from taskapi.clients.weather.base import WeatherUnavailable
 from taskapi.core.db import before_commit, database_now, on_commit, session, transaction
+from taskapi.core.events import record_event
 from taskapi.core.freshness import touch
 from taskapi.tasks.models import Task
 from taskapi.tasks.weather import weather_of
@@ -94,14 +95,17 @@ def _fill_some(city: str, weather: dict[str, Any] | None) -> int:
         sa.update(Task)
         .where(Task.id.in_(some), *missing)
         .values(weather=weather, weather_at=database_now())
-        .returning(Task.creator_id, Task.assignee_id)
+        .returning(Task.id, Task.creator_id, Task.assignee_id)
         .execution_options(synchronize_session=False)
     )
     with transaction():
-        people = session().execute(fill).all()
-        if people:
-            touch({user_id for row in people for user_id in row})
-    return len(people)
+        filled = session().execute(fill).all()
+        if filled:
+            touch({person for _, *people in filled for person in people})
+        for task_id, creator_id, _ in filled if weather else ():
+            # Nobody did it: it is no part of the task's history.
+            record_event("task.weather_filled", subject=("task", task_id), owner_id=creator_id)
+    return len(filled)
 
 
 def _is_missing() -> tuple[sa.ColumnElement[bool], ...]:

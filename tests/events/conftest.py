@@ -7,6 +7,9 @@ from flask import Flask
 
 from taskapi.core import events
 from taskapi.core.events import Event
+from tests.tasks.conftest import statements, stranger, task, time
+
+__all__ = ("statements", "stranger", "task", "time")
 
 Subscribe = Callable[[str, Callable[[Event], None]], None]
 

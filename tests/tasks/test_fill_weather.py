@@ -14,12 +14,12 @@ from taskapi.background.names import Queue
 from taskapi.clients.weather import breaker
 from taskapi.core import clock
 from taskapi.core.db import session, transaction
-from taskapi.core.events import Event
 from taskapi.core.ids import new_id
 from taskapi.tasks import weather_filling
 from taskapi.tasks.jobs import fill_weather, sweep_weather
 from taskapi.tasks.models import Task
 from tests.clients.weather.provider import Provider, reply
+from tests.events.following import now, told
 from tests.people import Person
 from tests.tasks.test_weather_of_tasks import CLOUDY, made
 from tests.work import queued, run_jobs
@@ -35,13 +35,6 @@ def down(context: Flask, weather: Provider, monkeypatch: pytest.MonkeyPatch) -> 
 
 def weather_of(person: Person, task: dict[str, Any]) -> Any:
     return person.get(f"/api/tasks/{task['id']}").json["weather"]
-
-
-def count_events() -> int:
-    found = session().scalar(sa.select(sa.func.count()).select_from(Event))
-    # A request would go on with this transaction, and see what it sees.
-    session().rollback()
-    return found or 0
 
 
 def change(task: dict[str, Any], **values: Any) -> None:
@@ -74,7 +67,10 @@ def test_it_is_no_edit_but_seen_by_all_who_see_the_task(
     before = owner.get(path)
     lists = [person.get("/api/tasks").json["items"] for person in (owner, teammate)]
     assert [items[0]["weather"] for items in lists] == [None, None]
-    events = count_events()
+    history = owner.get(f"{path}/history").json
+    since = {person.id: now(person) for person in (owner, teammate)}
+    # A request would go on with this transaction, and see what it sees.
+    session().rollback()
     down.instead.clear()
     run_jobs(app)
 
@@ -84,7 +80,11 @@ def test_it_is_no_edit_but_seen_by_all_who_see_the_task(
     assert owner.get(path, headers={"If-None-Match": before.headers["ETag"]}).status_code == 200
     lists = [person.get("/api/tasks").json["items"] for person in (owner, teammate)]
     assert [items[0]["weather"] for items in lists] == [CLOUDY, CLOUDY]
-    assert count_events() == events
+    assert owner.get(f"{path}/history").json == history
+    for person in (owner, teammate):
+        assert [(kind, data["weather"]) for kind, data in told(person, since[person.id])] == [
+            ("task.weather_filled", CLOUDY)
+        ]
 
 
 def test_one_job_fills_in_all_tasks_of_a_city(app: Flask, owner: Person, down: Provider) -> None:

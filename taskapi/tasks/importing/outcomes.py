@@ -41,6 +41,12 @@ def add(row: TaskImport, outcome: Outcome) -> None:
         row.warnings, more = _joined(row.warnings, outcome.warnings)
         row.more_warnings += more
     lease.move_on(row)
+    record_progress(row)
+
+
+def record_progress(row: TaskImport) -> None:
+    """Tell who follows the import that it got further."""
+    record_event("import.progressed", subject=("import", row.id), owner_id=row.owner_id)
 
 
 def end(row: TaskImport, status: str, *, error: dict[str, str] | None = None) -> None:

@@ -177,6 +177,7 @@ def _survey(claim: Claim, file: BinaryIO) -> Dialect:
         row.ignored_columns, row.total_rows = columns.ignored, total
         row.version += 1
         session().flush()
+        outcomes.record_progress(row)
     return dialect
 
 

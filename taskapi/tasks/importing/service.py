@@ -87,6 +87,7 @@ def undo_import(*, actor: Actor, import_id: UUID) -> TaskImport:
     row.lease_until = read_database_clock()
     row.version += 1
     session().flush()
+    record_event("import.undo_requested", subject=("import", row.id), actor=actor, owner_id=row.owner_id)
     lease.work_later(row)
     return row
 

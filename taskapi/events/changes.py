@@ -1,0 +1,66 @@
+"""The changes feed: what a client that was away has missed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from taskapi.core.access import Actor
+from taskapi.events import cursors, feed
+from taskapi.events.cursors import CursorGone
+from taskapi.events.messages import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A message, as the feed tells it."""
+
+    id: UUID
+    type: str
+    subject: dict[str, Any]
+    deleted: bool
+    data: dict[str, Any] | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """A page of the feed; ``next`` and ``latest`` are tokens."""
+
+    items: list[Change]
+    next: str
+    more: bool
+    latest: str
+
+
+def list_changes(*, actor: Actor, since: str | None, limit: int) -> Changes:
+    """What has changed for the actor since a token, or since the oldest event that is kept.
+
+    Raises:
+        CursorGone: with the token of now as ``next``.
+    """
+    # Read first: who fetches lists after this answer sees at least what is up to here.
+    latest = cursors.token_of(feed.head(), actor)
+    try:
+        after = cursors.forgotten_until() if since is None else cursors.position_of(since, actor)
+        page = feed.read_feed(actor=actor, after=after, limit=limit)
+    except CursorGone as gone:
+        gone.extensions = {"next": latest}
+        raise
+    return Changes(
+        items=[_change(message) for message in page.messages],
+        next=cursors.token_of(page.position, actor),
+        more=page.more,
+        latest=latest,
+    )
+
+
+def _change(message: Message) -> Change:
+    return Change(
+        id=message.id,
+        type=message.type,
+        subject={"type": message.subject[0], "id": message.subject[1]},
+        deleted=message.deleted,
+        data=None if message.deleted else message.data,
+        at=message.at,
+    )
