@@ -82,11 +82,15 @@ def is_active_admin(user_id: UUID) -> bool:
     return session().scalar(admin) is not None
 
 
-def stays_active(user_id: UUID) -> bool:
-    """Whether the account is open; if so, nobody closes it until the transaction ends."""
+def stays_active(user_id: UUID, *, alone: bool = False) -> bool:
+    """Whether the account is open; if so, nobody closes it until the transaction ends.
+
+    Args:
+        alone: others who ask this for the account wait, too.
+    """
     # Shared: what users do at once need not queue up, but closing does (it takes FOR NO KEY UPDATE).
-    statement = sa.select(User.is_active).where(User.id == user_id).with_for_update(read=True)
-    return session().scalar(statement) is True
+    statement = sa.select(User.is_active).where(User.id == user_id)
+    return session().scalar(statement.with_for_update(read=not alone, key_share=alone)) is True
 
 
 def lock_active(user_ids: Collection[UUID]) -> set[UUID]:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from taskapi.accounts import queries
 from taskapi.accounts.actors import actor_of
+from taskapi.accounts.errors import TokenRevoked
 from taskapi.accounts.models import PersonalToken, SignInSession, User
 from taskapi.accounts.personal_tokens import allowed_scopes
 from taskapi.core import clock
@@ -27,6 +28,16 @@ def find_actors(user_ids: Collection[UUID]) -> Mapping[UUID, Actor]:
     """Active users as who does something while they are not there."""
     users = queries.find_users(user_ids)
     return {user.id: actor_of(user) for user in users.values() if user.is_active}
+
+
+def queue_up(user_id: UUID) -> None:
+    """Lock the account, which must be open, until the transaction ends.
+
+    Raises:
+        TokenRevoked
+    """
+    if not queries.stays_active(user_id, alone=True):
+        raise TokenRevoked("The session has ended.")
 
 
 def _behind_sessions(ids: list[UUID]) -> dict[Credential, Actor]:

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.client import HTTPException
 from ipaddress import ip_address
 
@@ -107,6 +108,12 @@ class Answer:
         # "-0000" stands for UTC too, but is read as a time without a zone.
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return max((moment - clock.now()).total_seconds(), 0.0)
+
+    @property
+    def words(self) -> str:
+        """The status with its phrase, such as ``404 Not Found``."""
+        known = {each.value: each.phrase for each in HTTPStatus}
+        return f"{self.status} {known.get(self.status, '')}".rstrip()
 
 
 def send(call: Call, *, allowed: Sequence[Network], timeout: float) -> Answer:

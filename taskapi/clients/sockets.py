@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from functools import lru_cache
 from http.client import HTTPException
 from typing import Any, cast
 
@@ -123,12 +124,19 @@ def encrypt(sock: LimitedSocket, host: str) -> TlsSocket:
     Raises:
         OSError, and among its kinds ``ssl.SSLError``; the connection is closed then.
     """
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    context.sslsocket_class = TlsSocket
+    context = _context(ssl.get_default_verify_paths())
     limits = sock.limits
     # The handshake is one step: OpenSSL counts its time as a whole.
     sock.settimeout(limits.left(CONNECT_SECONDS))
     secure = cast(TlsSocket, context.wrap_socket(sock, server_hostname=host))
     secure.limits = limits
     return secure
+
+
+# Reading the system's authorities takes longer than a call; a work-horse lives too short to miss new ones.
+@lru_cache(maxsize=1)
+def _context(_authorities: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = TlsSocket
+    return context

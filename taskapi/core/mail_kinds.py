@@ -3,7 +3,7 @@
 MAIL_KINDS = (
     *("schedule_created", "schedule_paused", "reminder", "report"),
     *("run_completed", "run_failed", "run_recovered", "run_missed", "run_overdue"),
-    *("ping_unexpected", "file_damaged"),
+    *("ping_unexpected", "file_damaged", "webhook_disabled"),
     *("task_assigned", "task_overdue", "comment_added", "mentioned", "digest"),
 )
 # They come so often that they are mailed to those alone who ask for them.

@@ -19,15 +19,17 @@ class Credential:
 
 FindStanding: TypeAlias = Callable[[Collection[Credential]], Mapping[Credential, Actor]]
 FindActors: TypeAlias = Callable[[Collection[UUID]], Mapping[UUID, Actor]]
+QueueUp: TypeAlias = Callable[[UUID], None]
 
 _find_standing: FindStanding | None = None
 _find_actors: FindActors | None = None
+_queue_up: QueueUp | None = None
 
 
-def set_standing(find_standing: FindStanding, find_actors: FindActors) -> None:
-    """Say how ``standing_of`` and ``actors_of`` find out."""
-    global _find_standing, _find_actors
-    _find_standing, _find_actors = find_standing, find_actors
+def set_standing(find_standing: FindStanding, find_actors: FindActors, queue_up: QueueUp) -> None:
+    """Say how ``standing_of`` and ``actors_of`` find out, and what ``queue_up`` locks."""
+    global _find_standing, _find_actors, _queue_up
+    _find_standing, _find_actors, _queue_up = find_standing, find_actors, queue_up
 
 
 def credential_of(actor: Actor) -> Credential:
@@ -48,3 +50,15 @@ def actors_of(user_ids: Collection[UUID]) -> Mapping[UUID, Actor]:
     """Active users as who does something while they are not there."""
     assert _find_actors is not None, "set_standing() comes first"
     return _find_actors(user_ids)
+
+
+def queue_up(user_id: UUID) -> None:
+    """Wait for what else asks this for the user, and keep it waiting until the transaction ends.
+
+    Nobody closes their account meanwhile.
+
+    Raises:
+        Unauthorized: it is closed, or switched off.
+    """
+    assert _queue_up is not None, "set_standing() comes first"
+    _queue_up(user_id)

@@ -4,8 +4,9 @@ It runs after commits, woken by a publish and at least once a second, so an even
 process died right after its commit is relayed all the same. One relay works at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
@@ -13,8 +14,9 @@ import structlog
 from taskapi.background.enqueue import announce_events
 from taskapi.core.db import on_commit, read_database_clock, savepoint, session, transaction
 from taskapi.core.events import Event, Subscriber, subscribers
-from taskapi.core.following import readers_of
+from taskapi.core.following import Readers, readers_of
 from taskapi.events.models import EventReader, FailedDelivery
+from taskapi.events.webhooks import outbox
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +26,7 @@ BATCH = 50
 RELAY_LOCK = 7_270_001
 FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 3600
+WEBHOOKS = Subscriber("webhooks", "*", outbox.write_one)
 
 
 def relay_events() -> int:
@@ -56,13 +59,15 @@ def _is_only_relay() -> bool:
 
 
 def _relay_batch() -> int:
-    waiting = sa.select(Event).where(Event.position.is_(None)).order_by(Event.id).limit(BATCH)
-    events = session().scalars(waiting).all()
+    waiting = sa.select(Event).where(Event.position.is_(None)).order_by(Event.number, Event.id)
+    events = session().scalars(waiting.limit(BATCH)).all()
     position = session().scalar(sa.select(sa.func.max(Event.position))) or 0
     for number, event in enumerate(events, start=position + 1):
         event.position = number
     session().flush()
-    _note_readers(events)
+    readers = readers_of(events)
+    _note_readers(events, readers)
+    _fill_outboxes(events, readers)
     for event in events:
         for subscriber in subscribers():
             if subscriber.wants(event.type):
@@ -70,18 +75,30 @@ def _relay_batch() -> int:
     return len(events)
 
 
-def _note_readers(events: Sequence[Event]) -> None:
+def _note_readers(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> None:
     """Write down whom the events are for, and wake who tells them."""
-    readers = readers_of(events)
     rows = [
-        {"reader_id": reader, "position": event.position}
+        {"reader_id": reader, "position": event.position, "formerly": formerly}
         for event in events
         if event.id in readers
-        for reader in readers[event.id].now | readers[event.id].formerly
+        for formerly, people in ((False, readers[event.id].now), (True, readers[event.id].formerly))
+        for reader in people
     ]
     if rows:
         session().execute(sa.insert(EventReader), rows)
         on_commit(announce_events)
+
+
+def _fill_outboxes(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> None:
+    """Write down what webhooks are to be told: all at once, or else one by one."""
+    try:
+        with savepoint():
+            outbox.write_deliveries(events, readers)
+    except Exception:
+        # An event that cannot be told must keep back neither the others nor the relay.
+        log.exception("event.outboxes_failed", events=len(events))
+        for event in events:
+            _deliver(event, WEBHOOKS)
 
 
 def _deliver(event: Event, subscriber: Subscriber) -> bool:
@@ -115,7 +132,7 @@ def _remember_failure(event: Event, subscriber: Subscriber, error: Exception) ->
 
 
 def _retry_batch() -> int:
-    known = {subscriber.name: subscriber for subscriber in subscribers()}
+    known = {subscriber.name: subscriber for subscriber in (WEBHOOKS, *subscribers())}
     due = sa.select(FailedDelivery, Event).join(Event, Event.id == FailedDelivery.event_id)
     due = due.where(FailedDelivery.retry_at <= read_database_clock()).order_by(FailedDelivery.retry_at)
     rows = session().execute(due.limit(BATCH)).all()

@@ -98,6 +98,7 @@ SUBJECTS = {
     "run_completed": "Completed: {name}",
     "run_failed": "Failed: {name}",
     "file_damaged": "Damaged: {name}",
+    "webhook_disabled": "Switched off: {name}",
 }
 # By what is wrong with it.
 DAMAGES = {
@@ -164,6 +165,21 @@ def on_file_damaged(event: Event) -> None:
     _mail_owner(event, "file_damaged", context)
 
 
+def on_webhook_disabled(event: Event) -> None:
+    """Tell the owner of a webhook that nothing is sent to it any more, once per event."""
+    state = event.after or {}
+    if event.owner_id is None:
+        return
+    notify(
+        key=f"event:{event.id}",
+        user_id=event.owner_id,
+        kind="webhook_disabled",
+        title=SUBJECTS["webhook_disabled"].format(name=state["name"]),
+        message=state["facts"],
+    )
+    _mail_owner(event, "webhook_disabled", {**state, "reason": "You own this webhook."})
+
+
 def _mail_owner(event: Event, kind: str, context: dict[str, Any]) -> None:
     assert event.owner_id is not None
     user, wants_mail = accounts.mail_preference(user_id=event.owner_id, kind=kind)
@@ -207,15 +223,24 @@ def mark_read(*, actor: Actor, notification_id: UUID) -> Notification:
     notification = queries.find_notification(actor.user_id, notification_id)
     if notification is None:
         raise NotificationNotFound
-    notification.is_read = True
-    session().flush()
+    if not notification.is_read:
+        notification.is_read = True
+        session().flush()
+        _record_read(actor, notification.id)
     return notification
 
 
 def mark_all_read(*, actor: Actor) -> dict[str, int]:
     """Mark all of one's notifications as read."""
-    queries.mark_all_read(actor.user_id)
+    for notification_id in queries.mark_all_read(actor.user_id):
+        _record_read(actor, notification_id)
     return count_unread(actor=actor)
+
+
+def _record_read(actor: Actor, notification_id: UUID) -> None:
+    """Whoever else shows how many are unread, such as another window, learns of it."""
+    subject = ("notification", notification_id)
+    record_event("notification.read", subject=subject, actor=actor, owner_id=actor.user_id)
 
 
 def unsubscribe(*, user_id: UUID | None, address: str | None, kind: str) -> None:

@@ -22,6 +22,7 @@ ABOUT = {
     "reminder": "reminders",
     "report": "reports",
     "file_damaged": "damaged files",
+    "webhook_disabled": "webhooks that are switched off",
     "task_assigned": "tasks given to you",
     "task_overdue": "overdue tasks",
     "comment_added": "comments",

@@ -50,6 +50,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "run_failed": RUN,
     "reminder": {"message": "Tea is ready.", "task": ("01975d3e-8c1f-7b65-9a55-3b1f6b0f2a11", "Tea")},
     "file_damaged": {"facts": "It is gone."},
+    "webhook_disabled": {"facts": "The receiver answered 410 Gone."},
     "digest": {
         "sections": [{"name": "overdue", "heading": "Overdue", "count": 2, "tasks": [DUE], "more": 1}]
     },

@@ -1,10 +1,7 @@
 """``webhook``: calls a URL; 2xx is success, and what may pass by itself is tried again."""
 
-import base64
 import binascii
-import hmac
 import re
-from http import HTTPStatus
 from typing import Any
 
 import marshmallow as ma
@@ -14,7 +11,7 @@ from urllib3 import HTTPHeaderDict
 
 from taskapi.clients import http
 from taskapi.clients.addresses import MAX_URL_LENGTH, TargetRefused
-from taskapi.core import clock
+from taskapi.clients.standard_webhooks import ENCODED_SECRET, signature_headers, signing_key
 from taskapi.core.json import storable_text
 from taskapi.core.runtime import runtime_settings
 from taskapi.core.schemas import Schema, Text
@@ -38,7 +35,6 @@ RESERVED_HEADERS = frozenset(
         "idempotency-key",
     }
 )
-ENCODED_SECRET = "whsec_"  # noqa: S105 - the mark of an encoded one
 
 
 class Method(fields.String):
@@ -74,7 +70,7 @@ def _check_body(body: Any) -> None:
 
 def _check_secret(secret: str) -> None:
     try:
-        _signing_key(secret)
+        signing_key(secret)
     except binascii.Error:
         raise ma.ValidationError(f"What follows {ENCODED_SECRET} must be base64.") from None
 
@@ -125,7 +121,7 @@ def call(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
     except http.CallFailed as error:
         raise ActionFailed(str(error), code=error.code, permanent=not error.temporary) from error
     text = storable_text(answer.body[:KEPT_BYTES].decode("utf-8", "replace"))
-    context.log(f"Answered {_words(answer.status)} in {answer.duration_ms} ms.")
+    context.log(f"Answered {answer.words} in {answer.duration_ms} ms.")
     if not 200 <= answer.status < 300:
         if text:
             context.log(text[:LOGGED_CHARACTERS], level="warning")
@@ -139,7 +135,7 @@ def _request(context: RunContext, params: dict[str, Any]) -> http.Call:
     headers.update(params["headers"])
     headers["Idempotency-Key"] = str(context.run_id)
     if "secret" in params:
-        headers.update(_signature(params["secret"], str(context.run_id), body))
+        headers.update(signature_headers([params["secret"]], str(context.run_id), body))
     return http.Call(method=params["method"], url=params["url"], headers=headers, body=body or None)
 
 
@@ -152,35 +148,10 @@ def _encoded(body: Any) -> tuple[bytes, str | None]:
     return orjson.dumps(body), "application/json"
 
 
-def _signature(secret: str, message_id: str, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks 1.0 (standardwebhooks.com), symmetric."""
-    timestamp = str(int(clock.now().timestamp()))
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    signature = base64.b64encode(hmac.digest(_signing_key(secret), signed, "sha256")).decode()
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{signature}",
-    }
-
-
-def _signing_key(secret: str) -> bytes:
-    """
-    Raises:
-        binascii.Error
-    """
-    if not secret.startswith(ENCODED_SECRET):
-        return secret.encode()
-    key = base64.b64decode(secret.removeprefix(ENCODED_SECRET), validate=True)
-    if not key:
-        raise binascii.Error("empty")
-    return key
-
-
 def _refusal(answer: http.Answer) -> ActionFailed:
     """Any answer but success, as a failure that may pass or will not."""
     status = answer.status
-    message = f"The target answered {_words(status)}."
+    message = f"The target answered {answer.words}."
     if 300 <= status < 400:
         location = storable_text(answer.headers.get("Location", ""))[:200]
         message += f" Redirects are not followed: put the final address into url, maybe {location!r}."
@@ -188,11 +159,6 @@ def _refusal(answer: http.Answer) -> ActionFailed:
     return ActionFailed(
         message, code=f"http_{status}", permanent=not temporary, retry_after=answer.retry_after
     )
-
-
-def _words(status: int) -> str:
-    known = {each.value: each.phrase for each in HTTPStatus}
-    return f"{status} {known.get(status, '')}".rstrip()
 
 
 WEBHOOK = Action("webhook", "Calls a URL", WebhookParams, call, check=check, secrets=("secret",))
