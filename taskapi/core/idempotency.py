@@ -23,11 +23,15 @@ from taskapi.core.db import Base, insert_if_new, session, transaction
 from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.parser import read_body
 from taskapi.core.receiving import Received
+from taskapi.core.signing import SealBroken, seal, unseal
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
-STORED_HEADERS = ("Content-Type", "ETag", "Location")
+STORED_HEADERS = ("Cache-Control", "Content-Type", "ETag", "Location")
+# An answer that no cache may keep holds what lets somebody in: it is kept sealed.
+CONFIDENTIAL = "no-store"
+PURPOSE = "idempotency"
 
 
 class IdempotencyKey(HasId, Base):
@@ -53,6 +57,14 @@ class IdempotencyKeyReused(DomainError):
     status = 422
     code = "idempotency_key_reused"
     title = "Idempotency key reused"
+
+
+class AnswerUnreadable(DomainError):
+    """This key did its work, but the answer held a secret, and the key that sealed it is gone: look it up."""
+
+    status = 409
+    code = "idempotent_answer_unreadable"
+    title = "The first answer cannot be given again"
 
 
 def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -108,15 +120,31 @@ def _replay(stored: IdempotencyKey, fingerprint: str) -> Response:
     if stored.fingerprint != fingerprint:
         raise IdempotencyKeyReused("The key was used before with another body.")
     headers = {**(stored.headers or {}), "Idempotent-Replayed": "true"}
-    return Response(stored.body, status=stored.status, headers=headers)
+    body = stored.body or b""
+    if headers.get("Cache-Control") == CONFIDENTIAL:
+        body = _opened(body)
+    return Response(body, status=stored.status, headers=headers)
+
+
+def _opened(sealed: bytes) -> bytes:
+    try:
+        return unseal(sealed.decode(), PURPOSE).encode()
+    except SealBroken as error:
+        raise AnswerUnreadable(
+            "It was made, but SECRET_KEY was changed since, so its secret cannot be shown again."
+            " Delete what was made, and make another with a new key."
+        ) from error
 
 
 def _store(scope: str, response: Response) -> None:
     kept = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
+    body = response.get_data()
+    if kept.get("Cache-Control") == CONFIDENTIAL:
+        body = seal(body.decode(), PURPOSE).encode()
     session().execute(
         sa.update(IdempotencyKey)
         .where(IdempotencyKey.scope == scope)
-        .values(status=response.status_code, headers=kept, body=response.get_data())
+        .values(status=response.status_code, headers=kept, body=body)
         .execution_options(synchronize_session=False)
     )
 

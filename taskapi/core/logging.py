@@ -25,7 +25,7 @@ HIDDEN = "***"
 SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|dsn", re.IGNORECASE)
 # What a message may carry without a name: bearer tokens, JWTs, our own tokens, a URL's password.
 SECRET_VALUES = re.compile(
-    r"(?i:bearer\s+)[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|tap_[\w-]{8,}|tar_[\w-]{8,}"
+    r"(?i:bearer\s+)[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|ta[cpr]_[\w-]{8,}"
     r"|(?<=://)[^/\s:@]*:[^/\s\"]+(?=@)"
 )
 

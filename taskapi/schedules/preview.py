@@ -13,6 +13,7 @@ from taskapi.core.db import read_database_clock
 from taskapi.core.paging import Page, whole_page
 from taskapi.schedules import service
 from taskapi.schedules.engine.planning import policy_of
+from taskapi.schedules.models import Schedule
 from taskapi.schedules.timing.past import due_between
 from taskapi.schedules.timing.triggers import MICROSECOND, Trigger, due_times, read_exclusions
 from taskapi.schedules.timing.wall import Due
@@ -41,12 +42,18 @@ class RunsLeft:
 def preview_schedule(*, actor: Actor, schedule_id: UUID, n: int, after: datetime | None) -> Page[FireTime]:
     """The next fire times of a schedule."""
     schedule = service.get_schedule(actor=actor, schedule_id=schedule_id)
+    service.check_trigger(schedule.trigger)
+    return whole_page(list(islice(fire_times(schedule, after=after or read_database_clock()), n)))
+
+
+def fire_times(schedule: Schedule, *, after: datetime) -> Iterator[FireTime]:
+    """All fire times of a schedule after ``after``, ascending."""
     if schedule.next_run_at is None:
-        return whole_page([])
+        return iter(())
     number = policy_of(schedule).runs_left
     # What is due before the mark has its run, and is counted.
     left = None if number is None else RunsLeft(number, schedule.next_run_at)
-    return preview(trigger=schedule.trigger, n=n, after=after or read_database_clock(), left=left)
+    return _fire_times(schedule.trigger, after=after, left=left)
 
 
 def preview(*, trigger: Trigger, n: int, after: datetime, left: RunsLeft | None = None) -> Page[FireTime]:
@@ -56,10 +63,14 @@ def preview(*, trigger: Trigger, n: int, after: datetime, left: RunsLeft | None 
         ValidationFailed
     """
     service.check_trigger(trigger)
+    return whole_page(list(islice(_fire_times(trigger, after=after, left=left), n)))
+
+
+def _fire_times(trigger: Trigger, *, after: datetime, left: RunsLeft | None) -> Iterator[FireTime]:
     zone = ZoneInfo(trigger.timezone)
     coming = (due for due in due_times(trigger, after=after) if not trigger.is_skipped(due.at))
-    found = islice(coming if left is None else _within(left, coming, trigger, after=after), n)
-    return whole_page([FireTime(due.at, due.at.astimezone(zone), due.note) for due in found])
+    found = coming if left is None else _within(left, coming, trigger, after=after)
+    return (FireTime(due.at, due.at.astimezone(zone), due.note) for due in found)
 
 
 def _within(left: RunsLeft, coming: Iterator[Due], trigger: Trigger, *, after: datetime) -> Iterator[Due]:

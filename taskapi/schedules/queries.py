@@ -32,6 +32,13 @@ def count_live(owner_id: UUID, *, limit: int) -> int:
     return count_up_to(session(), theirs.where(Schedule.status.in_(("active", "paused"))), limit)
 
 
+def due_next(owner_id: UUID, *, before: datetime, limit: int) -> Sequence[Schedule]:
+    """A user's active schedules that are due before a moment, the next first."""
+    theirs = sa.select(Schedule).where(Schedule.owner_id == owner_id, Schedule.deleted_at.is_(None))
+    statement = theirs.where(Schedule.status == "active", Schedule.next_run_at < before)
+    return session().scalars(statement.order_by(Schedule.next_run_at, Schedule.id).limit(limit)).all()
+
+
 def find_schedule(actor: Actor, schedule_id: UUID, *, lock: bool) -> Schedule | None:
     """The schedule; locked, it waits for a dispatch of it and then sees what that did."""
     statement = visible_schedules(actor).where(Schedule.id == schedule_id)

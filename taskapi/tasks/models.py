@@ -19,6 +19,7 @@ OPEN_STATUSES = ("todo", "in_progress", "overdue")
 Status, Priority = Ranked(*STATUSES), Ranked(*PRIORITIES)
 # Sorts what has no due date behind what has one.
 NO_DUE_DATE = datetime(2200, 1, 1, tzinfo=UTC)
+DUE = "due_date IS NOT NULL AND deleted_at IS NULL"
 COMPLETED = "completed_at IS NOT NULL AND deleted_at IS NULL"
 # In the order of its letters, whatever the database's language is.
 SORTED_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -69,6 +70,9 @@ class Task(HasId, Base):
         partial_index("ix_tasks_created", "created_at", "id", where="deleted_at IS NULL"),
         partial_index("ix_tasks_updated", "updated_at", "id", where="deleted_at IS NULL"),
         partial_index("ix_tasks_due", "due_key", "id", where="deleted_at IS NULL"),
+        # What a calendar shows of a person's tasks.
+        partial_index("ix_tasks_creator_due", "creator_id", "due_date", where=DUE),
+        partial_index("ix_tasks_assignee_due", "assignee_id", "due_date", where=DUE),
         partial_index("ix_tasks_priority", "priority", "id", where="deleted_at IS NULL"),
         partial_index("ix_tasks_status", "status", "id", where="deleted_at IS NULL"),
         partial_index("ix_tasks_title", "title_key", "id", where="deleted_at IS NULL"),

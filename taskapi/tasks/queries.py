@@ -102,6 +102,16 @@ def tags_of(task_ids: Collection[UUID]) -> dict[UUID, list[Tag]]:
     return found
 
 
+def tag_names_of(task_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    """The names of the tags of each task, in order."""
+    statement = sa.select(TaskTag.task_id, Tag.name).join(Tag, Tag.id == TaskTag.tag_id)
+    rows = session().execute(statement.where(TaskTag.task_id.in_(task_ids)).order_by(Tag.name_key))
+    found: dict[UUID, list[str]] = {task_id: [] for task_id in task_ids}
+    for task_id, name in rows:
+        found[task_id].append(name)
+    return found
+
+
 def comment_counts(task_ids: Collection[UUID]) -> dict[UUID, int]:
     statement = sa.select(Comment.task_id, sa.func.count()).where(Comment.task_id.in_(task_ids))
     rows = session().execute(statement.group_by(Comment.task_id))

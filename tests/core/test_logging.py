@@ -80,6 +80,7 @@ def test_a_traceback_stays_within_its_line(log_to: Callable[..., Log]) -> None:
         "bearer hunter2.hunter2",
         "tap_hunter2hunter2",
         "tar_hunter2hunter2",
+        "GET /calendar/tac_hunter2hunter2.ics",
         "postgresql://user:hunter2@db/name",
         "postgresql://user:p@hunter2@db/name",
         "redis://:hunter2@redis:6379/0",
