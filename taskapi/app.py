@@ -6,7 +6,7 @@ from flask_migrate import Migrate
 from taskapi.accounts import sign_in
 from taskapi.accounts.recovery_views import blp as recovery_blp
 from taskapi.accounts.second_factor_views import blp as second_factor_blp
-from taskapi.accounts.standing import find_actors, find_standing
+from taskapi.accounts.standing import find_actors, find_standing, queue_up
 from taskapi.accounts.token_views import blp as tokens_blp
 from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
@@ -16,6 +16,9 @@ from taskapi.background.cache import RedisCache
 from taskapi.background.connection import init_redis
 from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
 from taskapi.background.limits import count_in_redis
+from taskapi.calendar.closing import delete_feeds_of
+from taskapi.calendar.feed_views import blp as calendar_blp
+from taskapi.calendar.views import blp as calendar_feeds_blp
 from taskapi.cli import register_commands
 from taskapi.clients.mail import init_mail
 from taskapi.clients.storage import init_storage
@@ -28,7 +31,7 @@ from taskapi.core.closing import on_account_closing
 from taskapi.core.cors import install_cors
 from taskapi.core.db import db, init_database
 from taskapi.core.docs import install_docs
-from taskapi.core.following import let_follow, owners_only
+from taskapi.core.following import let_follow, owners_and_administrators, owners_only
 from taskapi.core.http import Api, install_http
 from taskapi.core.idempotency import forget_answers_of
 from taskapi.core.limits import set_shared_counter
@@ -39,8 +42,14 @@ from taskapi.core.profile import add_profile_section
 from taskapi.core.proxies import install_proxies
 from taskapi.core.standing import set_standing
 from taskapi.core.visibility import set_in_use, set_made_by, set_visible_ids
+from taskapi.events.live.views import blp as live_blp
+from taskapi.events.retention import forget_reader
+from taskapi.events.views import blp as changes_blp
+from taskapi.events.webhooks.closing import forget_webhooks_of
+from taskapi.events.webhooks.views import blp as webhooks_blp
 from taskapi.files import service as files
 from taskapi.files.closing import delete_files_of
+from taskapi.files.following import show_files
 from taskapi.files.mailing import attachment
 from taskapi.files.schemas import StorageUseSchema
 from taskapi.files.upload_views import blp as uploads_blp
@@ -66,6 +75,7 @@ from taskapi.schedules.actions.reminder import REMINDER
 from taskapi.schedules.actions.webhook import WEBHOOK
 from taskapi.schedules.backfill_views import blp as backfills_blp
 from taskapi.schedules.closing import forget_schedules_of
+from taskapi.schedules.following import show_runs, show_schedules
 from taskapi.schedules.ping_views import blp as pings_blp
 from taskapi.schedules.run_views import blp as runs_blp
 from taskapi.schedules.views import blp as schedules_blp
@@ -75,6 +85,7 @@ from taskapi.tasks.attachment_views import blp as attachments_blp
 from taskapi.tasks.closing import settle_tasks_of
 from taskapi.tasks.comment_views import blp as comments_blp
 from taskapi.tasks.following import (
+    readers_of_files,
     readers_of_tags,
     readers_of_tasks,
     show_comments,
@@ -85,6 +96,7 @@ from taskapi.tasks.freshening import PATTERNS, freshen
 from taskapi.tasks.history_views import blp as history_blp
 from taskapi.tasks.import_views import blp as imports_blp
 from taskapi.tasks.importing.closing import forget_imports_of
+from taskapi.tasks.importing.following import show_imports
 from taskapi.tasks.tag_views import blp as tags_blp
 from taskapi.tasks.views import blp as tasks_blp
 from taskapi.version import VERSION
@@ -92,7 +104,9 @@ from taskapi.version import VERSION
 BLUEPRINTS = (
     *(health_blp, accounts_blp, recovery_blp, second_factor_blp, tokens_blp),
     *(schedules_blp, runs_blp, backfills_blp, pings_blp, notifications_blp),
-    *(files_blp, uploads_blp, verification_blp),
+    *(files_blp, uploads_blp, verification_blp, changes_blp),
+    *(calendar_blp, calendar_feeds_blp, webhooks_blp),
+    live_blp,
     *(analytics_blp, tasks_blp, imports_blp, comments_blp, attachments_blp, tags_blp, history_blp),
 )
 
@@ -158,7 +172,7 @@ def _connect_rooms(app: Flask) -> None:
     assert ALL_MODELS
     with app.app_context():
         set_authenticator(sign_in.authenticate)
-        set_standing(find_standing, find_actors)
+        set_standing(find_standing, find_actors, queue_up)
         set_shared_counter(count_in_redis)
         set_shared_cache(RedisCache())
     events.set_relay_waker(lambda: wake_scheduler(WAKE_RELAY))
@@ -166,6 +180,7 @@ def _connect_rooms(app: Flask) -> None:
     events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
     events.subscribe("mail.run_failed", "run.failed", notifications.on_run_ended)
     events.subscribe("mail.file_damaged", "file.damaged", notifications.on_file_damaged)
+    events.subscribe("mail.webhook_disabled", "webhook.disabled", notifications.on_webhook_disabled)
     for event_type in ("import.completed", "import.failed"):
         events.subscribe(f"notify.{event_type}", event_type, on_import_ended)
     for event_type, alert in alerts.ALERTS.items():
@@ -188,7 +203,10 @@ def _connect_rooms(app: Flask) -> None:
     on_account_closing("files", delete_files_of)
     on_account_closing("notifications", delete_messages_of)
     on_account_closing("imports", forget_imports_of)
+    on_account_closing("calendar", delete_feeds_of)
+    on_account_closing("webhooks", forget_webhooks_of)
     on_account_closing("idempotency", forget_answers_of)
+    on_account_closing("events", forget_reader)
     for action in (CREATE_TASK, DIGEST, EXPECT_PING, FILE_CLEANUP, REMINDER, REPORT, WEBHOOK):
         registry.register(action)
     load_plugins()
@@ -199,4 +217,8 @@ def _let_follow() -> None:
     let_follow("task", find_readers=readers_of_tasks, show=show_tasks)
     let_follow("comment", find_readers=readers_of_tasks, show=show_comments)
     let_follow("tag", find_readers=readers_of_tags, show=show_tags)
+    let_follow("file", find_readers=readers_of_files, show=show_files)
+    let_follow("schedule", find_readers=owners_and_administrators, show=show_schedules)
+    let_follow("run", find_readers=owners_and_administrators, show=show_runs)
+    let_follow("import", find_readers=owners_and_administrators, show=show_imports)
     let_follow("notification", find_readers=owners_only, show=show_notifications)

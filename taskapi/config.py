@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from taskapi.config_files import DEFAULT_FILE_TYPES, StorageSettings, read_file_types, read_storage
-from taskapi.config_tasks import read_tasks
+from taskapi.config_tasks import read_retention, read_tasks
 from taskapi.environment import (
     HTTP,
     PORT_RANGE,
@@ -66,6 +66,7 @@ class Settings:
     public_url: str = "http://127.0.0.1:8000"
     app_name: str = "taskapi"
     web_concurrency: int = 2
+    live_connections: int = 4096
     db_pool_size: int = 5
     db_max_overflow: int = 15
     db_connect_timeout: int = 30
@@ -82,6 +83,7 @@ class Settings:
     user_runs_per_minute: int = 0
     run_retention_days: int = 90
     run_retention_count: int = 10_000
+    event_retention_days: int = 90
     metrics_token: str | None = None
     cache_ttl: int = 300
     team_sees_tasks: bool = False
@@ -139,6 +141,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         public_url=(env.url("PUBLIC_URL", HTTP) or f"http://127.0.0.1:{port}").rstrip("/"),
         app_name=single_line("APP_NAME", env.text("APP_NAME") or "taskapi"),
         web_concurrency=env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=256),
+        live_connections=env.integer("LIVE_CONNECTIONS", 4096, minimum=1, maximum=1_000_000),
         db_pool_size=env.integer("DB_POOL_SIZE", 5, minimum=1, maximum=1000),
         db_max_overflow=env.integer("DB_MAX_OVERFLOW", 15, maximum=1000),
         db_connect_timeout=env.integer("DB_CONNECT_TIMEOUT", 30, maximum=3600),
@@ -153,9 +156,8 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         user_schedules=env.integer("USER_SCHEDULES", 100_000, maximum=2**31 - 1),
         user_runs_at_once=env.integer("USER_RUNS_AT_ONCE", 200, minimum=1, maximum=100_000),
         user_runs_per_minute=env.integer("USER_RUNS_PER_MINUTE", 0, maximum=2**31 - 1),
-        run_retention_days=env.integer("RUN_RETENTION_DAYS", 90, maximum=36_500),
-        run_retention_count=env.integer("RUN_RETENTION_COUNT", 10_000, maximum=2**31 - 1),
         metrics_token=env.secret("METRICS_TOKEN"),
+        **read_retention(env),
         **read_tasks(env),
         cors_origins=_origins(env),
         allowed_hosts=env.words("ALLOWED_HOSTS"),

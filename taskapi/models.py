@@ -10,10 +10,12 @@ from taskapi.accounts.models import (
     SignInSession,
     User,
 )
+from taskapi.calendar.models import CalendarFeed
 from taskapi.core.events import Event
 from taskapi.core.freshness import DataVersion
 from taskapi.core.idempotency import IdempotencyKey
-from taskapi.events.models import EventReader, FailedDelivery
+from taskapi.events.models import EventReader, FailedDelivery, ForgottenEvents
+from taskapi.events.webhooks.models import Webhook, WebhookDelivery
 from taskapi.files.models import DiscardedObject, FileUsage, IntegrityPass, StoredFile
 from taskapi.notifications.models import Email, MailSuppression, Notification
 from taskapi.ops.models import Heartbeat, SelfAudit
@@ -24,6 +26,7 @@ from taskapi.tasks.models import Comment, Tag, Task, TaskTag, TaskWords
 
 ALL_MODELS = (
     Backfill,
+    CalendarFeed,
     Comment,
     DataVersion,
     DiscardedObject,
@@ -32,6 +35,7 @@ ALL_MODELS = (
     EventReader,
     FailedDelivery,
     FileUsage,
+    ForgottenEvents,
     Heartbeat,
     IdempotencyKey,
     IntegrityPass,
@@ -58,4 +62,6 @@ ALL_MODELS = (
     TaskTag,
     TaskWords,
     User,
+    Webhook,
+    WebhookDelivery,
 )

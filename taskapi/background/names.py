@@ -13,6 +13,8 @@ class Queue(StrEnum):
     HOUSEKEEPING = "housekeeping"
     RUNS = "runs"
     MAIL = "mail"
+    # What waits for webhooks, a slice of each at a time.
+    WEBHOOKS = "webhooks"
     # What exceeds a user's share of RUNS: after it, so that nobody's backlog is everybody's.
     RUNS_BULK = "runs-bulk"
     # Tables of tasks, a slice at a time.
@@ -36,7 +38,10 @@ MARK_OVERDUE = "taskapi.tasks.jobs.mark_overdue"
 PURGE_TASKS = "taskapi.tasks.jobs.purge_tasks"
 IMPORT_TASKS = "taskapi.tasks.jobs.import_tasks"
 SWEEP_IMPORTS = "taskapi.tasks.jobs.sweep_imports"
+SEND_WEBHOOK = "taskapi.events.jobs.send_webhook"
+SWEEP_WEBHOOKS = "taskapi.events.jobs.sweep_webhooks"
+FORGET_DELIVERIES = "taskapi.events.jobs.forget_deliveries"
 
 # Jobs that take the id of a row and do nothing when it is gone: a worker calls them once with
 # an id that nobody has, so that each work-horse finds their code and statements prepared.
-TAKE_AN_ID = (EXECUTE_RUN, DELIVER_EMAIL)
+TAKE_AN_ID = (EXECUTE_RUN, DELIVER_EMAIL, SEND_WEBHOOK)

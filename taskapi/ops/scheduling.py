@@ -16,6 +16,7 @@ from taskapi.schedules.engine.dispatch import dispatch_due
 HOUSEKEEPING = [
     HousekeepingEntry(names.RESCUE_RUNS, interval=5),
     HousekeepingEntry(names.SWEEP_EMAILS, interval=5),
+    HousekeepingEntry(names.SWEEP_WEBHOOKS, interval=5),
     HousekeepingEntry(names.SWEEP_OBJECTS, interval=60),
     HousekeepingEntry(names.SWEEP_WEATHER, interval=60),
     HousekeepingEntry(names.SWEEP_IMPORTS, interval=10),
@@ -24,6 +25,7 @@ HOUSEKEEPING = [
     HousekeepingEntry(names.FORGET_OLD_ROWS, interval=3600),
     HousekeepingEntry(names.FORGET_OLD_RUNS, interval=3600),
     HousekeepingEntry(names.PURGE_TASKS, interval=3600),
+    HousekeepingEntry(names.FORGET_DELIVERIES, interval=3600),
 ]
 # Once a second, also while no worker lives and while Redis is away.
 WATCHES = [

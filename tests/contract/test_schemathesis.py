@@ -36,6 +36,7 @@ BEYOND_SCHEMAS = [
     "POST /api/auth/password-reset/confirm",
     "POST /api/auth/tokens",
     "POST /api/auth/verify-email",
+    "POST /api/calendar/feeds",
     "GET /api/analytics",
     "GET /api/analytics/performance",
     "GET /api/analytics/runs",
@@ -47,6 +48,11 @@ BEYOND_SCHEMAS = [
     "POST /api/schedules/{schedule_id}/run",
     "POST /api/schedules/{schedule_id}/skip",
     "POST /api/schedules/{schedule_id}/backfill",
+    # Which addresses may be called, which events there are, what is base64, how long an ISO 8601 duration is.
+    "POST /api/webhooks",
+    "PUT /api/webhooks/{webhook_id}",
+    "PATCH /api/webhooks/{webhook_id}",
+    "POST /api/webhooks/{webhook_id}/rotate-secret",
     # Who there is to be given a task, which tags there are, what Markdown becomes, a key with another body.
     "POST /api/tags",
     "POST /api/tasks",
@@ -92,6 +98,27 @@ CONFIG = {
             {"include-name": name, "checks": {"negative_data_rejection": {"enabled": False}}}
             for name in FILTERED_BY_NAME
         ),
+        # Tests speak no WebSocket.
+        *(
+            {
+                "include-name": name,
+                "checks": {"positive_data_acceptance": {"expected-statuses": ["426"]}},
+            }
+            for name in ("GET /ws", "GET /ws/{token}")
+        ),
+        # Only gunicorn keeps connections open.
+        {
+            "include-name": "GET /api/events",
+            "checks": {
+                "not_a_server_error": {"expected-statuses": ["2xx", "4xx", "503"]},
+                "positive_data_acceptance": {"expected-statuses": ["503"]},
+            },
+        },
+        # A token that nobody gave out may look like one.
+        {
+            "include-name": "GET /api/changes",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "410"]}},
+        },
         # In tests no scheduler and no worker run: 503 is the right answer, and a documented one.
         {
             "include-name": "GET /api/health/ready",

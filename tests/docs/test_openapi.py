@@ -18,6 +18,7 @@ from taskapi.notifications.unsubscribe import unsubscribe_url
 from tests.files.making import store
 from tests.people import PASSWORD, Person
 from tests.schedules.making import make
+from tests.tasks.making import make_task
 from tests.work import tick
 
 DESCRIBED_HEADERS = {"ETag", "Location", "Link", "X-Cache"}
@@ -222,13 +223,30 @@ def of_pings(owner: Person, app: Flask) -> Iterator[TestResponse]:
     yield owner.client.get("/ping/nonsense")
 
 
+def of_calendar(owner: Person, app: Flask) -> Iterator[TestResponse]:
+    feeds = "/api/calendar/feeds"
+    made = owner.post(feeds, {"name": "Work"})
+    yield made
+    yield owner.post(feeds, {"name": ""})
+    yield owner.get(feeds)
+    yield owner.get(f"{feeds}/{made.json['id']}")
+    make_task(owner, due_date="2026-11-27T16:00:00Z")
+    path = urlsplit(made.json["url"]).path
+    read = owner.client.get(path)
+    yield read
+    yield owner.client.get(path, headers={"If-None-Match": read.headers["ETag"]})
+    yield owner.client.get(f"{path}?as=nonsense")
+    yield owner.delete(f"{feeds}/{made.json['id']}")
+    yield owner.client.get(path)
+
+
 @pytest.mark.one_database
 @pytest.mark.parametrize(
     "family",
     [
         *(of_accounts, of_tokens, of_recovery, of_second_factor),
         *(of_schedules, of_notifications, of_tasks, of_what_hangs_on_tasks),
-        *(of_files, of_health, of_pings),
+        *(of_files, of_health, of_pings, of_calendar),
     ],
 )
 def test_every_answer_is_as_described(

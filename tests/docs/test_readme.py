@@ -86,7 +86,9 @@ def test_the_commands_give_the_answers_that_are_shown(port: int, tmp_path: Path)
         stand_in.write_text(CURL.format(python=sys.executable))
         stand_in.chmod(0o755)
     for page in PAGES:
-        type_in(steps_of(page), port, tmp_path)
+        steps = steps_of(page)
+        assert len(steps) > 10
+        type_in(steps, port, tmp_path)
 
 
 def type_in(steps: list[tuple[str, str]], port: int, folder: Path) -> None:
@@ -106,7 +108,6 @@ def type_in(steps: list[tuple[str, str]], port: int, folder: Path) -> None:
     for (command, expected), output in zip(steps, outputs, strict=False):
         pattern = ".*?".join(re.escape(part) for part in expected.strip().split("…"))
         assert re.fullmatch(pattern, output.strip(), flags=re.DOTALL), f"{command}\nanswers\n{output}"
-    assert len(steps) > 10
 
 
 def test_every_file_that_is_linked_exists() -> None:
