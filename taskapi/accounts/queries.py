@@ -13,6 +13,18 @@ from taskapi.core.batches import batches
 from taskapi.core.db import db, session
 from taskapi.core.paging import Page, PageRequest, fetch_page
 
+# Asked with every request: to put it together takes longer than to ask it.
+ACTIVE_USER_OF_SESSION = (
+    sa.select(User.id, User.role, User.username, User.timezone)
+    .join(SignInSession, SignInSession.user_id == User.id)
+    .where(
+        User.id == sa.bindparam("user"),
+        User.is_active,
+        SignInSession.id == sa.bindparam("session"),
+        SignInSession.revoked_at.is_(None),
+    )
+)
+
 
 def fold(text: str) -> str:
     """The form in which names are compared: neither case nor how letters are composed matters.
@@ -56,18 +68,8 @@ def active_user_of_session(user_id: UUID, session_id: UUID) -> sa.Row[UUID, str,
 
     It is read on a connection of its own: no transaction is left open around the request.
     """
-    statement = (
-        sa.select(User.id, User.role, User.username, User.timezone)
-        .join(SignInSession, SignInSession.user_id == User.id)
-        .where(
-            User.id == user_id,
-            User.is_active,
-            SignInSession.id == session_id,
-            SignInSession.revoked_at.is_(None),
-        )
-    )
     with db.engine.connect() as connection:
-        return connection.execute(statement).one_or_none()
+        return connection.execute(ACTIVE_USER_OF_SESSION, {"user": user_id, "session": session_id}).first()
 
 
 def names_of(user_id: UUID) -> sa.Row[str, str, str | None] | None:
