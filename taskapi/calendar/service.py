@@ -6,7 +6,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from taskapi.accounts import service as accounts
 from taskapi.accounts.tokens import hash_token, new_opaque_token
 from taskapi.calendar import queries
 from taskapi.calendar.errors import FeedNotFound, TooManyFeeds
@@ -16,6 +15,7 @@ from taskapi.core.db import session
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.runtime import runtime_settings
+from taskapi.core.standing import queue_up
 
 MAX_PER_USER = 20
 PREFIX = "tac_"
@@ -38,8 +38,8 @@ def create_feed(*, actor: Actor, name: str) -> NewFeed:
     Raises:
         TooManyFeeds: the user has 20.
     """
-    # Who closes the account waits until the feed is there to be deleted.
-    accounts.check_still_active(user_id=actor.user_id)
+    # Of several at once each must count those before it; and who closes the account waits.
+    queue_up(actor.user_id)
     if queries.count_feeds(actor.user_id) >= MAX_PER_USER:
         raise TooManyFeeds(f"You have {MAX_PER_USER} calendar feeds; delete one first.")
     secret = new_opaque_token(PREFIX)

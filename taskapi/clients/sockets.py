@@ -12,6 +12,8 @@ from http.client import HTTPException
 from typing import Any, cast
 
 CONNECT_SECONDS = 10.0
+# To read the authorities of the system takes longer than most calls; new ones are noticed after this.
+AUTHORITIES_SECONDS = 600.0
 # Headers, body and the framing of chunks together; 100-Continue may be repeated, too.
 MAX_RECEIVED_BYTES = 1_048_576
 # The family and address of a socket, as the system's resolver gives them.
@@ -124,7 +126,7 @@ def encrypt(sock: LimitedSocket, host: str) -> TlsSocket:
     Raises:
         OSError, and among its kinds ``ssl.SSLError``; the connection is closed then.
     """
-    context = _context(ssl.get_default_verify_paths())
+    context = _context(ssl.get_default_verify_paths(), time.monotonic() // AUTHORITIES_SECONDS)
     limits = sock.limits
     # The handshake is one step: OpenSSL counts its time as a whole.
     sock.settimeout(limits.left(CONNECT_SECONDS))
@@ -133,9 +135,8 @@ def encrypt(sock: LimitedSocket, host: str) -> TlsSocket:
     return secure
 
 
-# Reading the system's authorities takes longer than a call; a work-horse lives too short to miss new ones.
 @lru_cache(maxsize=1)
-def _context(_authorities: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
+def _context(_authorities: ssl.DefaultVerifyPaths, _period: float) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     context.sslsocket_class = TlsSocket

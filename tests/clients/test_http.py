@@ -280,6 +280,27 @@ def test_the_certificate_must_be_the_name_s_although_the_address_is_called(
     assert "another.example" in str(error)
 
 
+def test_the_authorities_of_the_system_are_read_once_in_a_while(
+    secure: HTTPServer, trusted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Names.installed(monkeypatch, ["127.0.0.1"])
+    read: list[object] = []
+    really_create = ssl.create_default_context
+
+    def note() -> ssl.SSLContext:
+        read.append(context := really_create())
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", note)
+    monkeypatch.setattr(sockets, "AUTHORITIES_SECONDS", 1e9)
+    for _ in range(2):
+        get(f"https://receiver.example:{secure.port}/")
+    assert len(read) == 1
+    monkeypatch.setattr(sockets, "AUTHORITIES_SECONDS", 1e-9)
+    get(f"https://receiver.example:{secure.port}/")
+    assert len(read) == 2
+
+
 def test_a_certificate_of_an_unknown_authority_is_refused(
     secure: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

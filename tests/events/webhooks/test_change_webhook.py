@@ -185,7 +185,7 @@ def test_it_goes_with_the_account(app: Flask, owner: Person, inbox: Inbox) -> No
 def test_what_happens_to_it_is_recorded_without_what_is_secret(
     app: Flask, owner: Person, inbox: Inbox
 ) -> None:
-    webhook = subscribe(owner, f"{inbox.url}?key=abc", secret=OWN)
+    webhook = subscribe(owner, f"{inbox.url}/abc?key=abc", secret=OWN)
     owner.patch(path_of(webhook), {"events": ["run.*"]})
     rotate(owner, webhook)
     owner.delete(path_of(webhook))

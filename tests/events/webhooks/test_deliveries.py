@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from taskapi.events.webhooks import sending
+from taskapi.events.webhooks.sending import Item, Sent
 from tests.events.webhooks.making import (
     Inbox,
     detail_of,
@@ -111,6 +113,24 @@ def test_a_test_has_what_waits_tried_again_after_it(
     owner.post(path_of(webhook, "test"))
     send(app)
     assert inbox.types == ["task.created", "webhook.test", "task.created"]
+
+
+def test_what_is_being_sent_when_others_are_put_before_it_is_not_sent_again(
+    app: Flask, owner: Person, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = subscribe(owner, inbox.url)
+    make_task(owner)
+    really_send = sending._send
+
+    def while_tests_are_asked_for(item: Item) -> Sent:
+        monkeypatch.undo()
+        for _ in range(3):
+            owner.post(path_of(webhook, "test"))
+        return really_send(item)
+
+    monkeypatch.setattr(sending, "_send", while_tests_are_asked_for)
+    send(app)
+    assert inbox.types == ["task.created", *["webhook.test"] * 3]
 
 
 def test_a_delivery_is_made_once_more_under_its_id(app: Flask, owner: Person, inbox: Inbox) -> None:

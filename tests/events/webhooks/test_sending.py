@@ -1,8 +1,10 @@
 """What webhooks are sent: to whom, of what, signed how, and in which order."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from pytest_httpserver import HTTPServer
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -13,6 +15,7 @@ from taskapi.core.events import Event
 from taskapi.events.messages import Message
 from taskapi.events.service import relay_events
 from taskapi.events.webhooks import outbox, sending
+from taskapi.tasks.models import Task
 from taskapi.version import VERSION
 from tests.events.webhooks.making import Inbox, log_of, path_of, send, subscribe, sweep, verify
 from tests.people import Person, make_person
@@ -119,6 +122,23 @@ def test_nobody_is_told_of_what_they_do_not_see(
     send(app)
     told = [inbox.types for inbox in theirs.values()]
     assert told == [["task.created"], [], ["task.created"]]
+
+
+def test_who_loses_sight_while_the_outbox_is_written_is_not_told_what_it_has_become(
+    app: Flask, owner: Person, teammate: Person, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_listeners = outbox._listeners
+
+    def while_it_is_taken_away(*args: Any) -> Any:
+        found = really_listeners(*args)
+        session().execute(sa.update(Task).values(assignee_id=None, title="not theirs"))
+        return found
+
+    monkeypatch.setattr(outbox, "_listeners", while_it_is_taken_away)
+    subscribe(teammate, inbox.url)
+    make_task(owner, assignee_id=str(teammate.id))
+    send(app)
+    assert inbox.types == []
 
 
 @pytest.mark.one_database
