@@ -13,7 +13,7 @@ from taskapi.core.db import session
 from taskapi.core.events import Event
 from taskapi.core.following import followed_kinds, names_of
 from taskapi.events.cursors import CursorGone, forgotten_until
-from taskapi.events.messages import Message, tellings
+from taskapi.events.messages import Message, tellings_that_succeed
 from taskapi.events.models import EventReader
 
 
@@ -58,7 +58,7 @@ def read_feed(*, actor: Actor, after: int, limit: int, until: int | None = None)
     names, farewells = names_of(actor), _farewells(actor, told)
     messages = [
         telling.to(names, is_farewell=telling.event.position in farewells)
-        for telling in tellings(_events_at(told))
+        for telling in tellings_that_succeed(_events_at(told))
     ]
     return FeedPage(
         messages=[message for message in messages if message],

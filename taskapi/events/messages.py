@@ -6,8 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from taskapi.core.errors import DomainError
 from taskapi.core.events import Event
 from taskapi.core.following import Readers, readers_of, shown_now
+
+log = structlog.get_logger(__name__)
 
 NOBODY = Readers(frozenset())
 
@@ -20,7 +26,7 @@ class Message:
         type: the event's, or ``<kind>.removed`` to who does not see the thing any more.
         subject: kind and id of the thing.
         deleted: the thing is gone, at least for this reader.
-        data: the thing as it is now, as the API answers it; of one that is gone, what the event says.
+        data: the thing as it is now, as the API answers it; of one that is gone, its id.
         at: when it happened.
     """
 
@@ -60,14 +66,14 @@ class Telling:
     def _message(self, event_type: str, *, deleted: bool, data: dict[str, Any] | None) -> Message:
         event = self.event
         assert event.position is not None, "only relayed events are told"
-        remains = event.after or {} if data is None else data
         return Message(
             id=event.id,
             position=event.position,
             type=event_type,
             subject=(event.subject_type, event.subject_id),
             deleted=deleted,
-            data={**remains, "id": str(event.subject_id)},
+            # What the event itself says of a thing that is gone is nobody's to read any more.
+            data={**(data or {}), "id": str(event.subject_id)},
             at=event.created_at,
         )
 
@@ -81,6 +87,19 @@ def tellings(events: Sequence[Event]) -> list[Telling]:
         Telling(event, _both(before.get(event.id, NOBODY), after.get(event.id, NOBODY)), things.get(event.id))
         for event in events
     ]
+
+
+def tellings_that_succeed(events: Sequence[Event]) -> list[Telling]:
+    """The same, without events that cannot be told for a fault of ours: those that follow must not wait."""
+    try:
+        return tellings(events)
+    except (DBAPIError, DomainError):
+        # The database is away: that is no fault of an event.
+        raise
+    except Exception:
+        log.exception("events.telling_failed", event_ids=[str(event.id) for event in events])
+    alone = [[event] for event in events] if len(events) > 1 else []
+    return [telling for one in alone for telling in tellings_that_succeed(one)]
 
 
 def _both(before: Readers, after: Readers) -> Readers:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from taskapi.background.enqueue import announce_events
 from taskapi.core.db import on_commit, read_database_clock, savepoint, session, transaction
@@ -65,7 +66,7 @@ def _relay_batch() -> int:
     for number, event in enumerate(events, start=position + 1):
         event.position = number
     session().flush()
-    readers = readers_of(events)
+    readers = _find_readers(events)
     _note_readers(events, readers)
     _fill_outboxes(events, readers)
     for event in events:
@@ -73,6 +74,21 @@ def _relay_batch() -> int:
             if subscriber.wants(event.type):
                 _deliver(event, subscriber)
     return len(events)
+
+
+def _find_readers(events: Sequence[Event]) -> dict[UUID, Readers]:
+    """Whom the events are for: of all at once, or else one by one."""
+    try:
+        with savepoint():
+            return readers_of(events)
+    except OperationalError:
+        # The database is away: that is no fault of an event, and all of them wait.
+        raise
+    except Exception:
+        # An event of which nobody knows whom it is for must keep back neither the others nor the relay.
+        log.exception("event.readers_unknown", event_ids=[str(event.id) for event in events])
+    alone = [[event] for event in events] if len(events) > 1 else []
+    return {event_id: readers for one in alone for event_id, readers in _find_readers(one).items()}
 
 
 def _note_readers(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> None:

@@ -60,7 +60,8 @@ def test_every_operation_has_a_summary_and_says_what_it_answers(document: dict[s
     for name, operation, _item in operations(document):
         assert operation.get("summary"), name
         assert operation["responses"].keys() >= {"default"}, name
-        assert any(status.startswith("2") for status in operation["responses"]), name
+        # To switch to another protocol is a success too (RFC 9110, 15.2.2).
+        assert any(status == "101" or status.startswith("2") for status in operation["responses"]), name
         assert all(answer["description"] for answer in operation["responses"].values()), name
 
 

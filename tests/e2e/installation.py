@@ -112,7 +112,8 @@ class ApiUser:
             f"{self.url}/auth/login", json={"email": email, "password": PASSWORD}, timeout=10
         )
         answer.raise_for_status()
-        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self.token: str = answer.json()["access_token"]
+        self.session.headers["Authorization"] = f"Bearer {self.token}"
 
     def post(self, path: str, json: Any = None) -> Any:
         answer = self.session.post(self.url + path, json=json, timeout=30)

@@ -18,7 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 from tests.e2e.installation import ApiUser, Installation, wait_for
 
 pytestmark = pytest.mark.e2e
+# An installation takes seconds to begin, so each of the two is for all that can be seen of it.
 on_sqlite = pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("installation", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ class Follower:
     """A client that comes back where it was, as `docs/live.md` tells it."""
 
     def __init__(self, user: ApiUser, opened: ExitStack) -> None:
-        self.token = user.session.headers["Authorization"].split(" ")[1]
+        self.token = user.token
         self.address = user.url.replace("http", "ws").removesuffix("/api")
         self.opened, self.last = opened, ""
         self.ids: list[str] = []
@@ -100,6 +102,7 @@ def make(user: ApiUser, *titles: str) -> None:
         user.post("/tasks", {"title": title})
 
 
+@on_postgresql
 def test_events_reach_all_web_processes_and_survive_the_end_of_each_part(
     installation: Installation, opened: ExitStack
 ) -> None:
@@ -118,9 +121,16 @@ def test_events_reach_all_web_processes_and_survive_the_end_of_each_part(
     installation.start("scheduler-1")
     for follower in followers:
         follower.wait_for_titles(["1", "2", "3", "4", "5"], seconds=30)
+    end_redis(installation)
+    for number in (6, 7):
+        make(user, str(number))
+        begun = time.monotonic()
+        for follower in followers:
+            follower.wait_for_titles([str(one) for one in range(1, number + 1)])
+        assert time.monotonic() - begun < 6
+    assert [follower.ends for follower in followers] == [[]] * 12
     assert "Traceback" not in installation.log_text()
-    for follower in followers:
-        assert follower.token not in installation.log_text()
+    assert user.token not in installation.log_text()
 
 
 def kill_a_web_worker(installation: Installation) -> None:
@@ -130,48 +140,20 @@ def kill_a_web_worker(installation: Installation) -> None:
         os.kill(int(file.read().split()[0]), signal.SIGKILL)
 
 
-@on_sqlite
-def test_without_redis_events_come_all_the_same_and_soon(
-    installation: Installation, opened: ExitStack
-) -> None:
-    user = start(installation, "web", "scheduler-1")
-    follower = Follower(user, opened)
-    make(user, "1")
-    follower.wait_for_titles(["1"])
+def end_redis(installation: Installation) -> None:
     with Redis.from_url(installation.environment["REDIS_URL"]) as redis:
         redis.shutdown(nosave=True)
-    for number in range(2, 5):
-        make(user, str(number))
-        begun = time.monotonic()
-        follower.wait_for_titles([str(one) for one in range(1, number + 1)])
-        assert time.monotonic() - begun < 6
-    assert follower.ends == []
 
 
 @on_sqlite
-def test_a_new_release_sends_clients_to_the_new_processes(
+def test_open_connections_take_nothing_from_requests_and_a_new_release_sends_them_on(
     installation: Installation, opened: ExitStack
 ) -> None:
-    user = start(installation, "web", "scheduler-1")
-    followers = [Follower(user, opened) for _ in range(4)]
-    make(user, "1")
-    for follower in followers:
-        follower.wait_for_titles(["1"])
-    os.kill(installation.processes["web"].pid, signal.SIGHUP)
-    for number in range(2, 8):
-        make(user, str(number))
-        time.sleep(0.1)
-    for follower in followers:
-        follower.wait_for_titles([str(one) for one in range(1, 8)])
-        assert follower.ends == [1012]
-    process = installation.processes.pop("web")
-    process.terminate()
-    assert process.wait(timeout=10) == 0
-    for follower in followers:
-        with pytest.raises(ConnectionClosed) as ended:
-            list(follower.socket)
-        assert ended.value.rcvd is not None
-        assert ended.value.rcvd.code == 1012
+    user = start(installation, "web", "scheduler-1", WEB_CONCURRENCY="2")
+    refusals_come_as_answers_and_the_connection_goes_on(installation, opened)
+    open_connections_keep_no_thread_and_none_of_gunicorns_places(installation, user, opened)
+    clients_are_sent_to_the_new_processes(installation, user, opened)
+    assert "Traceback" not in installation.log_text()
 
 
 UPGRADE = (
@@ -196,49 +178,9 @@ def head_of(connection: socket.socket) -> bytes:
     return data
 
 
-@on_sqlite
-def test_open_connections_keep_no_thread_and_none_of_gunicorns_places(
+def refusals_come_as_answers_and_the_connection_goes_on(
     installation: Installation, opened: ExitStack
 ) -> None:
-    user = start(installation, "web", "scheduler-1", WEB_CONCURRENCY="1")
-    token = user.session.headers["Authorization"]
-    assert isinstance(token, str)
-    host = b"Host: localhost\r\n"
-    bearer = f"Authorization: {token}\r\n".encode()
-    # Many more than it has threads.
-    for _ in range(20):
-        stream = ask(installation, b"GET /api/events HTTP/1.1\r\n" + host + bearer + b"\r\n", opened)
-        assert head_of(stream).startswith(b"HTTP/1.1 200 ")
-        upgrade = ask(installation, b"GET /ws HTTP/1.1\r\n" + host + bearer + UPGRADE + b"\r\n", opened)
-        assert head_of(upgrade).startswith(b"HTTP/1.1 101 ")
-    before = time.monotonic()
-    make(user, "1")
-    assert time.monotonic() - before < 5
-    old = ask(installation, b"GET /api/events HTTP/1.0\r\n" + bearer + b"\r\n", opened)
-    head = head_of(old)
-    assert b"\r\nConnection: close\r\n" in head
-    assert b"chunked" not in head
-    make(user, "2")
-    assert read_until(old, b'"title":"2"').startswith(b"retry: 3000\n\nid: ")
-    assert read_until(stream, b'"title":"2"')
-    assert read_until(upgrade, b'"title":"2"')
-    assert "Traceback" not in installation.log_text()
-
-
-def read_until(connection: socket.socket, end: bytes) -> bytes:
-    data = b""
-    while end not in data:
-        part = connection.recv(4096)
-        assert part, data
-        data += part
-    return data
-
-
-@on_sqlite
-def test_refusals_come_as_answers_and_the_connection_goes_on(
-    installation: Installation, opened: ExitStack
-) -> None:
-    start(installation, "web", WEB_CONCURRENCY="1")
     foreign = b"GET /ws/x HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n" + UPGRADE + b"\r\n"
     connection = ask(installation, foreign, opened)
     assert head_of(connection).startswith(b"HTTP/1.1 403 ")
@@ -248,3 +190,59 @@ def test_refusals_come_as_answers_and_the_connection_goes_on(
     assert b"upgrade_required" in read_until(connection, b"}")
     connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert head_of(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def open_connections_keep_no_thread_and_none_of_gunicorns_places(
+    installation: Installation, user: ApiUser, opened: ExitStack
+) -> None:
+    host, bearer = b"Host: localhost\r\n", f"Authorization: Bearer {user.token}\r\n".encode()
+    # More than both processes have threads.
+    for _ in range(20):
+        stream = ask(installation, b"GET /api/events HTTP/1.1\r\n" + host + bearer + b"\r\n", opened)
+        assert head_of(stream).startswith(b"HTTP/1.1 200 ")
+        upgrade = ask(installation, b"GET /ws HTTP/1.1\r\n" + host + bearer + UPGRADE + b"\r\n", opened)
+        assert head_of(upgrade).startswith(b"HTTP/1.1 101 ")
+    before = time.monotonic()
+    make(user, "before")
+    assert time.monotonic() - before < 5
+    old = ask(installation, b"GET /api/events HTTP/1.0\r\n" + bearer + b"\r\n", opened)
+    head = head_of(old)
+    assert b"\r\nConnection: close\r\n" in head
+    assert b"chunked" not in head
+    make(user, "after")
+    assert read_until(old, b'"title":"after"').startswith(b"retry: 3000\n\nid: ")
+    assert read_until(stream, b'"title":"after"')
+    assert read_until(upgrade, b'"title":"after"')
+
+
+def clients_are_sent_to_the_new_processes(
+    installation: Installation, user: ApiUser, opened: ExitStack
+) -> None:
+    followers = [Follower(user, opened) for _ in range(4)]
+    make(user, "1")
+    for follower in followers:
+        follower.wait_for_titles(["1"])
+    os.kill(installation.processes["web"].pid, signal.SIGHUP)
+    for number in range(2, 8):
+        make(user, str(number))
+        time.sleep(0.1)
+    for follower in followers:
+        follower.wait_for_titles([str(one) for one in range(1, 8)])
+        assert follower.ends == [1012]
+    process = installation.processes.pop("web")
+    process.terminate()
+    assert process.wait(timeout=10) == 0
+    for follower in followers:
+        with pytest.raises(ConnectionClosed) as ended:
+            list(follower.socket)
+        assert ended.value.rcvd is not None
+        assert ended.value.rcvd.code == 1012
+
+
+def read_until(connection: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while end not in data:
+        part = connection.recv(4096)
+        assert part, data
+        data += part
+    return data

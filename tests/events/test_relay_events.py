@@ -1,17 +1,22 @@
 """relay_events: positions in one order, and every subscriber told of every committed event."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from taskapi.background.connection import redis_client
 from taskapi.background.enqueue import WAKE_CHANNEL
+from taskapi.core import following
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event, record_event
+from taskapi.core.following import FollowedKind, Readers
+from taskapi.events.models import EventReader
 from taskapi.events.service import BATCH, relay_events
 from tests.events.conftest import Subscribe
 
@@ -135,3 +140,36 @@ def _relay_until(app: Flask, done: threading.Event) -> None:
     while not done.is_set():
         with app.app_context():
             relay_events()
+
+
+def test_an_event_of_which_nobody_knows_whom_it_is_for_stops_neither_others_nor_the_relay(
+    on: Subscribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, told = uuid4(), []
+
+    def find(events: Sequence[Event]) -> dict[UUID, Readers]:
+        if any(event.type == "task.poisoned" for event in events):
+            raise KeyError("a fault of ours")
+        return {event.id: Readers(frozenset({reader})) for event in events}
+
+    monkeypatch.setitem(following._kinds, "task", FollowedKind("task", find, lambda ids: {}))
+    on("*", lambda event: told.append(event.type))
+    record("task.created", "task.poisoned", "task.updated")
+    assert relay_events() == 3
+    assert told == ["task.created", "task.poisoned", "task.updated"]
+    rows = session().execute(sa.select(EventReader.reader_id, EventReader.position))
+    assert sorted(tuple(row) for row in rows) == [(reader, 1), (reader, 3)]
+
+
+@pytest.mark.one_database
+def test_while_the_database_does_not_answer_events_wait_for_their_readers(
+    on: Subscribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(events: Sequence[Event]) -> dict[UUID, Readers]:
+        raise OperationalError("SELECT", {}, Exception("away"))
+
+    monkeypatch.setitem(following._kinds, "task", FollowedKind("task", find, lambda ids: {}))
+    record("task.created")
+    with pytest.raises(OperationalError):
+        relay_events()
+    assert positions() == [None]

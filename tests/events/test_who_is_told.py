@@ -130,7 +130,7 @@ def empty(owner: Person) -> None:
             assert owner.delete(f"{LISTS[kind]}/{item['id']}").status_code == 204
 
 
-@pytest.mark.one_database("postgresql")
+@pytest.mark.one_database
 def test_so_it_stays_through_all_that_happens_to_them(
     people: dict[str, Person], task: dict[str, Any]
 ) -> None:

@@ -38,6 +38,7 @@ SEND_BUFFER_BYTES = 65_536
 VANISHED_MS = 30_000
 # Of the time in which a process must have ended.
 LEAVING_SECONDS = 1.0
+INSISTING_SECONDS = 0.1
 # All of them would come back to the next process at once.
 LATEST_RETURN_MS = 3000
 _making = threading.Lock()
@@ -116,10 +117,11 @@ class Live:
         await self._stopping.wait()
         for connection in list(self.connections):
             connection.abort()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Again and again: `wait_for` of Python 3.11, and libraries, may lose that they were cancelled.
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=INSISTING_SECONDS)
 
     async def _ask(self, threads: Executor, question: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         def answer() -> R:

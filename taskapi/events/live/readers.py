@@ -1,27 +1,21 @@
 """Who reads a connection, and from where: asked of the database, so never in the event loop."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
-from sqlalchemy.exc import DBAPIError
 
 from taskapi.core.access import Actor, authenticate
 from taskapi.core.db import session
-from taskapi.core.errors import DomainError
-from taskapi.core.events import Event
 from taskapi.core.following import names_of
 from taskapi.core.standing import Credential, credential_of, standing_of
 from taskapi.events.cursors import CursorGone, position_of, token_of
 from taskapi.events.feed import events_between, head, read_feed
 from taskapi.events.live import outgoing
 from taskapi.events.live.outgoing import Outgoing
-from taskapi.events.messages import Telling, tellings
+from taskapi.events.messages import Telling, tellings_that_succeed
 from taskapi.events.models import EventReader
-
-log = structlog.get_logger(__name__)
 
 # Events that are read and told at a time.
 BATCH = 100
@@ -133,7 +127,7 @@ def read_batch(after: int) -> Batch:
     is_full = len(events) == BATCH
     last = events[-1].position or 0 if events else after
     until = last if is_full else max(last, newest)
-    return Batch(after, until, _tell(events), _farewells(after, until), is_full)
+    return Batch(after, until, tellings_that_succeed(events), _farewells(after, until), is_full)
 
 
 def _farewells(after: int, until: int) -> dict[int, set[UUID]]:
@@ -155,21 +149,3 @@ def read_page(reader: Reader, after: int) -> Page:
         return Page([], again.position, more=False, notice=again.notice)
     messages = [(outgoing.event(message), message.position) for message in page.messages]
     return Page(messages, page.position, page.more)
-
-
-def _tell(events: Sequence[Event]) -> list[Telling]:
-    try:
-        return tellings(events)
-    except (DBAPIError, DomainError):
-        raise
-    except Exception:
-        # One that cannot be told, for a fault of ours, must not hold up all that follow.
-        log.exception("live.telling_failed", events=len(events))
-        return _tell_one_by_one(events)
-
-
-def _tell_one_by_one(events: Sequence[Event]) -> list[Telling]:
-    found: list[Telling] = []
-    for event in events if len(events) > 1 else ():
-        found += _tell([event])
-    return found

@@ -24,7 +24,6 @@ FRAMES_PER_SECOND = 200
 PING_SECONDS = 25.0
 PONG_SECONDS = 20.0
 TOKEN_SECONDS = 10.0
-MAX_REASON_BYTES = 123
 # At DEBUG the library writes down each frame, and one of them may be a token.
 _quiet = logging.getLogger("taskapi.websocket")
 _quiet.setLevel(logging.ERROR)

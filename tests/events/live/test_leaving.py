@@ -1,5 +1,8 @@
 """A process that ends sends its clients to another one."""
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
 from taskapi.events.live.process import LATEST_RETURN_MS, begin_to_leave, finish_leaving
@@ -46,3 +49,17 @@ def test_who_does_not_go_is_left_behind(
     finish_leaving(listening.app)
     assert not listening.live.connections
     client.breaks()
+
+
+def test_it_ends_although_something_does_not_hear_at_once_that_it_must(listening: Listening) -> None:
+    heard: list[int] = []
+
+    async def hard_of_hearing() -> None:
+        for number in range(3):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+            heard.append(number)
+
+    listening.live.loop.call_soon_threadsafe(listening.live.begin, hard_of_hearing())
+    listening.live.stop()
+    assert heard == [0, 1, 2]

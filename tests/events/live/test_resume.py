@@ -10,10 +10,10 @@ from flask import Flask
 
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
-from taskapi.events.live import process, readers
-from taskapi.events.messages import tellings
+from taskapi.events import messages
+from taskapi.events.live import process
 from taskapi.events.models import ForgottenEvents
-from tests.events.following import now
+from tests.events.following import changes, now
 from tests.events.live.listening import Listening, WebSocketClient
 from tests.people import Person
 from tests.tasks.making import make_task, path_of
@@ -58,7 +58,7 @@ def test_a_token_of_the_changes_feed_does_too(listening: Listening, owner: Perso
 def test_a_long_absence_is_read_page_by_page(
     listening: Listening, owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readers, "BATCH", 3)
+    monkeypatch.setattr("taskapi.events.live.readers.BATCH", 3)
     token = now(owner)
     made = [str(number) for number in range(11)]
     for title in made:
@@ -117,7 +117,7 @@ def test_while_much_happens_nothing_is_missed_and_nothing_comes_twice(
     listening: Listening, owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many come back at different moments, to any place of the log, while it grows."""
-    monkeypatch.setattr(readers, "BATCH", 4)
+    monkeypatch.setattr("taskapi.events.live.readers.BATCH", 4)
     token = now(owner)
     task = make_task(owner, title="0")
 
@@ -157,16 +157,31 @@ def test_what_redis_did_not_tell_is_found_all_the_same(
 def test_an_event_that_cannot_be_told_stops_none_that_follow(
     listening: Listening, owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell = tellings
+    tell = messages.tellings
 
     def fail(events: list[Event]) -> object:
         if any((event.after or {}).get("title") == "poison" for event in events):
             raise KeyError("a fault of ours")
         return tell(events)
 
-    monkeypatch.setattr(readers, "tellings", fail)
-    client = listening.websocket(owner)
+    monkeypatch.setattr(messages, "tellings", fail)
+    client, since = listening.websocket(owner), now(owner)
     for title in ("1", "poison", "2"):
         make_task(owner, title=title)
     listening.relay()
     assert titles(client.told(2)) == ["1", "2"]
+    late = listening.websocket(owner, last_event_id=since)
+    assert titles(late.told(2)) == ["1", "2"]
+    page = changes(owner, since=since)
+    assert [item["data"]["title"] for item in page["items"]] == ["1", "2"]
+
+
+@pytest.mark.one_database
+def test_of_what_is_gone_by_now_its_words_are_not_told(listening: Listening, owner: Person) -> None:
+    task, since = make_task(owner), now(owner)
+    comments = f"{path_of(task)}/comments"
+    comment = owner.post(comments, {"content": "Said too much."}).json["id"]
+    owner.delete(f"{comments}/{comment}")
+    listening.relay()
+    told = listening.websocket(owner, last_event_id=since).told(2)
+    assert told == [("comment.created", {"id": comment}), ("comment.deleted", {"id": comment})]

@@ -74,7 +74,8 @@ def test_pauses_double_up_to_an_hour_and_differ_by_a_fifth() -> None:
         found = [judged(answer(503), tries=tries).pause for _ in range(50)]
         assert min(found) >= pause * 0.8
         assert max(found) <= min(pause * 1.2, 3600)
-        assert len(set(found)) > 20
+        # At the end of an hour half of them are cut.
+        assert len(set(found)) > 5
 
 
 @pytest.mark.parametrize(("asked", "pause"), [("120", 120), ("86400", DAY), ("9999999", DAY), ("1", 4)])
