@@ -15,6 +15,7 @@ from taskapi.events.live import websocket
 from tests.core.conftest import Log
 from tests.events.live.listening import UPGRADE, Listening, WebSocketClient, ask, bearer, take_of
 from tests.people import Person
+from tests.settings import settings_changed
 from tests.tasks.making import make_task, path_of
 
 
@@ -48,6 +49,17 @@ def test_each_is_told_what_they_may_see(
     # Of the time in which it was theirs they learn that it no longer is.
     assert clients[teammate.email].told(1) == [("task.removed", {"id": task["id"]})]
     assert clients[teammate.email].is_silent()
+
+
+@pytest.mark.one_database
+def test_where_all_see_all_tasks_all_are_told_of_them(
+    listening: Listening, owner: Person, stranger: Person
+) -> None:
+    with settings_changed(listening.app, team_sees_tasks=True):
+        client = listening.websocket(stranger)
+        make_task(owner, title="Tea")
+        listening.relay()
+        assert [kind for kind, _ in client.told(1)] == ["task.created"]
 
 
 def test_of_one_reader_all_connections_are_told(listening: Listening, owner: Person) -> None:
