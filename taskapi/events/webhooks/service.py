@@ -63,9 +63,15 @@ def create_webhook(
     queue_up(actor.user_id)
     if queries.count_webhooks(actor.user_id) >= MAX_WEBHOOKS:
         raise TooManyWebhooks(f"One may have {MAX_WEBHOOKS} webhooks.")
-    plain = secret or new_secret()
+    plain, now = secret or new_secret(), clock.now()
     webhook = Webhook(
-        owner_id=actor.user_id, url=url, events=events, description=description, secret=sealed(plain)
+        owner_id=actor.user_id,
+        url=url,
+        events=events,
+        description=description,
+        secret=sealed(plain),
+        created_at=now,
+        updated_at=now,
     )
     session().add(webhook)
     session().flush()
