@@ -4,16 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.ids import new_id
-from taskapi.core.json import format_time
 from taskapi.core.paging import Page, PageRequest
-from taskapi.events.webhooks import lease, queries
+from taskapi.events.webhooks import lease, outbox, queries
 from taskapi.events.webhooks.errors import DeliveryNotFound, WebhookInactive
 from taskapi.events.webhooks.models import TEST_POSITION, TEST_TYPE, Webhook, WebhookDelivery
 from taskapi.events.webhooks.queries import DeliveryFilters
@@ -53,12 +51,13 @@ def send_test(*, actor: Actor, webhook_id: UUID) -> WebhookDelivery:
     """
     webhook = _lock_active(actor, webhook_id)
     message_id = new_id()
+    about = {"webhook_id": str(webhook.id), "events": webhook.events}
     delivery = WebhookDelivery(
         webhook_id=webhook.id,
         message_id=message_id,
         position=TEST_POSITION,
         type=TEST_TYPE,
-        body=_test_body(message_id, webhook),
+        body=outbox.body(message_id, TEST_TYPE, clock.now(), about),
     )
     session().add(delivery)
     _send_now(webhook)
@@ -115,14 +114,3 @@ def _send_now(webhook: Webhook) -> None:
     webhook.retry_at = None
     session().flush()
     lease.send_later({webhook.id: webhook.attempt})
-
-
-def _test_body(message_id: UUID, webhook: Webhook) -> str:
-    content = {
-        "id": str(message_id),
-        "type": TEST_TYPE,
-        "timestamp": format_time(clock.now()),
-        "deleted": False,
-        "data": {"webhook_id": str(webhook.id), "events": webhook.events},
-    }
-    return orjson.dumps(content).decode()

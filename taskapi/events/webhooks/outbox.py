@@ -6,6 +6,7 @@ sends these bytes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -110,12 +111,19 @@ def _rows(
 
 
 def body_of(message: Message) -> str:
-    """The body of a message, as Standard Webhooks recommends it, and two more members."""
+    """The body that tells a message."""
+    return body(message.id, message.type, message.at, message.data, deleted=message.deleted)
+
+
+def body(
+    message_id: UUID, event_type: str, at: datetime, data: dict[str, Any], *, deleted: bool = False
+) -> str:
+    """A body as Standard Webhooks recommends it, and two more members: ``id`` and ``deleted``."""
     content = {
-        "id": str(message.id),
-        "type": message.type,
-        "timestamp": format_time(message.at),
-        "deleted": message.deleted,
-        "data": message.data,
+        "id": str(message_id),
+        "type": event_type,
+        "timestamp": format_time(at),
+        "deleted": deleted,
+        "data": data,
     }
     return orjson.dumps(content).decode()
