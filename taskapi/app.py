@@ -3,20 +3,13 @@
 from flask import Flask
 from flask_migrate import Migrate
 
-from taskapi.accounts import sign_in
 from taskapi.accounts.recovery_views import blp as recovery_blp
 from taskapi.accounts.second_factor_views import blp as second_factor_blp
-from taskapi.accounts.standing import find_actors, find_standing, queue_up
 from taskapi.accounts.token_views import blp as tokens_blp
 from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
-from taskapi.analytics.report import REPORT
 from taskapi.analytics.views import blp as analytics_blp
-from taskapi.background.cache import RedisCache
 from taskapi.background.connection import init_redis
-from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
-from taskapi.background.limits import count_in_redis
-from taskapi.calendar.closing import delete_feeds_of
 from taskapi.calendar.feed_views import blp as calendar_blp
 from taskapi.calendar.views import blp as calendar_feeds_blp
 from taskapi.cli import register_commands
@@ -24,82 +17,37 @@ from taskapi.clients.mail import init_mail
 from taskapi.clients.storage import init_storage
 from taskapi.clients.weather import init_weather
 from taskapi.config import Settings, load_settings
-from taskapi.core import events
-from taskapi.core.access import set_authenticator
-from taskapi.core.cache import set_shared_cache
-from taskapi.core.closing import on_account_closing
 from taskapi.core.cors import install_cors
 from taskapi.core.db import db, init_database
 from taskapi.core.docs import install_docs
-from taskapi.core.following import let_follow, owners_and_administrators, owners_only
 from taskapi.core.http import Api, install_http
-from taskapi.core.idempotency import forget_answers_of
-from taskapi.core.limits import set_shared_counter
 from taskapi.core.logging import configure_logging
 from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
 from taskapi.core.profile import add_profile_section
 from taskapi.core.proxies import install_proxies
-from taskapi.core.standing import set_standing
-from taskapi.core.visibility import set_in_use, set_made_by, set_visible_ids
 from taskapi.events.live.views import blp as live_blp
-from taskapi.events.retention import forget_reader
 from taskapi.events.views import blp as changes_blp
-from taskapi.events.webhooks.closing import forget_webhooks_of
 from taskapi.events.webhooks.views import blp as webhooks_blp
 from taskapi.files import service as files
-from taskapi.files.closing import delete_files_of
-from taskapi.files.following import show_files
-from taskapi.files.mailing import attachment
 from taskapi.files.schemas import StorageUseSchema
 from taskapi.files.upload_views import blp as uploads_blp
 from taskapi.files.verify_views import blp as verification_blp
 from taskapi.files.views import blp as files_blp
-from taskapi.models import ALL_MODELS
-from taskapi.notifications import alerts
-from taskapi.notifications import security as security_mails
-from taskapi.notifications import service as notifications
-from taskapi.notifications.attachments import set_attachment_reader
-from taskapi.notifications.closing import delete_messages_of
-from taskapi.notifications.following import show_notifications
-from taskapi.notifications.imports import on_import_ended
 from taskapi.notifications.views import blp as notifications_blp
 from taskapi.ops.views import blp as health_blp
-from taskapi.schedules.actions import registry
-from taskapi.schedules.actions.create_task import CREATE_TASK
-from taskapi.schedules.actions.digest import DIGEST
-from taskapi.schedules.actions.expect_ping import EXPECT_PING
-from taskapi.schedules.actions.file_cleanup import FILE_CLEANUP
-from taskapi.schedules.actions.loading import load_plugins
-from taskapi.schedules.actions.reminder import REMINDER
-from taskapi.schedules.actions.webhook import WEBHOOK
 from taskapi.schedules.backfill_views import blp as backfills_blp
-from taskapi.schedules.closing import forget_schedules_of
-from taskapi.schedules.following import show_runs, show_schedules
 from taskapi.schedules.ping_views import blp as pings_blp
 from taskapi.schedules.run_views import blp as runs_blp
 from taskapi.schedules.views import blp as schedules_blp
-from taskapi.tasks import queries as tasks
-from taskapi.tasks import telling
 from taskapi.tasks.attachment_views import blp as attachments_blp
-from taskapi.tasks.closing import settle_tasks_of
 from taskapi.tasks.comment_views import blp as comments_blp
-from taskapi.tasks.following import (
-    readers_of_files,
-    readers_of_tags,
-    readers_of_tasks,
-    show_comments,
-    show_tags,
-    show_tasks,
-)
-from taskapi.tasks.freshening import PATTERNS, freshen
 from taskapi.tasks.history_views import blp as history_blp
 from taskapi.tasks.import_views import blp as imports_blp
-from taskapi.tasks.importing.closing import forget_imports_of
-from taskapi.tasks.importing.following import show_imports
 from taskapi.tasks.tag_views import blp as tags_blp
 from taskapi.tasks.views import blp as tasks_blp
 from taskapi.version import VERSION
+from taskapi.wiring import connect_rooms
 
 BLUEPRINTS = (
     *(health_blp, accounts_blp, recovery_blp, second_factor_blp, tokens_blp),
@@ -135,7 +83,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _register_api(app)
     install_cors(app, settings)
     install_proxies(app, settings)
-    _connect_rooms(app)
+    connect_rooms(app)
     register_commands(app)
     return app
 
@@ -165,60 +113,3 @@ def _register_api(app: Flask) -> None:
         api.register_blueprint(blueprint)
     list_problem_codes(api.spec)
     install_docs(app)
-
-
-def _connect_rooms(app: Flask) -> None:
-    """Tell the floor what it must not know: who signs in, counts and listens, and what can be done."""
-    assert ALL_MODELS
-    with app.app_context():
-        set_authenticator(sign_in.authenticate)
-        set_standing(find_standing, find_actors, queue_up)
-        set_shared_counter(count_in_redis)
-        set_shared_cache(RedisCache())
-    events.set_relay_waker(lambda: wake_scheduler(WAKE_RELAY))
-    events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
-    events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
-    events.subscribe("mail.run_failed", "run.failed", notifications.on_run_ended)
-    events.subscribe("mail.file_damaged", "file.damaged", notifications.on_file_damaged)
-    events.subscribe("mail.webhook_disabled", "webhook.disabled", notifications.on_webhook_disabled)
-    for event_type in ("import.completed", "import.failed"):
-        events.subscribe(f"notify.{event_type}", event_type, on_import_ended)
-    for event_type, alert in alerts.ALERTS.items():
-        events.subscribe(f"mail.{alert.kind}", event_type, alerts.on_alert)
-    for event_type in security_mails.LINKS:
-        events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_link)
-    for event_type in security_mails.NEWS:
-        events.subscribe(f"mail.{event_type}", event_type, security_mails.mail_news)
-    set_attachment_reader(attachment)
-    for event_type, tell in telling.NEWS.items():
-        events.subscribe(f"tell.{event_type}", event_type, tell)
-    set_visible_ids("task", tasks.visible_ids)
-    set_made_by("task", tasks.made_by)
-    set_in_use("task", tasks.in_use)
-    for pattern in PATTERNS:
-        events.watch(f"freshness.{pattern}", pattern, freshen)
-    _let_follow()
-    on_account_closing("schedules", forget_schedules_of)
-    on_account_closing("tasks", settle_tasks_of)
-    on_account_closing("files", delete_files_of)
-    on_account_closing("notifications", delete_messages_of)
-    on_account_closing("imports", forget_imports_of)
-    on_account_closing("calendar", delete_feeds_of)
-    on_account_closing("webhooks", forget_webhooks_of)
-    on_account_closing("idempotency", forget_answers_of)
-    on_account_closing("events", forget_reader)
-    for action in (CREATE_TASK, DIGEST, EXPECT_PING, FILE_CLEANUP, REMINDER, REPORT, WEBHOOK):
-        registry.register(action)
-    load_plugins()
-
-
-def _let_follow() -> None:
-    """Say of which things people are told, and who."""
-    let_follow("task", find_readers=readers_of_tasks, show=show_tasks)
-    let_follow("comment", find_readers=readers_of_tasks, show=show_comments)
-    let_follow("tag", find_readers=readers_of_tags, show=show_tags)
-    let_follow("file", find_readers=readers_of_files, show=show_files)
-    let_follow("schedule", find_readers=owners_and_administrators, show=show_schedules)
-    let_follow("run", find_readers=owners_and_administrators, show=show_runs)
-    let_follow("import", find_readers=owners_and_administrators, show=show_imports)
-    let_follow("notification", find_readers=owners_only, show=show_notifications)

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from taskapi.config_files import DEFAULT_FILE_TYPES, StorageSettings, read_file_types, read_storage
+from taskapi.config_operations import read_operations
 from taskapi.config_tasks import read_retention, read_tasks
 from taskapi.environment import (
     HTTP,
@@ -85,6 +86,9 @@ class Settings:
     run_retention_count: int = 10_000
     event_retention_days: int = 90
     metrics_token: str | None = None
+    # 0: workers and schedulers show their figures through the web alone.
+    metrics_port: int = 0
+    legacy_paths: bool = False
     cache_ttl: int = 300
     team_sees_tasks: bool = False
     # 0: deleted tasks are kept.
@@ -156,7 +160,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         user_schedules=env.integer("USER_SCHEDULES", 100_000, maximum=2**31 - 1),
         user_runs_at_once=env.integer("USER_RUNS_AT_ONCE", 200, minimum=1, maximum=100_000),
         user_runs_per_minute=env.integer("USER_RUNS_PER_MINUTE", 0, maximum=2**31 - 1),
-        metrics_token=env.secret("METRICS_TOKEN"),
+        **read_operations(env),
         **read_retention(env),
         **read_tasks(env),
         cors_origins=_origins(env),

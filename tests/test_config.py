@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from redis import ConnectionPool
 
-from taskapi import config, config_files, config_tasks
+from taskapi import config, config_files, config_operations, config_tasks
 from taskapi.config import MailSettings, Settings, load_settings
 from taskapi.config_files import DEFAULT_FILE_TYPES, StorageSettings
 from taskapi.environment import ConfigError, Rate
@@ -449,7 +449,7 @@ def _settings_read() -> set[str]:
     readers = lists | {"text", "first", "secret", "boolean", "integer", "choice", "url", "rate"}
     calls = [
         node
-        for module in (config, config_files, config_tasks)
+        for module in (config, config_files, config_operations, config_tasks)
         for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
