@@ -1,9 +1,19 @@
-"""How Alembic runs the migrations: one process at a time, waiting for the database to start."""
+"""How Alembic runs the migrations: one process at a time, waiting for the database to start.
+
+The service goes on meanwhile, so nobody may wait for a migration: on PostgreSQL it gives up a lock that
+it does not get at once, lets those go on who would queue behind it, and tries again.
+"""
+
+import itertools
+import random
+import time
 
 import sqlalchemy as sa
+import structlog
 from alembic import context
 from flask import current_app
 
+from taskapi.core import migrations as patience
 from taskapi.core.cli import fail_with_one_line
 from taskapi.core.columns import Ranked, UtcDateTime
 from taskapi.core.db import Base, db
@@ -13,6 +23,9 @@ from taskapi.core.runtime import runtime_settings
 
 # Any number will do, as long as nothing else in the database uses it.
 MIGRATION_LOCK = 7_270_000
+LOCK_NOT_AVAILABLE = "55P03"
+
+log = structlog.get_logger(__name__)
 
 
 def render_item(kind, item, _autogen_context):
@@ -36,19 +49,48 @@ def run_migrations() -> None:
         else:
             # A table that is rebuilt is dropped: the rows that refer to it must stay.
             connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
-        context.configure(
-            connection=connection,
-            target_metadata=Base.metadata,
-            render_item=render_item,
-            include_name=is_modelled,
-            **options,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
+        fail_with_one_line(_migrate_patiently)(connection, options)
         if connection.in_transaction():
             connection.commit()
         # Its lock and its lack of a time limit must not come back from the pool.
         connection.invalidate()
+
+
+def _migrate_patiently(connection, options) -> None:
+    if connection.dialect.name == "postgresql":
+        sa.event.listen(connection, "before_cursor_execute", _limit_waiting)
+    for attempt in itertools.count(1):
+        try:
+            _migrate(connection, options)
+        except sa.exc.OperationalError as error:
+            connection.rollback()
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or attempt == patience.ATTEMPTS:
+                raise
+        else:
+            return
+        log.warning("migration.waits_for_lock", attempt=attempt)
+        # Those who queued behind it go first.
+        time.sleep(random.uniform(*patience.PAUSE_SECONDS))  # noqa: S311
+
+
+def _limit_waiting(_connection, cursor, statement, *_) -> None:
+    # An index that is made concurrently waits for transactions to end, but nobody for it.
+    limit = 0 if "CONCURRENTLY" in statement else patience.LOCK_TIMEOUT_MS
+    cursor.execute(f"SET lock_timeout = {limit}")
+
+
+def _migrate(connection, options) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_item=render_item,
+        include_name=is_modelled,
+        # Locks are held until the end of a transaction.
+        transaction_per_migration=True,
+        **options,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 if context.is_offline_mode():

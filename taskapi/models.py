@@ -14,7 +14,7 @@ from taskapi.calendar.models import CalendarFeed
 from taskapi.core.events import Event
 from taskapi.core.freshness import DataVersion
 from taskapi.core.idempotency import IdempotencyKey
-from taskapi.events.models import EventReader, FailedDelivery, ForgottenEvents
+from taskapi.events.models import AuditHead, EventReader, FailedDelivery, ForgottenEvents
 from taskapi.events.webhooks.models import Webhook, WebhookDelivery
 from taskapi.files.models import DiscardedObject, FileUsage, IntegrityPass, StoredFile
 from taskapi.notifications.models import Email, MailSuppression, Notification
@@ -25,6 +25,7 @@ from taskapi.tasks.importing.models import TaskImport, TaskImportChange
 from taskapi.tasks.models import Comment, Tag, Task, TaskTag, TaskWords
 
 ALL_MODELS = (
+    AuditHead,
     Backfill,
     CalendarFeed,
     Comment,

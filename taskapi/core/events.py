@@ -19,6 +19,7 @@ from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.columns import HasId, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base, in_transaction, on_commit, once_on_commit, session
+from taskapi.core.origin import current_address, describe_origin
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +43,24 @@ class Event(HasId, Base):
     topic_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     before: Mapped[dict[str, Any] | None] = mapped_column(Json)
     after: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    # Where it came from; erased with what is told of a person.
+    address: Mapped[str | None] = mapped_column(sa.String(45))
+    context: Mapped[dict[str, Any] | None] = mapped_column(Json)
     request_id: Mapped[str | None] = mapped_column(sa.String(128))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
+    # The audit's chain, by the relay. Without its salt, a digest tells nothing of what was erased.
+    salt: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    content_digest: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    hash: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
 
     __table_args__ = (
         partial_index("ix_events_unplaced", "number", "id", where="position IS NULL"),
         sa.Index("ix_events_subject", "subject_type", "subject_id", "position"),
         partial_index("ix_events_topic", "topic_id", "id", where="topic_id IS NOT NULL"),
+        sa.Index("ix_events_type", "type", "id"),
+        partial_index("ix_events_actor", "actor_id", "id", where="actor_id IS NOT NULL"),
+        partial_index("ix_events_address", "address", "id", where="address IS NOT NULL"),
+        partial_index("ix_events_request", "request_id", "id", where="request_id IS NOT NULL"),
     )
     # Nobody reads its number but the relay.
     __mapper_args__ = {"eager_defaults": False}
@@ -130,6 +142,8 @@ def record_event(
         topic_id=topic_id,
         before=before,
         after=after,
+        address=current_address(),
+        context=describe_origin(),
         request_id=context.get("request_id") or context.get("run_id"),
     )
     session().add(event)
@@ -140,6 +154,16 @@ def record_event(
     on_commit(_announce, event_type, str(subject[1]), str(user) if user else None)
     once_on_commit(_wake)
     return event
+
+
+def erase_contents(which: sa.ColumnElement[bool]) -> None:
+    """Forget what events tell: that they happened stays, and so does the audit's chain.
+
+    Whoever erases records in the same transaction why: ``user.closed``, ``user.deleted`` or ``task.purged``.
+    """
+    nothing = dict.fromkeys(("before", "after", "address", "context", "salt"))
+    statement = sa.update(Event).where(which).values(nothing)
+    session().execute(statement.execution_options(synchronize_session=False))
 
 
 def _announce(event_type: str, subject_id: str, user: str | None) -> None:

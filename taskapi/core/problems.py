@@ -53,6 +53,7 @@ class ProblemSchema(ma.Schema):
 
 def problem_response(error: DomainError) -> Response:
     """The answer that tells a client about ``error``."""
+    g.problem_code = error.code
     public_url, request_id = current_app.config["PUBLIC_URL"], g.get("request_id", "")
     body = problem_body(error, public_url=public_url, request_id=request_id)
     response = cast(Response, current_app.json.response(body))

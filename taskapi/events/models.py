@@ -36,6 +36,22 @@ class ForgottenEvents(Base):
     position: Mapped[int] = mapped_column(sa.BigInteger)
 
 
+class AuditHead(Base):
+    """The one row says how far the audit's chain goes, so that a removed end is found, too.
+
+    Attributes:
+        first: the first position of the chain; what lies before happened under an older release.
+        position, hash: of its last event; before the first one, the position before it and zeros.
+    """
+
+    __tablename__ = "audit_heads"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    first: Mapped[int] = mapped_column(sa.BigInteger)
+    position: Mapped[int] = mapped_column(sa.BigInteger)
+    hash: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+
 class FailedDelivery(HasId, Base):
     """A subscriber raised for an event: others went on, this one is tried again until it succeeds."""
 

@@ -41,7 +41,7 @@ def forget_old_readers() -> int:
     return gone
 
 
-def forget_reader(user_id: UUID, _actor: Actor) -> None:
+def forget_reader(user_id: UUID, _actor: Actor | None) -> None:
     """Whose account is closed is told nothing more."""
     theirs = sa.delete(EventReader).where(EventReader.reader_id == user_id)
     session().execute(theirs.execution_options(synchronize_session=False))

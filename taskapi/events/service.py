@@ -1,4 +1,4 @@
-"""The relay: gives committed events their position, in one order, and tells the subscribers.
+"""The relay: gives committed events their position and hash, in one order, and tells the subscribers.
 
 It runs after commits, woken by a publish and at least once a second, so an event whose
 process died right after its commit is relayed all the same. One relay works at a time.
@@ -16,6 +16,7 @@ from taskapi.background.enqueue import announce_events
 from taskapi.core.db import on_commit, read_database_clock, savepoint, session, transaction
 from taskapi.core.events import Event, Subscriber, subscribers
 from taskapi.core.following import Readers, readers_of
+from taskapi.events.audit import chain
 from taskapi.events.models import EventReader, FailedDelivery
 from taskapi.events.webhooks import outbox
 
@@ -60,12 +61,13 @@ def _is_only_relay() -> bool:
 
 
 def _relay_batch() -> int:
+    head = chain.open_chain()
+    if strays := chain.adopt_strays(head):
+        return strays
     waiting = sa.select(Event).where(Event.position.is_(None)).order_by(Event.number, Event.id)
-    events = session().scalars(waiting.limit(BATCH)).all()
-    position = session().scalar(sa.select(sa.func.max(Event.position))) or 0
-    for number, event in enumerate(events, start=position + 1):
-        event.position = number
-    session().flush()
+    # Locked: an account that is being closed must not erase what is being hashed.
+    events = session().scalars(waiting.limit(BATCH).with_for_update()).all()
+    chain.extend(head, events)
     readers = _find_readers(events)
     _note_readers(events, readers)
     _fill_outboxes(events, readers)

@@ -7,13 +7,12 @@ from uuid import UUID
 import pytest
 from flask import Flask
 
-from taskapi.accounts import service as accounts
 from taskapi.core.db import transaction
 from taskapi.core.following import followed_kinds
 from taskapi.notifications.service import notify
 from tests.events.following import relay
 from tests.files.uploading import TEXT, upload
-from tests.people import Person, make_person
+from tests.people import Person, make_person, set_role
 from tests.schedules.making import make
 from tests.settings import settings_changed
 from tests.tasks.importing import send_table
@@ -157,7 +156,7 @@ def test_who_is_an_administrator_for_a_while_is_told_as_one_for_that_while(
     some = {name: people[name] for name in ("owner", "stranger")}
     for role, sees in (("admin", True), ("user", False)):
         with transaction():
-            accounts.set_role(login=people["stranger"].email, role=role)
+            set_role(people["stranger"].email, role)
         assert ("schedule" in compare(some)["stranger"]) is sees
 
 

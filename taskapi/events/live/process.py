@@ -18,6 +18,7 @@ from flask import Flask, current_app
 
 from taskapi.background.enqueue import EVENTS_CHANNEL
 from taskapi.background.listening import listen
+from taskapi.core.meters import Gauge
 from taskapi.core.runtime import runtime_settings
 from taskapi.events.live.connection import TOKEN_ENDED, Connection
 from taskapi.events.live.hub import Hub
@@ -26,6 +27,8 @@ from taskapi.events.live.readers import Page, Reader, Start, now_of, read_batch,
 P = ParamSpec("P")
 R = TypeVar("R")
 log = structlog.get_logger(__name__)
+
+CONNECTIONS = Gauge("taskapi_live_connections", "WebSockets and event streams that are open")
 
 # Redis only gives a hint that may be lost.
 LOOK_SECONDS = 1.0
@@ -76,11 +79,13 @@ class Live:
 
     def opened(self, connection: Connection) -> None:
         self.connections.add(connection)
+        CONNECTIONS.set(self._app, len(self.connections))
         if self._is_leaving:
             self.loop.call_soon(connection.go_away, random.randint(0, LATEST_RETURN_MS))  # noqa: S311
 
     def lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        CONNECTIONS.set(self._app, len(self.connections))
         self.hub.leave(connection)
         user = str(connection.reader.actor.user_id) if connection.reader else None
         log.info("live.closed", wire=connection.wire, user=user, seconds=round(connection.age, 1))

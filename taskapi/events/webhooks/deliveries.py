@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import session
+from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
 from taskapi.core.paging import Page, PageRequest
 from taskapi.events.webhooks import lease, outbox, queries
@@ -19,6 +20,7 @@ from taskapi.events.webhooks.service import get_webhook, lock_webhook
 
 # A delivery as if it were new; what came of it before stays written down.
 ANEW = {"status": "pending", "tries": 0, "first_tried_at": None}
+REDELIVERY = "webhook.redelivery_requested"
 
 
 def list_deliveries(
@@ -61,6 +63,7 @@ def send_test(*, actor: Actor, webhook_id: UUID) -> WebhookDelivery:
     )
     session().add(delivery)
     _send_now(webhook)
+    _record("webhook.tested", webhook, actor, message_id=str(message_id))
     return delivery
 
 
@@ -77,6 +80,7 @@ def redeliver(*, actor: Actor, webhook_id: UUID, delivery_id: UUID) -> WebhookDe
     for name, value in ANEW.items():
         setattr(delivery, name, value)
     _send_now(webhook)
+    _record(REDELIVERY, webhook, actor, message_id=str(delivery.message_id))
     return delivery
 
 
@@ -100,6 +104,7 @@ def redeliver_range(
     anew = those.where(WebhookDelivery.type != TEST_TYPE).values(**ANEW)
     result: Any = session().execute(anew.execution_options(synchronize_session=False))
     _send_now(webhook)
+    _record(REDELIVERY, webhook, actor, count=result.rowcount)
     return {"count": result.rowcount}
 
 
@@ -114,3 +119,7 @@ def _send_now(webhook: Webhook) -> None:
     webhook.retry_at = None
     session().flush()
     lease.send_later({webhook.id: webhook.attempt})
+
+
+def _record(event: str, webhook: Webhook, actor: Actor, **after: Any) -> None:
+    record_event(event, subject=("webhook", webhook.id), actor=actor, owner_id=webhook.owner_id, after=after)

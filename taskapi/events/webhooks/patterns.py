@@ -16,7 +16,7 @@ VERBS = {
     ),
     "comment": ("created", "updated", "deleted", "removed"),
     "tag": ("created", "updated", "deleted", "removed"),
-    "file": ("created", "detached", "deleted", "damaged", "repaired", "removed"),
+    "file": ("created", "handed_over", "detached", "deleted", "damaged", "repaired", "removed"),
     "schedule": (
         *("created", "updated", "paused", "resumed", "completed", "cancelled", "deleted", "removed"),
         *("due_time_skipped", "runs_skipped", "ping_unexpected", "recovered", "set_aside"),

@@ -16,15 +16,17 @@ from taskapi.clients import http
 from taskapi.clients.http import Answer, CallFailed
 from taskapi.clients.standard_webhooks import signature_headers
 from taskapi.core import clock
-from taskapi.core.db import repeatable, session, transaction
+from taskapi.core.db import on_commit, repeatable, session, transaction
 from taskapi.core.runtime import runtime_settings
 from taskapi.core.signing import SealBroken
 from taskapi.core.standing import actors_of
 from taskapi.events.webhooks import lease, outcomes, queries, secrets
 from taskapi.events.webhooks.lease import Claim, LeaseLost
+from taskapi.events.webhooks.meters import DELIVERIES
 from taskapi.events.webhooks.models import CONTENT_TYPE, Webhook, WebhookDelivery
 
 log = structlog.get_logger(__name__)
+
 
 CALL_SECONDS = 10.0
 # Then other webhooks come first, whose deliveries are in the same queue.
@@ -111,6 +113,7 @@ def _settle(webhook: Webhook, sent: Sent, waiting: Sequence[WebhookDelivery], no
     outcomes.note(delivery, sent, now)
     outcomes.decide(webhook, delivery, sent.result, now)
     session().flush()
+    on_commit(DELIVERIES.add, "postponed" if delivery.status == "pending" else delivery.status)
 
 
 def _next(webhook: Webhook, waiting: Sequence[WebhookDelivery], now: datetime) -> Item | None:

@@ -11,6 +11,7 @@ from taskapi.clients.http import Answer, CallFailed, CallRefused, CallTimedOut, 
 from taskapi.events.webhooks import sending, verdicts
 from taskapi.events.webhooks.verdicts import judge
 from tests.clients.servers import Names, raw_server, saying, silent
+from tests.counted import since_now
 from tests.events.webhooks.making import Inbox, detail_of, get, log_of, path_of, send, subscribe, sweep
 from tests.people import Person
 from tests.schedules.making import Time
@@ -154,6 +155,7 @@ def test_nothing_is_sent_before_the_pause_is_over(
 def test_one_message_that_is_refused_holds_up_the_others_for_minutes_only(
     app: Flask, time: Time, owner: Person, inbox: Inbox
 ) -> None:
+    counted = since_now(app, "taskapi_webhook_deliveries_total")
     webhook = subscribe(owner, inbox.url)
     inbox.statuses = [*[422] * verdicts.REFUSED_TRIES, 200]
     make_task(owner, title="poison")
@@ -164,6 +166,7 @@ def test_one_message_that_is_refused_holds_up_the_others_for_minutes_only(
         sweep(app)
     assert inbox.titles == [*["poison"] * verdicts.REFUSED_TRIES, "Tea"]
     assert errors(owner, webhook) == [("failed", "http_422"), ("succeeded", None)]
+    assert counted() == {("postponed",): verdicts.REFUSED_TRIES - 1, ("failed",): 1, ("succeeded",): 1}
     assert get(owner, webhook)["is_active"] is True
 
 
