@@ -16,12 +16,20 @@ from taskapi.clients.mail import MailClient, MailError, OutgoingEmail
 from taskapi.core.db import database_now, insert_if_new, on_commit, read_database_clock, session, transaction
 from taskapi.core.json import storable_text
 from taskapi.core.mail_kinds import SECURITY_KINDS
+from taskapi.core.meters import Counter
 from taskapi.notifications.attachments import read_attachment
 from taskapi.notifications.models import Email, MailSuppression
 from taskapi.notifications.templates import render_email
 from taskapi.notifications.unsubscribe import unsubscribe_url, which_emails
 
 log = structlog.get_logger(__name__)
+
+MAILS = Counter(
+    "taskapi_mails_total",
+    "Attempts to send an e-mail",
+    ("outcome",),
+    known=("sent", "postponed", "failed"),
+)
 
 # A server may be slow at every step: all of them together get so long, the job and the lease longer.
 SEND_SECONDS = 60.0
@@ -167,20 +175,25 @@ def _claim(email_id: UUID) -> Email | None:
 def _settle(email: Email, error: MailError | None) -> None:
     mine = (Email.id == email.id, Email.attempts == email.attempts, Email.status == "sending")
     values: dict[str, Any] = {"lease_until": None}
+    outcome = "sent"
     if error is None:
         values |= {"status": "sent", "sent_at": database_now(), "last_error": None}
         log.info("email.sent", email_id=str(email.id), kind=email.kind)
     elif error.temporary and email.attempts < MAX_ATTEMPTS:
+        outcome = "postponed"
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (email.attempts - 1), LONGEST_PAUSE_SECONDS)
         again = read_database_clock() + timedelta(seconds=pause)
         values |= {"status": "pending", "next_attempt_at": again, "last_error": str(error)}
         log.warning("email.postponed", email_id=str(email.id), error=str(error), pause=pause)
     else:
+        outcome = "failed"
         values |= {"status": "failed", "last_error": str(error)}
         log.error("email.given_up", email_id=str(email.id), error=str(error))
-    session().execute(
+    settled = session().execute(
         sa.update(Email).where(*mine).values(**values).execution_options(synchronize_session=False)
     )
+    if settled.rowcount:  # type: ignore[attr-defined]
+        on_commit(MAILS.add, outcome)
 
 
 def sweep() -> int:

@@ -16,6 +16,8 @@ SCHEDULES = "schedules"
 # With what must pass before something counts as a fault, each is found within a minute.
 AUDIT_SECONDS = 30.0
 MAX_CLOCK_OFFSET_SECONDS = 5.0
+# What does not mend itself.
+ALARMING = ("overdue", "unstarted", "without_next_time", "dead_leases")
 
 
 def audit_if_due() -> None:
@@ -32,13 +34,13 @@ def audit_if_due() -> None:
 def audit() -> dict[str, Any]:
     """Look for faults and keep what was found; counts, and the clock's offset in seconds."""
     offset = clock_offset()
+    findings = {**health.find_faults(), "clock_offset": round(offset, 3)}
     with transaction():
-        findings = {**health.find_faults(), "clock_offset": round(offset, 3)}
         row = {"name": SCHEDULES, "checked_at": read_database_clock(), "findings": findings}
         insert = insert_into(SelfAudit).values(row)
         newest = {name: insert.excluded[name] for name in ("checked_at", "findings")}
         session().execute(insert.on_conflict_do_update(index_elements=[SelfAudit.name], set_=newest))
-    if any(findings[name] for name in ("overdue", "without_next_time", "dead_leases")) or is_off(offset):
+    if any(findings[name] for name in ALARMING) or is_off(offset):
         log.warning("audit.found", **findings)
     return findings
 

@@ -16,5 +16,5 @@ class HealthSchema(Schema):
 class ReadinessSchema(Schema):
     """What is up and what is down."""
 
-    status = fields.String(required=True)
+    status = fields.String(required=True, metadata={"description": "ok, degraded or unavailable"})
     checks = fields.Dict(keys=fields.String(), values=fields.Dict(), required=True)

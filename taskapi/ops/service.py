@@ -1,5 +1,6 @@
 """Is the system healthy: what answers, what is down, which processes are alive."""
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from taskapi.core.migrations import head_revision
 from taskapi.core.runtime import runtime_settings
 from taskapi.ops.audit import clock_offset, is_off
 from taskapi.ops.models import Heartbeat
+from taskapi.ops.storing import store_answers
 from taskapi.schedules.health import find_faults
 from taskapi.version import VERSION
 
@@ -34,13 +36,22 @@ def beat(*, name: str, kind: str) -> None:
         )
 
 
+def scheduler_last_seen() -> tuple[datetime | None, datetime]:
+    """When a scheduler was last alive, and what time it is, both by the database's clock."""
+    newest = sa.select(sa.func.max(Heartbeat.seen_at)).where(Heartbeat.kind == "scheduler")
+    return session().scalar(newest), read_database_clock()
+
+
 def health() -> dict[str, str]:
     """The process is alive; asks nobody."""
     return {"status": "ok", "name": runtime_settings().app_name, "version": VERSION}
 
 
 def readiness() -> dict[str, Any]:
-    """Each part as ``{"ok": bool, …}`` and whether all are; names no host and no address."""
+    """Each part as ``{"ok": bool, …}`` and whether all are; names no host and no address.
+
+    ``degraded`` means that the store of files is away: all else goes on, so nobody need be sent elsewhere.
+    """
     database = _check_database()
     checks = {"database": database, "redis": _check_redis()}
     if database["ok"]:
@@ -52,7 +63,10 @@ def readiness() -> dict[str, Any]:
         }
     checks["workers"] = _check_workers()
     ready = all(check["ok"] for check in checks.values())
-    return {"status": "ok" if ready else "unavailable", "checks": checks}
+    if database["ok"]:
+        checks["storage"] = _check_storage()
+    whole = all(check["ok"] for check in checks.values())
+    return {"status": "ok" if whole else "degraded" if ready else "unavailable", "checks": checks}
 
 
 def _check_database() -> dict[str, Any]:
@@ -83,10 +97,7 @@ def _check_migrations() -> dict[str, Any]:
 
 def _check_scheduler() -> dict[str, Any]:
     try:
-        seen_at = session().scalar(
-            sa.select(sa.func.max(Heartbeat.seen_at)).where(Heartbeat.kind == "scheduler")
-        )
-        now = read_database_clock()
+        seen_at, now = scheduler_last_seen()
     except SQLAlchemyError:
         session().rollback()
         return {"ok": False, "detail": "Unknown.", "last_heartbeat": None}
@@ -101,7 +112,7 @@ def _check_schedules() -> dict[str, Any]:
     except SQLAlchemyError:
         session().rollback()
         return {"ok": False, "detail": "Unknown."}
-    if faults["overdue"] or faults["dead_leases"]:
+    if faults["overdue"] or faults["unstarted"] or faults["dead_leases"]:
         return {"ok": False, "detail": "What is due is not being done in time.", **faults}
     return {"ok": True, **faults}
 
@@ -114,6 +125,15 @@ def _check_clock() -> dict[str, Any]:
         return {"ok": False, "detail": "Unknown.", "offset_seconds": None}
     check: dict[str, Any] = {"ok": not is_off(offset), "offset_seconds": round(offset, 3)}
     return check if check["ok"] else {**check, "detail": "This host's clock differs from the database's."}
+
+
+def _check_storage() -> dict[str, Any]:
+    try:
+        answers = store_answers()
+    except SQLAlchemyError:
+        session().rollback()
+        return {"ok": False, "detail": "Unknown."}
+    return {"ok": True} if answers else {"ok": False, "detail": "The store of files does not answer."}
 
 
 def _check_workers() -> dict[str, Any]:

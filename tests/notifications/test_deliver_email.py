@@ -14,6 +14,7 @@ from taskapi.core import clock
 from taskapi.core.db import transaction
 from taskapi.notifications import outbox
 from taskapi.notifications.jobs import deliver_email
+from tests.counted import since_now
 from tests.notifications.outbox import deliver_at, queue, the_email
 from tests.people import Person
 from tests.smtp import MailServer, body
@@ -84,6 +85,7 @@ def test_a_temporary_refusal_is_tried_again_after_growing_pauses_until_it_is_tak
 ) -> None:
     mail_server.refusals["RCPT"] = "450 4.2.0 greylisted"
     queue_at_noon()
+    counted = since_now(context, "taskapi_mails_total")
     moment, pauses = NOON, []
     for _ in range(4):
         deliver_at(moment, the_email().id)
@@ -94,6 +96,7 @@ def test_a_temporary_refusal_is_tried_again_after_growing_pauses_until_it_is_tak
     mail_server.refusals.clear()
     deliver_at(moment, the_email().id)
     assert pauses == [30, 60, 120, 240]
+    assert counted() == {("postponed",): 4, ("sent",): 1}
     assert (the_email().status, the_email().attempts, the_email().last_error) == ("sent", 5, None)
 
 
@@ -121,10 +124,12 @@ def test_a_permanent_refusal_is_given_up_at_once_with_its_reason(
     mail_server: MailServer, context: Flask
 ) -> None:
     mail_server.refusals["RCPT"] = "550 5.1.1 no such user"
+    counted = since_now(context, "taskapi_mails_total")
     queue_at_noon()
     for hours in (0, 1):
         deliver_at(NOON + timedelta(hours=hours), the_email().id)
     assert mail_server.tried == 1
+    assert counted() == {("failed",): 1}
     assert (the_email().status, the_email().last_error) == ("failed", "550 5.1.1 no such user")
 
 
@@ -147,6 +152,7 @@ def _deliver(app: Flask, email_id: str) -> None:
 def test_a_late_worker_does_not_overwrite_the_outcome_of_another(
     app: Flask, mail_server: MailServer, context: Flask
 ) -> None:
+    counted = since_now(context, "taskapi_mails_total")
     queue_at_noon()
     email_id = the_email().id
     with clock.use(lambda: NOON), transaction():
@@ -158,6 +164,7 @@ def test_a_late_worker_does_not_overwrite_the_outcome_of_another(
         with transaction():
             outbox._settle(late, MailError("too late", temporary=False))
     assert (the_email().status, the_email().last_error) == ("sent", None)
+    assert counted() == {("sent",): 1}
 
 
 def test_mail_to_a_user_goes_with_the_user(owner: Person, context: Flask) -> None:

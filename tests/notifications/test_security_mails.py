@@ -70,7 +70,7 @@ def all_mails(app: Flask, owner: Person, server: MailServer) -> list[EmailMessag
     """One of each kind."""
     ask(owner.client, owner.email)
     owner.post(RESEND)
-    for event_type in NEWS:
+    for event_type in (*NEWS, "user.invited"):
         record(app, event_type, owner)
     assert {kind for kind, _recipient in mailed(app)} == set(SECURITY_KINDS)
     return server.messages

@@ -64,6 +64,7 @@ NEWS = {"facts": "It was changed.", "advice": "Was it you?", "at": "2026-11-20T0
 SECURITY: dict[str, dict[str, Any]] = {
     "verify_email": LINK,
     "password_reset": LINK,
+    "invitation": LINK,
     "password_changed": NEWS,
     "session_reuse": NEWS,
     "second_factor_changed": NEWS,
@@ -122,7 +123,7 @@ def test_a_message_about_security_says_who_sends_it_and_why_and_cannot_be_stoppe
             assert word not in part
 
 
-@pytest.mark.parametrize("kind", ["verify_email", "password_reset"])
+@pytest.mark.parametrize("kind", ["verify_email", "password_reset", "invitation"])
 def test_a_link_stands_in_both_texts(kind: str) -> None:
     plain, html = render(kind)
     assert f"\n\n{LINK['link']}\n\n" in plain

@@ -25,6 +25,7 @@ NOTHING = {
     "set_aside": 0,
     "without_next_time": 0,
     "dead_leases": 0,
+    "unstarted": 0,
     "queued_long": 0,
     "clock_offset": 0.0,
 }

@@ -1,6 +1,8 @@
 """GET /health, /api/health and /api/health/ready"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import sleep
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,11 +12,14 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from taskapi.background.names import Queue
+from taskapi.clients.storage.base import ObjectMissing, StorageUnavailable
 from taskapi.core.db import db, session, transaction
-from taskapi.ops import service
+from taskapi.core.migrations import head_revision
+from taskapi.ops import audit, service, storing
 from taskapi.ops.models import Heartbeat
 from taskapi.schedules.engine import claims
 from taskapi.version import VERSION
+from tests.files.making import store as store_file
 from tests.people import Person
 from tests.schedules.making import Time, at, make
 
@@ -57,7 +62,7 @@ def test_ready_when_everything_is_up(context: Flask, client: FlaskClient, redis:
     pretend_worker(redis)
     found = checks(client, 200)
     assert {name: check["ok"] for name, check in found.items()} == dict.fromkeys(
-        ["database", "redis", "migrations", "scheduler", "schedules", "clock", "workers"], True
+        ["database", "redis", "migrations", "scheduler", "schedules", "clock", "workers", "storage"], True
     )
     assert found["workers"]["count"] == 1
 
@@ -116,7 +121,7 @@ def test_a_database_that_is_not_migrated_is_named(context: Flask, client: FlaskC
         assert "flask db upgrade" in str(checks(client, 503)["migrations"]["detail"])
     finally:
         with transaction():
-            session().execute(sa.text(change), {"version": "0001"})
+            session().execute(sa.text(change), {"version": head_revision()})
 
 
 def test_redis_away_is_named_without_its_address(context: Flask, client: FlaskClient) -> None:
@@ -142,3 +147,96 @@ def test_heartbeats_are_renewed_and_forgotten_after_a_day(context: Flask) -> Non
         with transaction():
             service.beat(name="scheduler-2", kind="scheduler")
         assert session().scalars(sa.select(Heartbeat.name)).all() == ["scheduler-2"]
+
+
+def queue_run(owner: Person, redis: Redis, *, state: str, time: Time) -> None:
+    """A run is queued, and a worker is in this state since then."""
+    schedule = make(owner, every=3600)
+    owner.post(f"/api/schedules/{schedule['id']}/run")
+    pretend_worker(redis)
+    fields: dict[Any, Any] = {"state": state, "last_heartbeat": time.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    redis.hset("rq:worker:one", mapping=fields)
+
+
+@pytest.mark.parametrize(("state", "unstarted"), [("idle", 1), ("suspended", 1), ("busy", 0)])
+def test_a_run_that_no_idle_worker_begins_is_named(
+    context: Flask, redis: Redis, client: FlaskClient, owner: Person, state: str, unstarted: int
+) -> None:
+    with Time(at("2026-11-20 09:00")).running() as time:
+        queue_run(owner, redis, state=state, time=time)
+        time.pass_(seconds=9)
+        beat()
+        assert checks(client, 200)["schedules"]["unstarted"] == 0
+        time.pass_(seconds=2)
+        beat()
+        found = checks(client, 503 if unstarted else 200)["schedules"]
+        assert (found["ok"], found["unstarted"]) == (not unstarted, unstarted)
+        assert audit.audit()["unstarted"] == unstarted
+
+
+def test_a_worker_between_two_jobs_is_not_taken_for_an_idle_one(
+    context: Flask, redis: Redis, client: FlaskClient, owner: Person
+) -> None:
+    with Time(at("2026-11-20 09:00")).running() as time:
+        queue_run(owner, redis, state="idle", time=time)
+        time.pass_(seconds=11)
+        redis.hset("rq:worker:one", "last_heartbeat", time.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        beat()
+        assert checks(client, 200)["schedules"]["unstarted"] == 0
+
+
+@pytest.fixture
+def forgetful(app: Flask) -> Iterator[None]:
+    """What is known of the store is forgotten, before and after."""
+    app.extensions.pop("taskapi_store_watch", None)
+    yield
+    app.extensions.pop("taskapi_store_watch", None)
+
+
+class Store:
+    """Answers like this, after so many seconds."""
+
+    def __init__(self, answer: Exception, seconds: float = 0.0) -> None:
+        self.answer, self.seconds, self.asked = answer, seconds, 0
+
+    def open(self, _key: str) -> None:
+        self.asked += 1
+        sleep(self.seconds)
+        raise self.answer
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("make_store", "status"),
+    [
+        (lambda: Store(ObjectMissing()), "ok"),
+        (lambda: Store(StorageUnavailable()), "degraded"),
+        (lambda: Store(ObjectMissing(), seconds=0.6), "degraded"),
+    ],
+    ids=["there", "away", "hangs"],
+)
+def test_a_store_that_is_away_is_told_but_takes_nobody_out_of_service(
+    forgetful: None,
+    monkeypatch: pytest.MonkeyPatch,
+    context: Flask,
+    client: FlaskClient,
+    redis: Redis,
+    owner: Person,
+    make_store: Callable[[], Store],
+    status: str,
+) -> None:
+    beat()
+    pretend_worker(redis)
+    store_file(owner)
+    monkeypatch.setattr(storing, "PATIENCE_SECONDS", 0.2)
+    there, store = context.extensions["taskapi_storage"], make_store()
+    context.extensions["taskapi_storage"] = store
+    try:
+        answers = [client.get("/api/health/ready") for _ in range(2)]
+    finally:
+        context.extensions["taskapi_storage"] = there
+    for answer in answers:
+        assert answer.json is not None
+        assert (answer.status_code, answer.json["status"]) == (200, status)
+        assert answer.json["checks"]["storage"]["ok"] is (status == "ok")
+    assert store.asked == 1, "it is remembered for a while"

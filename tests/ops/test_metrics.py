@@ -46,6 +46,11 @@ def figures(client: FlaskClient) -> dict[str, float]:
     return {_name(sample): sample.value for family in families for sample in family.samples}
 
 
+def growth(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """By how much each figure has grown; the files in which processes count outlive a test."""
+    return {name: value - before.get(name, 0.0) for name, value in after.items()}
+
+
 def _name(sample: Sample) -> str:
     labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
     return f"{sample.name}{{{labels}}}" if labels else sample.name
@@ -54,8 +59,8 @@ def _name(sample: Sample) -> str:
 def test_it_tells_the_version_and_that_nothing_is_wrong(app: Flask, client: FlaskClient) -> None:
     found = figures(client)
     assert found[f"taskapi_build_info{{version={VERSION}}}"] == 1
-    assert found["taskapi_faults{kind=overdue}"] == 0
-    assert found["taskapi_faults{kind=dead_leases}"] == 0
+    assert found["taskapi_runs_overdue"] == 0
+    assert found["taskapi_leases_dead"] == 0
     assert found["taskapi_runs_open{status=pending}"] == 0
     assert abs(found["taskapi_clock_offset_seconds"]) < 5
     assert "taskapi_audit_age_seconds" not in found, "none was made yet"
@@ -69,7 +74,7 @@ def test_it_tells_of_what_is_overdue_and_of_the_last_audit(
     audit.audit()
     time.pass_(seconds=7)
     found = figures(client)
-    assert found["taskapi_faults{kind=overdue}"] == 1
+    assert found["taskapi_runs_overdue"] == 1
     assert found["taskapi_audit_findings{kind=overdue}"] == 1
     assert found["taskapi_audit_age_seconds"] == 7
 
@@ -84,19 +89,21 @@ def test_it_counts_open_runs(context: Flask, client: FlaskClient, owner: Person,
     assert found["taskapi_runs_open{status=running}"] == 1
 
 
-def test_it_shows_how_late_runs_were_and_how_long_they_took(
+def test_it_shows_how_runs_ended_how_late_they_were_and_how_long_they_took(
     app: Flask, client: FlaskClient, owner: Person
 ) -> None:
+    before = figures(client)
     schedule = make(owner, cron="0 0 1 1 *")
     for _ in range(3):
         owner.post(f"/api/schedules/{schedule['id']}/run")
     tick(app)
-    found = figures(client)
+    more = growth(before, figures(client))
+    assert more["taskapi_runs_total{action=reminder,outcome=completed}"] == 3
     for name in ("lag", "duration"):
-        assert found[f"taskapi_run_{name}_seconds_gcount"] == 3
-        assert found[f"taskapi_run_{name}_seconds_bucket{{le=+Inf}}"] == 3
-        assert found[f"taskapi_run_{name}_seconds_bucket{{le=30.0}}"] == 3
-        assert 0 <= found[f"taskapi_run_{name}_seconds_gsum"] < 30
+        assert more[f"taskapi_run_{name}_seconds_count{{action=reminder}}"] == 3
+        assert more[f"taskapi_run_{name}_seconds_bucket{{action=reminder,le=+Inf}}"] == 3
+        assert more[f"taskapi_run_{name}_seconds_bucket{{action=reminder,le=30.0}}"] == 3
+        assert 0 <= more.get(f"taskapi_run_{name}_seconds_sum{{action=reminder}}", 0) < 30
 
 
 @SQLITE

@@ -1,0 +1,24 @@
+"""Requests as figures: how many of each kind, and how long they took until their answer began."""
+
+import time
+
+from flask import Response, g, request
+
+from taskapi.core.meters import Counter, Histogram
+
+REQUESTS = Counter(
+    "taskapi_http_requests_total", "Requests that were answered", ("method", "route", "status")
+)
+DURATION = Histogram(
+    "taskapi_http_request_duration_seconds", "Until the answer of a request began", ("method", "route")
+)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def count_request(response: Response) -> Response:
+    """After each request; a path that nobody serves is no route, or scanners would make thousands."""
+    method = request.method if request.method in METHODS else "other"
+    route = request.url_rule.rule if request.url_rule else "none"
+    REQUESTS.add(method, route, str(response.status_code))
+    DURATION.observe(time.perf_counter() - g.started, method, route)
+    return response
