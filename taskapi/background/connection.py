@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from taskapi.config import Settings
+from taskapi.core.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -22,6 +23,13 @@ SILENCE_SECONDS = 2.0
 
 # Until when a client is not asked, by the monotonic clock.
 _silence: WeakKeyDictionary[Redis, float] = WeakKeyDictionary()
+
+
+class RedisUnavailable(Unavailable):
+    """Redis does not answer. What is due waits in the database, and nothing is lost."""
+
+    code = "redis_unavailable"
+    title = "Redis unavailable"
 
 
 def init_redis(app: Flask, settings: Settings) -> None:

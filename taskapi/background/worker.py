@@ -36,6 +36,7 @@ from taskapi.background.process import become_work_horse, die_with_parent, proce
 from taskapi.background.rq_json import JsonJob, JsonQueue
 from taskapi.config import Settings
 from taskapi.core.db import db, dispose_engines
+from taskapi.core.meters import tallies_of
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +99,7 @@ class TaskWorker(Worker):
         os.setpgrp()
         die_with_parent(worker_pid)
         become_work_horse()
+        tallies_of(self._app).kind = "horse"
         random.seed()
         self._is_horse = True
         # The worker decides when its horse goes; a service manager that signals all processes of
