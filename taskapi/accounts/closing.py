@@ -1,4 +1,4 @@
-"""Closing one's account: the person is forgotten, and the row stays for the history of others."""
+"""Closing an account: the person is forgotten, and the row stays for the history of others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from taskapi.accounts import queries, throttle
-from taskapi.accounts.errors import LastAdmin, UserNotFound
+from taskapi.accounts import throttle
+from taskapi.accounts.locking import lock_with_admins
 from taskapi.accounts.models import (
     OneTimeToken,
     PersonalToken,
@@ -18,9 +18,9 @@ from taskapi.accounts.models import (
 )
 from taskapi.core import clock
 from taskapi.core.access import Actor
-from taskapi.core.closing import run_closing_hooks
+from taskapi.core.closing import OnStep, run_closing_hooks, unwatched
 from taskapi.core.db import session
-from taskapi.core.events import Event, record_event
+from taskapi.core.events import Event, erase_contents, record_event
 from taskapi.core.preconditions import ANY_VERSION, Precondition
 
 # Whatever lets the person in; refresh tokens go with their sessions.
@@ -30,32 +30,35 @@ WAYS_IN: Sequence[Any] = (SignInSession, PersonalToken, OneTimeToken, SecondFact
 def close_account(*, actor: Actor, condition: Precondition = ANY_VERSION) -> None:
     """Close the caller's account, whose password was just asked for.
 
-    Sessions and tokens end at once, the rooms do their part, and what tells who it was is erased,
-    also from earlier events. The names are free for others.
-
     Raises:
         LastAdmin: nobody could administrate the installation any more.
         PreconditionFailed, UserNotFound
     """
-    user = _lock(actor)
-    if user.closed_at is not None:
+    locked = lock_with_admins(actor.user_id)
+    if locked.user.closed_at is not None:
         return
-    condition.check(user.version)
+    locked.require_another_admin()
+    condition.check(locked.user.version)
+    close(locked.user, actor=actor)
+
+
+def close(
+    user: User, *, actor: Actor | None, heir_id: UUID | None = None, on_step: OnStep = unwatched
+) -> None:
+    """Close an account that is locked.
+
+    Sessions and tokens end at once, the rooms do their part, and what tells who it was is erased,
+    also from earlier events. The names are free for others.
+
+    Args:
+        heir_id: who gets what can be handed over, locked as well.
+        on_step: told of each room that begins.
+    """
     _delete_ways_in(user.id)
-    run_closing_hooks(user_id=user.id, actor=actor)
+    run_closing_hooks(user_id=user.id, actor=actor, heir_id=heir_id, on_step=on_step)
     _erase_person(user)
     session().flush()
     record_event("user.closed", subject=("user", user.id), actor=actor, owner_id=user.id)
-
-
-def _lock(actor: Actor) -> User:
-    locked = {user.id: user for user in queries.lock_user_and_admins(actor.user_id)}
-    user = locked.pop(actor.user_id, None)
-    if user is None:
-        raise UserNotFound
-    if user.role == "admin" and not locked:
-        raise LastAdmin("Make somebody else an administrator first.")
-    return user
 
 
 def _delete_ways_in(user_id: UUID) -> None:
@@ -78,9 +81,4 @@ def _erase_person(user: User) -> None:
     user.closed_at = clock.now()
     # Events of the account hold its former names; those of their things, what they wrote there.
     about = sa.and_(Event.subject_type == "user", Event.subject_id == user.id)
-    session().execute(
-        sa.update(Event)
-        .where(sa.or_(about, Event.owner_id == user.id))
-        .values(before=None, after=None)
-        .execution_options(synchronize_session=False)
-    )
+    erase_contents(sa.or_(about, Event.owner_id == user.id))

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core import clock
-from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime
+from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base
 
 
@@ -32,7 +32,10 @@ class User(HasId, HasTimestamps, Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
 
-    __table_args__ = (sa.CheckConstraint("role IN ('user', 'admin')", name="role"),)
+    __table_args__ = (
+        sa.CheckConstraint("role IN ('user', 'admin')", name="role"),
+        partial_index("ix_users_created", "created_at", "id", where="closed_at IS NULL"),
+    )
     __mapper_args__ = {"version_id_col": version}
 
 

@@ -44,6 +44,14 @@ def find_user(login: str) -> User | None:
     return session().scalar(sa.select(User).where(_is_called(login)))
 
 
+def find_user_by_id(text: str) -> User | None:
+    """The user with this id, if the text is one."""
+    try:
+        return session().get(User, UUID(text))
+    except ValueError:
+        return None
+
+
 def _is_called(login: str) -> sa.ColumnElement[bool]:
     key = fold(login)
     column = User.email_key if "@" in key else User.username_key
@@ -84,6 +92,10 @@ def is_active_admin(user_id: UUID) -> bool:
     return session().scalar(admin) is not None
 
 
+def is_active(user_id: UUID) -> bool:
+    return session().scalar(sa.select(User.is_active).where(User.id == user_id)) is True
+
+
 def stays_active(user_id: UUID, *, alone: bool = False) -> bool:
     """Whether the account is open; if so, nobody closes it until the transaction ends.
 
@@ -99,6 +111,10 @@ def lock_active(user_ids: Collection[UUID]) -> set[UUID]:
     """Those whose accounts are open, and stay so until the transaction ends (see ``stays_active``)."""
     statement = sa.select(User.id).where(User.id.in_(user_ids), User.is_active).order_by(User.id)
     return set(session().scalars(statement.with_for_update(read=True)))
+
+
+def active_ids() -> sa.Select[UUID]:
+    return sa.select(User.id).where(User.is_active)
 
 
 def find_users(user_ids: Collection[UUID]) -> dict[UUID, User]:
@@ -228,23 +244,16 @@ def lock_refresh_token(token_hash: str) -> tuple[RefreshToken, SignInSession, Us
     return None if found is None else (found[0], found[1], found[2])
 
 
-def list_users(*, role: str | None = None) -> list[User]:
-    statement = sa.select(User).order_by(User.created_at, User.id)
-    if role is not None:
-        statement = statement.where(User.role == role)
-    return list(session().scalars(statement))
-
-
 def lock_user(user_id: UUID) -> User | None:
     """The user as they are now, locked until the transaction ends so that changes queue up."""
     statement = sa.select(User).where(User.id == user_id).with_for_update()
     return session().scalar(statement.execution_options(populate_existing=True))
 
 
-def lock_user_and_admins(user_id: UUID) -> list[User]:
-    """The user and all active administrators, locked in one order: of two who leave, one is the last."""
+def lock_users_and_admins(*user_ids: UUID) -> list[User]:
+    """The users and all active administrators, locked in one order: of two who leave, one is the last."""
     is_admin = sa.and_(User.role == "admin", User.is_active)
-    statement = sa.select(User).where(sa.or_(User.id == user_id, is_admin)).order_by(User.id)
+    statement = sa.select(User).where(sa.or_(User.id.in_(user_ids), is_admin)).order_by(User.id)
     # Rows that refer to a user may be inserted meanwhile (FOR NO KEY UPDATE).
     statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
     return list(session().scalars(statement))

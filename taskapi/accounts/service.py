@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from taskapi.accounts import names, queries
@@ -38,7 +39,7 @@ def register(*, settings: Settings, email: str, password_hash: str, **profile: A
     """
     if not settings.registration:
         raise RegistrationClosed
-    user = create_user(email=email, password_hash=password_hash, **profile)
+    user = create_user(email=email, password_hash=password_hash, by_owner=True, **profile)
     ask_to_verify_email(user)
     return user
 
@@ -89,9 +90,14 @@ def create_user(
     full_name: str | None = None,
     timezone: str = "UTC",
     role: str = "user",
+    is_active: bool = True,
     actor: Actor | None = None,
+    by_owner: bool = False,
 ) -> User:
     """Make an account; a missing username is made from the e-mail address.
+
+    Args:
+        by_owner: nobody else makes it.
 
     Raises:
         EmailTaken, UsernameTaken, ValidationFailed
@@ -105,6 +111,7 @@ def create_user(
         full_name=full_name,
         timezone=timezone,
         role=role,
+        is_active=is_active,
     )
     if username is None:
         _insert_with_free_username(user)
@@ -113,7 +120,7 @@ def create_user(
     record_event(
         "user.created",
         subject=("user", user.id),
-        actor=actor or user.id,
+        actor=user.id if by_owner else actor,
         owner_id=user.id,
         after=public_state(user),
     )
@@ -153,6 +160,11 @@ def is_active_admin(*, user_id: UUID) -> bool:
     return queries.is_active_admin(user_id)
 
 
+def is_active(*, user_id: UUID) -> bool:
+    """Whether the account is open and switched on; it may change the next moment."""
+    return queries.is_active(user_id)
+
+
 def check_still_active(*, user_id: UUID) -> None:
     """Refuse to end what was begun long ago by somebody who has left meanwhile.
 
@@ -166,6 +178,11 @@ def check_still_active(*, user_id: UUID) -> None:
 def lock_active(*, user_ids: Collection[UUID]) -> set[UUID]:
     """Those of the users who may be given things; nobody closes their accounts meanwhile."""
     return queries.lock_active(user_ids)
+
+
+def active_ids() -> sa.Select[UUID]:
+    """A query of the ids of all whose accounts are open."""
+    return queries.active_ids()
 
 
 def find_users(*, user_ids: Collection[UUID]) -> dict[UUID, User]:
@@ -184,19 +201,15 @@ def usernames(*, user_ids: Collection[UUID]) -> dict[UUID, str]:
 
 
 def get_user_by_login(*, login: str) -> User:
-    """The user with this e-mail address or username.
+    """The user with this e-mail address, username or id.
 
     Raises:
         UserNotFound
     """
-    user = queries.find_user(login)
+    user = queries.find_user(login) or queries.find_user_by_id(login)
     if user is None:
         raise UserNotFound(f"There is no user {login!r}.")
     return user
-
-
-def list_users(*, role: str | None = None) -> list[User]:
-    return queries.list_users(role=role)
 
 
 def list_directory(*, page: PageRequest, q: str = "") -> Page[User]:
@@ -229,28 +242,6 @@ def update_profile(*, actor: Actor, changes: dict[str, Any], condition: Precondi
         owner_id=user.id,
         before=before,
         after=public_state(user),
-    )
-    return user
-
-
-def set_role(*, login: str, role: str, actor: Actor | None = None) -> User:
-    """Give a user a role.
-
-    Raises:
-        UserNotFound
-    """
-    user = queries.lock_user(get_user_by_login(login=login).id)
-    if user is None:
-        raise UserNotFound(f"There is no user {login!r}.")
-    before, user.role = user.role, role
-    session().flush()
-    record_event(
-        "user.role_changed",
-        subject=("user", user.id),
-        actor=actor,
-        owner_id=user.id,
-        before={"role": before},
-        after={"role": role},
     )
     return user
 

@@ -30,6 +30,7 @@ from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.events import record_event
+from taskapi.core.refusals import concerns
 from taskapi.core.runtime import runtime_settings
 
 # Parallel tabs may exchange the same refresh token at nearly the same time.
@@ -71,6 +72,8 @@ def check_credentials(
         SecondFactorRequired, InvalidSecondFactor: only after the right password.
     """
     found = queries.credentials_of(login)
+    if found is not None:
+        concerns(found.id)
     key = throttle.key_of_sign_in(login=login, user_id=found.id if found else None, device=device)
     with counted_attempt(settings=settings, key=key):
         fits = verify_password(password, found.password_hash if found else None)

@@ -5,12 +5,13 @@ from itertools import chain
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Response, current_app
+from flask import Response
 
 from taskapi.analytics.exporting import csv_of_tasks, xlsx_of_tasks
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.incoming import PIECE_BYTES
+from taskapi.core.streaming import made_in_context
 from taskapi.files.sending import disposition
 from taskapi.files.zips import XLSX
 
@@ -46,8 +47,7 @@ def send_tasks(*, actor: Actor, format: str, **filters: Any) -> Response:  # noq
     if format == "csv":
         pieces = csv_of_tasks(actor=actor, **filters)
         # The first piece now: what fails with it can still be told as a problem.
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        response = Response(chain([next(pieces)], _made_in(app, pieces)))
+        response = Response(chain([next(pieces)], made_in_context(pieces)))
     else:
         file = xlsx_of_tasks(actor=actor, **filters)
         response = Response(_Pieces(file))
@@ -57,13 +57,3 @@ def send_tasks(*, actor: Actor, format: str, **filters: Any) -> Response:  # noq
     response.headers["Content-Type"] = TYPES[format]
     response.headers["Content-Disposition"] = disposition(f"tasks-{today}.{format}")
     return response
-
-
-def _made_in(app: Flask, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Each piece is made in a context of its own: that of the request is over by then."""
-    while True:
-        with app.app_context():
-            piece = next(pieces, None)
-        if piece is None:
-            return
-        yield piece

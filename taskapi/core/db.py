@@ -29,6 +29,7 @@ from taskapi.core.database_clock import DatabaseNow
 from taskapi.core.engine import engine_options, prepare_engine
 from taskapi.core.errors import DomainError, OutcomeUnknown
 from taskapi.core.ids import new_id
+from taskapi.core.pool_meters import meter_pool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,6 +78,7 @@ def init_database(app: Flask, settings: Settings) -> None:
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
+        meter_pool(app, db.engine)
 
 
 def session() -> Session:

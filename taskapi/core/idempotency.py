@@ -6,7 +6,7 @@ request with the key waits at its unique index until the first has ended.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -23,7 +23,7 @@ from taskapi.core.db import Base, insert_if_new, session, transaction
 from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.parser import read_body
 from taskapi.core.receiving import Received
-from taskapi.core.signing import SealBroken, seal, unseal
+from taskapi.core.signing import SealBroken, keyed_digests, seal, unseal
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
@@ -79,11 +79,12 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
             return view(*args, **kwargs)
         received: Received | None = kwargs.get("received")
         content = received.fingerprint if received else read_body(request)
-        scope, fingerprint = _scope(request.headers[HEADER]), _digest(request.query_string, content)
+        scope = _scope(request.headers[HEADER])
+        fingerprints = keyed_digests(PURPOSE, _digest(request.query_string, content).encode())
         with transaction():
-            stored = _claim(scope, fingerprint)
+            stored = _claim(scope, fingerprints[0])
             if stored is not None:
-                return _replay(stored, fingerprint)
+                return _replay(stored, fingerprints)
             response = view(*args, **kwargs)
             _store(scope, response)
             return response
@@ -116,13 +117,14 @@ def _claim(scope: str, fingerprint: str) -> IdempotencyKey | None:
     return session().execute(sa.select(IdempotencyKey).where(IdempotencyKey.scope == scope)).scalar_one()
 
 
-def _replay(stored: IdempotencyKey, fingerprint: str) -> Response:
-    if stored.fingerprint != fingerprint:
-        raise IdempotencyKeyReused("The key was used before with another body.")
+def _replay(stored: IdempotencyKey, fingerprints: Sequence[str]) -> Response:
     headers = {**(stored.headers or {}), "Idempotent-Replayed": "true"}
     body = stored.body or b""
+    # First: where the key has gone that sealed it, the fingerprint is not known again either.
     if headers.get("Cache-Control") == CONFIDENTIAL:
         body = _opened(body)
+    if stored.fingerprint not in fingerprints:
+        raise IdempotencyKeyReused("The key was used before with another body.")
     return Response(body, status=stored.status, headers=headers)
 
 
@@ -149,7 +151,7 @@ def _store(scope: str, response: Response) -> None:
     )
 
 
-def forget_answers_of(user_id: UUID, _actor: Actor) -> None:
+def forget_answers_of(user_id: UUID, _actor: Actor | None) -> None:
     """Remove what a user was answered, whose account is closed."""
     theirs = sa.delete(IdempotencyKey).where(IdempotencyKey.user_id == user_id)
     session().execute(theirs.execution_options(synchronize_session=False))

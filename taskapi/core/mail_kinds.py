@@ -9,6 +9,6 @@ MAIL_KINDS = (
 # They come so often that they are mailed to those alone who ask for them.
 ONLY_IF_WANTED = ("comment_added",)
 SECURITY_KINDS = (
-    *("verify_email", "password_reset"),
+    *("verify_email", "password_reset", "invitation"),
     *("password_changed", "session_reuse", "second_factor_changed"),
 )

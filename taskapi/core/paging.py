@@ -189,6 +189,7 @@ def _write_cursor(value: Any, key: UUID | None) -> str:
         name: texts for name, texts in query_lists().items() if name not in ("page", "cursor", "per_page")
     }
     text = value.isoformat() if isinstance(value, datetime) else value
+    text = str(text) if isinstance(text, UUID) else text
     return str(_serializer().dumps({"l": _scope(), "q": filters, "v": text, "k": str(key)}))
 
 
@@ -212,6 +213,8 @@ def _read_position(token: str, column: Any) -> tuple[Any, Any]:
     value = content["v"]
     if isinstance(column.type, UtcDateTime):
         value = datetime.fromisoformat(value)
+    elif isinstance(column.type, sa.Uuid):
+        value = UUID(value)
     return sa.bindparam(None, value, column.type, unique=True), sa.literal(UUID(content["k"]), sa.Uuid())
 
 

@@ -41,6 +41,15 @@ def derived_secrets(purpose: str, identifier: UUID) -> Iterator[str]:
         yield _base64(hmac.digest(key.encode(), message, "sha256")).rstrip("=")
 
 
+def keyed_digests(purpose: str, content: bytes) -> list[str]:
+    """By which a content is known again, by the current key and by each former one (HMAC-SHA256).
+
+    Who reads the database alone cannot try out what the content may be, such as a password in it.
+    """
+    message = f"{purpose}:".encode() + content
+    return [hmac.digest(key.encode(), message, "sha256").hex() for key in all_keys()]
+
+
 def seal(text: str, purpose: str) -> str:
     """Encrypt a text that must be read again later (Fernet: AES-128-CBC and HMAC-SHA256)."""
     return _fernet(purpose).encrypt(text.encode()).decode()

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from taskapi.accounts import service as accounts
+from taskapi.accounts.completing import complete_login
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import StorageUnavailable
-from taskapi.core.cli import as_json_option, fail_with_one_line, print_rows
+from taskapi.core.cli import as_json_option, confirm, fail_with_one_line, print_rows, yes_option
 from taskapi.files import listing, passes, sweeping
 from taskapi.files.passes import PassProgress
 
@@ -24,7 +25,9 @@ DAMAGED_COLUMNS = ("id", "owner", "filename", "damage")
 DAMAGE_FOUND, NOT_CHECKED, INTERRUPTED = 1, 2, 130
 GO_ON = "Go on with 'flask admin files verify --resume'."
 
-owner_option = click.option("--owner", metavar="EMAIL_OR_USERNAME", help="Only the files of this user.")
+owner_option = click.option(
+    "--owner", metavar="USER", shell_complete=complete_login, help="Only the files of this user."
+)
 
 
 @click.group("files", help="Files: list, verify their contents, sweep the store.")
@@ -34,7 +37,7 @@ def files() -> None:
 
 @files.command("sweep")
 @click.option("--dry-run", is_flag=True, help="Only report.")
-@click.option("--yes", is_flag=True, help="Remove without a question.")
+@yes_option
 @as_json_option
 @fail_with_one_line
 def sweep_files(dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -47,7 +50,7 @@ def sweep_files(dry_run: bool, yes: bool, as_json: bool) -> None:
         found = sweeping.sweep(storage=storage, remove=False)
     if not (dry_run or yes) and found.orphans:
         question = f"Remove {found.orphans} objects of no file ({found.orphan_bytes} bytes)?"
-        click.confirm(question, abort=True, err=True)
+        confirm(question, yes=False)
     if not dry_run:
         found = sweeping.sweep(storage=storage, remove=True)
     print_rows([found], SWEPT, as_json=as_json)

@@ -28,8 +28,11 @@ def check_room(*, owner_id: UUID, size: int, quota: int) -> None:
         raise _exceeded(size=size, used=used, quota=quota)
 
 
-def add_file(*, owner_id: UUID, size: int, quota: int) -> None:
+def add_file(*, owner_id: UUID, size: int, quota: int, files: int = 1) -> None:
     """Count one more file of a user, unless the quota would be passed; uploads wait for each other here.
+
+    Args:
+        files: how many there are, when it is not one; ``size`` is that of all.
 
     Raises:
         QuotaExceeded
@@ -39,7 +42,7 @@ def add_file(*, owner_id: UUID, size: int, quota: int) -> None:
     more = sa.update(FileUsage).where(FileUsage.owner_id == owner_id)
     if quota:
         more = more.where(FileUsage.bytes + size <= quota)
-    more = more.values(bytes=FileUsage.bytes + size, files=FileUsage.files + 1).returning(FileUsage.bytes)
+    more = more.values(bytes=FileUsage.bytes + size, files=FileUsage.files + files).returning(FileUsage.bytes)
     if session().scalar(more.execution_options(synchronize_session=False)) is None:
         raise _exceeded(size=size, used=used_by(owner_id), quota=quota)
 

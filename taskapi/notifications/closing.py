@@ -7,11 +7,14 @@ import sqlalchemy as sa
 
 from taskapi.core.access import Actor
 from taskapi.core.batches import batches
+from taskapi.core.closing import all_deleted
 from taskapi.core.db import session
 from taskapi.notifications.models import Email, Notification
 
+foresee_messages_of = all_deleted("notifications", Notification.user_id)
 
-def delete_messages_of(user_id: UUID, _actor: Actor) -> None:
+
+def delete_messages_of(user_id: UUID, _actor: Actor | None) -> None:
     """Delete what was told to a user; an e-mail that waits is not sent any more."""
     for model in (Notification, Email):
         statement = sa.delete(model).where(model.user_id == user_id)

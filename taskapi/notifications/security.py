@@ -17,6 +17,7 @@ from taskapi.notifications import outbox
 class Link:
     """A mail with a link to a page of the application."""
 
+    kind: str
     purpose: str
     subject: str
     path: str
@@ -36,16 +37,25 @@ class News:
 # By the type of the event that asks for it.
 LINKS = {
     "user.email_verification_requested": Link(
+        kind="verify_email",
         purpose=VERIFY_EMAIL,
         subject="Confirm your e-mail address",
         path="/api/auth/verify-email",
         reason="Somebody gave this address for an account.",
     ),
     "user.password_reset_requested": Link(
+        kind="password_reset",
         purpose=PASSWORD_RESET,
         subject="Choose a new password",
         path="/api/auth/password-reset/confirm",
         reason="Somebody asked for this link.",
+    ),
+    "user.invited": Link(
+        kind="invitation",
+        purpose=PASSWORD_RESET,
+        subject="Choose a password",
+        path="/api/auth/password-reset/confirm",
+        reason="An administrator made an account for you.",
     ),
 }
 RESET_NOW = "If it was not you, reset your password at once and tell your administrator."
@@ -98,7 +108,7 @@ def mail_link(event: Event) -> None:
     link = f"{runtime_settings().public_url}{about.path}#token={outbox.SECRET_PLACEHOLDER}"
     outbox.queue_email(
         key=f"event:{event.id}",
-        kind=about.purpose,
+        kind=about.kind,
         recipient=user.email,
         user_id=user.id,
         subject=about.subject,

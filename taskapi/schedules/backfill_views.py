@@ -17,7 +17,7 @@ from taskapi.schedules.control_schemas import (
     EstimateSchema,
     NewBackfillSchema,
 )
-from taskapi.schedules.errors import BackfillFinished, ScheduleCancelled
+from taskapi.schedules.errors import BackfillFinished, OwnerInactive, ScheduleCancelled
 
 blp = Blueprint(
     "backfills", __name__, url_prefix="/api", description="Automation: running the past after all"
@@ -27,7 +27,7 @@ PLACE = "/api/schedules/{0.schedule_id}/backfills/{0.id}"
 
 @blp.route("/schedules/<uuid:schedule_id>/backfill", methods=["POST"])
 @blp.requires("write")
-@blp.problems(ScheduleCancelled)
+@blp.problems(ScheduleCancelled, OwnerInactive)
 @blp.arguments(NewBackfillSchema)
 @blp.response(202, BackfillSchema, location=PLACE)
 @blp.alt_response(200, schema=EstimateSchema, description="The dry run: what would be done")

@@ -14,7 +14,7 @@ from taskapi.core.paging import Page, PageRequest
 from taskapi.schedules import queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.bookkeeping import Backfill
-from taskapi.schedules.changes import lock_schedule
+from taskapi.schedules.changes import lock_schedule, require_active_owner
 from taskapi.schedules.engine import backfilling
 from taskapi.schedules.errors import BackfillFinished, BackfillNotFound, ScheduleCancelled
 from taskapi.schedules.models import Schedule
@@ -50,9 +50,10 @@ def start_backfill(*, actor: Actor, schedule_id: UUID, from_at: datetime, to_at:
     """Have the due times from ``from_at`` on and before ``to_at`` run, by the scheduler, bit by bit.
 
     Raises:
-        ScheduleNotFound, ScheduleCancelled, ValidationFailed
+        ScheduleNotFound, ScheduleCancelled, ValidationFailed, OwnerInactive
     """
     schedule = lock_schedule(actor, schedule_id)
+    require_active_owner(schedule)
     end = _check_range(schedule, from_at, to_at)
     _refuse_too_many(schedule, from_at, end, limit=MAX_DUE_TIMES)
     backfill = Backfill(

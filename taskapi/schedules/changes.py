@@ -3,16 +3,17 @@
 from typing import Any
 from uuid import UUID
 
+from taskapi.accounts import service as accounts
 from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.events import record_event
 from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.schedules import queries
-from taskapi.schedules.errors import ScheduleCancelled, ScheduleCompleted, ScheduleNotFound
+from taskapi.schedules.errors import OwnerInactive, ScheduleCancelled, ScheduleCompleted, ScheduleNotFound
 from taskapi.schedules.models import Schedule
 
 
-def lock_schedule(actor: Actor, schedule_id: UUID, condition: Precondition = ANY_VERSION) -> Schedule:
+def lock_schedule(actor: Actor | None, schedule_id: UUID, condition: Precondition = ANY_VERSION) -> Schedule:
     schedule = queries.find_schedule(actor, schedule_id, lock=True)
     if schedule is None:
         raise ScheduleNotFound
@@ -20,7 +21,7 @@ def lock_schedule(actor: Actor, schedule_id: UUID, condition: Precondition = ANY
     return schedule
 
 
-def lock_live(actor: Actor, schedule_id: UUID, condition: Precondition) -> Schedule:
+def lock_live(actor: Actor | None, schedule_id: UUID, condition: Precondition) -> Schedule:
     schedule = lock_schedule(actor, schedule_id, condition)
     if schedule.status == "cancelled":
         raise ScheduleCancelled("The schedule was cancelled, which is final.")
@@ -29,7 +30,19 @@ def lock_live(actor: Actor, schedule_id: UUID, condition: Precondition) -> Sched
     return schedule
 
 
-def change_status(actor: Actor, schedule: Schedule, status: str, *, event: str) -> None:
+def require_active_owner(schedule: Schedule) -> None:
+    """Refuse to have anything run for somebody who is switched off.
+
+    The schedule is locked: who is switched off at this moment has it held after that.
+
+    Raises:
+        OwnerInactive
+    """
+    if not accounts.is_active(user_id=schedule.owner_id):
+        raise OwnerInactive("The owner of this schedule is not active.")
+
+
+def change_status(actor: Actor | None, schedule: Schedule, status: str, *, event: str) -> None:
     before, schedule.status = schedule.status, status
     schedule.version += 1
     session().flush()
@@ -37,7 +50,7 @@ def change_status(actor: Actor, schedule: Schedule, status: str, *, event: str) 
 
 
 def record_change(
-    actor: Actor,
+    actor: Actor | None,
     schedule: Schedule,
     event: str,
     *,

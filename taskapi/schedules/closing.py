@@ -14,10 +14,11 @@ from taskapi.schedules.actions.reminder import REMINDER
 from taskapi.schedules.bookkeeping import RunLogLine
 from taskapi.schedules.control import cancel_schedule
 from taskapi.schedules.engine import counts
+from taskapi.schedules.engine.meters import meter_ends
 from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule
 
 
-def forget_schedules_of(user_id: UUID, actor: Actor) -> None:
+def forget_schedules_of(user_id: UUID, actor: Actor | None) -> None:
     """Cancel all schedules of a user and erase what they tell; that they ran stays in the history."""
     _cancel_schedules_of(user_id, actor)
     session().flush()
@@ -27,7 +28,7 @@ def forget_schedules_of(user_id: UUID, actor: Actor) -> None:
     _erase_runs_of(user_id)
 
 
-def _cancel_schedules_of(user_id: UUID, actor: Actor) -> None:
+def _cancel_schedules_of(user_id: UUID, actor: Actor | None) -> None:
     """Each as its owner would: no due time is lost sight of."""
     theirs = sa.select(Schedule.id).where(
         Schedule.owner_id == user_id, Schedule.status != "cancelled", Schedule.deleted_at.is_(None)
@@ -43,17 +44,19 @@ def _erase_schedules_of(user_id: UUID) -> None:
     session().execute(statement.execution_options(synchronize_session=False))
 
 
-def _end_running_runs_of(user_id: UUID, actor: Actor) -> None:
+def _end_running_runs_of(user_id: UUID, actor: Actor | None) -> None:
     """End the attempts that are being made: what they would write afterwards is fenced off."""
     ended = sa.update(Run).where(Run.owner_id == user_id, Run.status == "running")
     ended = ended.values(
         status="cancelled", reason=SCHEDULE_CANCELLED, finished_at=database_now(), lease_until=None
     )
     options: dict[str, Any] = {"synchronize_session": False}
-    runs = session().execute(ended.returning(Run.id, Run.schedule_id).execution_options(**options)).all()
-    for run_id, _ in runs:
+    returned = ended.returning(Run.id, Run.schedule_id, Run.action).execution_options(**options)
+    runs = session().execute(returned).all()
+    for run_id, *_ in runs:
         record_event("run.cancelled", subject=("run", run_id), actor=actor, owner_id=user_id)
-    counts.count_ended((schedule_id, "cancelled") for _, schedule_id in runs)
+    counts.count_ended((schedule_id, "cancelled") for _, schedule_id, _ in runs)
+    meter_ends((action, "cancelled") for *_, action in runs)
 
 
 def _delete_reminders_to_others(user_id: UUID) -> None:

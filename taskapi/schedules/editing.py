@@ -19,10 +19,11 @@ from taskapi.core.access import Actor
 from taskapi.core.db import is_transient, on_commit, read_database_clock, savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.json import format_time
+from taskapi.core.logging import redact
 from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.schedules import queries
 from taskapi.schedules.actions import registry
-from taskapi.schedules.changes import lock_schedule, record_change
+from taskapi.schedules.changes import lock_schedule, record_change, require_active_owner
 from taskapi.schedules.engine import counts, turns
 from taskapi.schedules.engine.backfilling import end_backfills
 from taskapi.schedules.engine.dispatch import judge_until_now
@@ -208,6 +209,7 @@ def _revive_or_refuse(
     """A completed schedule that is due again is active again; one that never is again is refused."""
     if schedule.next_run_at is not None:
         if schedule.status == "completed":
+            require_active_owner(schedule)
             check_number(schedule.owner_id)
             schedule.status = "active"
         return
@@ -254,5 +256,6 @@ def _state(schedule: Schedule, names: Collection[str]) -> dict[str, Any]:
 
 def _shown(value: Any, name: str) -> Any:
     if name == "params":
-        return shown_params(value)
+        # Headers and bodies of calls may hold what lets somebody in elsewhere.
+        return redact(shown_params(value))
     return value.isoformat() if isinstance(value, datetime) else value

@@ -45,6 +45,13 @@ class TooManySchedules(Conflict):
     title = "Too many schedules"
 
 
+class OwnerInactive(Conflict):
+    """Nothing runs for somebody who is switched off: activate them first, or hand their schedules over."""
+
+    code = "owner_inactive"
+    title = "Owner is inactive"
+
+
 class RunFinished(Conflict):
     """The run has ended, and stays as it is."""
 

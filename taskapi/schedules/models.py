@@ -66,6 +66,8 @@ class Schedule(HasId, HasTimestamps, Base):
     # The last pause: due times in it are judged at resume.
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resumed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Held because its owner was switched off: it goes on when they are switched on again.
+    paused_with_owner: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     # A cancelled schedule still accounts for the due times between these two.
     unsettled_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -96,6 +98,7 @@ class Schedule(HasId, HasTimestamps, Base):
             name="one_trigger",
         ),
         sa.Index("ix_schedules_owner", "owner_id", "created_at", "id"),
+        partial_index("ix_schedules_created", "created_at", "id", where="deleted_at IS NULL"),
         # What the dispatcher looks at: only schedules that can become due.
         partial_index("ix_schedules_due", "dispatch_at", where="status = 'active'"),
         partial_index("ix_schedules_unsettled", "unsettled_from", where="unsettled_from IS NOT NULL"),

@@ -9,13 +9,13 @@ from taskapi.core.db import transaction
 from taskapi.schedules.actions.base import Action, ActionFailed
 
 
-def check_sender(action: Action, params: dict[str, Any], *, actor: Actor) -> None:
+def check_sender(action: Action, params: dict[str, Any], *, actor: Actor | None) -> None:
     """
     Raises:
         AdminOnly: the actor is no administrator, and one of the params is for them.
     """
-    used = _used(action, params)
-    if used and not actor.is_admin:
+    used = used_by_admins(action, params)
+    if used and actor is not None and not actor.is_admin:
         raise AdminOnly(f"Only an administrator may use params.{used[0]}.")
 
 
@@ -25,7 +25,7 @@ def check_owner(action: Action, params: dict[str, Any], *, owner_id: UUID) -> No
     Raises:
         ActionFailed: permanently.
     """
-    used = _used(action, params)
+    used = used_by_admins(action, params)
     if not used:
         return
     with transaction():
@@ -35,5 +35,6 @@ def check_owner(action: Action, params: dict[str, Any], *, owner_id: UUID) -> No
         raise ActionFailed(message, code=AdminOnly.code, permanent=True)
 
 
-def _used(action: Action, params: dict[str, Any]) -> list[str]:
+def used_by_admins(action: Action, params: dict[str, Any]) -> list[str]:
+    """Those of the params for administrators that are used."""
     return [name for name in action.admin_params if params.get(name) not in (None, False)]

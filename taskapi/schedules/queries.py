@@ -21,9 +21,25 @@ LEFT_OUT_BY_HAND = "manual"
 NEVER = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 
 
-def visible_schedules(actor: Actor) -> sa.Select[Schedule]:
+def visible_schedules(actor: Actor | None) -> sa.Select[Schedule]:
+    """Those of the actor; all for an administrator, and for the operator, who is nobody."""
     statement = sa.select(Schedule).where(Schedule.deleted_at.is_(None))
-    return statement if actor.is_admin else statement.where(Schedule.owner_id == actor.user_id)
+    if actor is None or actor.is_admin:
+        return statement
+    return statement.where(Schedule.owner_id == actor.user_id)
+
+
+def not_ended(owner_id: UUID) -> sa.Select[Schedule]:
+    """Schedules of a user that run, or may run again."""
+    return sa.select(Schedule).where(
+        Schedule.owner_id == owner_id, Schedule.status != "cancelled", Schedule.deleted_at.is_(None)
+    )
+
+
+def lock_not_ended(owner_id: UUID) -> Sequence[Schedule]:
+    """The same, locked in the order of their ids, before any of their runs, as everybody locks them."""
+    statement = not_ended(owner_id).order_by(Schedule.id).with_for_update()
+    return session().scalars(statement.execution_options(populate_existing=True)).all()
 
 
 def count_live(owner_id: UUID, *, limit: int) -> int:
@@ -39,7 +55,7 @@ def due_next(owner_id: UUID, *, before: datetime, limit: int) -> Sequence[Schedu
     return session().scalars(statement.order_by(Schedule.next_run_at, Schedule.id).limit(limit)).all()
 
 
-def find_schedule(actor: Actor, schedule_id: UUID, *, lock: bool) -> Schedule | None:
+def find_schedule(actor: Actor | None, schedule_id: UUID, *, lock: bool) -> Schedule | None:
     """The schedule; locked, it waits for a dispatch of it and then sees what that did."""
     statement = visible_schedules(actor).where(Schedule.id == schedule_id)
     if lock:
@@ -47,18 +63,37 @@ def find_schedule(actor: Actor, schedule_id: UUID, *, lock: bool) -> Schedule | 
     return session().scalar(statement)
 
 
-def page_of_schedules(
-    actor: Actor,
-    page: PageRequest,
+def page_of_schedules(actor: Actor, page: PageRequest, **filters: Any) -> Page[Schedule]:
+    """One page of the schedules that the actor sees; see ``filtered_schedules`` for the filters."""
+    sorts = {
+        "created_at": Schedule.created_at,
+        "name": Schedule.name,
+        "next_run_at": sa.func.coalesce(Schedule.next_run_at, sa.literal(NEVER, Schedule.next_run_at.type)),
+    }
+    return fetch_page(
+        session(),
+        filtered_schedules(visible_schedules(actor), **filters),
+        request_=page,
+        sorts=sorts,
+        default_sort="-created_at",
+        key=Schedule.id,
+    )
+
+
+def filtered_schedules(
+    statement: sa.Select[Schedule],
     *,
+    owner_id: Sequence[UUID] = (),
     status: Sequence[str] = (),
     action: Sequence[str] = (),
     last_run_status: Sequence[str] = (),
     q: str | None = None,
     next_before: datetime | None = None,
     next_after: datetime | None = None,
-) -> Page[Schedule]:
-    statement = visible_schedules(actor)
+) -> sa.Select[Schedule]:
+    """Those of the schedules that fit; a sequence means 'any of', ``q`` a part of the name."""
+    if owner_id:
+        statement = statement.where(Schedule.owner_id.in_(owner_id))
     if status:
         statement = statement.where(Schedule.status.in_(status))
     if action:
@@ -72,14 +107,7 @@ def page_of_schedules(
         statement = statement.where(Schedule.next_run_at < next_before)
     if next_after is not None:
         statement = statement.where(Schedule.next_run_at >= next_after)
-    sorts = {
-        "created_at": Schedule.created_at,
-        "name": Schedule.name,
-        "next_run_at": sa.func.coalesce(Schedule.next_run_at, sa.literal(NEVER, Schedule.next_run_at.type)),
-    }
-    return fetch_page(
-        session(), statement, request_=page, sorts=sorts, default_sort="-created_at", key=Schedule.id
-    )
+    return statement
 
 
 def failed_runs(

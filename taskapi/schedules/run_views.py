@@ -10,7 +10,7 @@ from taskapi.core.paging import Page, page_schema
 from taskapi.schedules import runs
 from taskapi.schedules.bookkeeping import RunLogLine
 from taskapi.schedules.control_schemas import RetriedSchema, RetryRunsSchema
-from taskapi.schedules.errors import RunFinished, RunNotFinished, ScheduleCancelled
+from taskapi.schedules.errors import OwnerInactive, RunFinished, RunNotFinished, ScheduleCancelled
 from taskapi.schedules.models import Run
 from taskapi.schedules.run_schemas import LogLineSchema, LogQuery, RunQuery, RunSchema, RunsOfScheduleQuery
 from taskapi.schedules.runs import Retried
@@ -71,7 +71,7 @@ def cancel_run(run_id: UUID) -> Run:
 
 @blp.route("/runs/<uuid:run_id>/retry", methods=["POST"])
 @blp.requires("write")
-@blp.problems(RunFinished, RunNotFinished, ScheduleCancelled)
+@blp.problems(RunFinished, RunNotFinished, ScheduleCancelled, OwnerInactive)
 @blp.response(200, RunSchema)
 def retry_run(run_id: UUID) -> Run:
     """Do a run again that failed, was cancelled or skipped: the same run, its next attempt"""

@@ -11,6 +11,7 @@ from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest
 from taskapi.schedules import queries, run_queries
 from taskapi.schedules.bookkeeping import RunLogLine
+from taskapi.schedules.changes import require_active_owner
 from taskapi.schedules.engine import claims
 from taskapi.schedules.engine.cancelling import stop
 from taskapi.schedules.engine.reopening import reopen
@@ -45,7 +46,7 @@ def list_runs_of(*, actor: Actor, schedule_id: UUID, page: PageRequest, **filter
     return run_queries.page_of_runs(actor, page, schedule_id=schedule.id, **filters)
 
 
-def get_run(*, actor: Actor, run_id: UUID) -> Run:
+def get_run(*, actor: Actor | None, run_id: UUID) -> Run:
     """A run that the actor may see.
 
     Raises:
@@ -66,7 +67,7 @@ def read_log(*, actor: Actor, run_id: UUID, page: PageRequest) -> Page[RunLogLin
     return run_queries.page_of_log(get_run(actor=actor, run_id=run_id).id, page)
 
 
-def cancel_run(*, actor: Actor, run_id: UUID) -> Run:
+def cancel_run(*, actor: Actor | None, run_id: UUID) -> Run:
     """End a run: at once while no worker has it, else as soon as its action lets itself be stopped.
 
     Raises:
@@ -79,11 +80,11 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> Run:
     return run
 
 
-def retry_run(*, actor: Actor, run_id: UUID) -> Run:
+def retry_run(*, actor: Actor | None, run_id: UUID) -> Run:
     """Open a run again that failed, was cancelled or skipped: same id, its next attempt.
 
     Raises:
-        RunNotFound, RunFinished, RunNotFinished, ScheduleCancelled
+        RunNotFound, RunFinished, RunNotFinished, ScheduleCancelled, OwnerInactive
     """
     run, schedule = _lock_run(actor, run_id)
     if run.status == "completed":
@@ -92,6 +93,7 @@ def retry_run(*, actor: Actor, run_id: UUID) -> Run:
         raise RunNotFinished(f"The run has not ended: it is {run.status}.")
     if schedule.status == "cancelled" or schedule.deleted_at is not None:
         raise ScheduleCancelled("The schedule of this run was cancelled, which is final.")
+    require_active_owner(schedule)
     _take_back_skip(schedule, run)
     _reopen(actor, [run])
     return run
@@ -115,7 +117,7 @@ def retry_runs(*, actor: Actor, **filters: Any) -> Retried:
     return Retried(retried=len(runs), more=len(found) > MAX_RETRIED)
 
 
-def _lock_run(actor: Actor, run_id: UUID) -> tuple[Run, Schedule]:
+def _lock_run(actor: Actor | None, run_id: UUID) -> tuple[Run, Schedule]:
     """A run and its schedule, locked in the order in which everybody does it: the schedule first."""
     get_run(actor=actor, run_id=run_id)
     schedule = claims.lock_schedule_of(run_id)
@@ -133,7 +135,7 @@ def _take_back_skip(schedule: Schedule, run: Run) -> None:
         schedule.version += 1
 
 
-def _reopen(actor: Actor, runs: Sequence[Run]) -> None:
+def _reopen(actor: Actor | None, runs: Sequence[Run]) -> None:
     reopen(runs)
     for run in runs:
         after = {"schedule_id": str(run.schedule_id), "attempt": run.attempt}

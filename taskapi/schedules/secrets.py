@@ -18,7 +18,7 @@ SEALED = "$sealed"
 
 
 def params_to_store(
-    action: Action, sent: dict[str, Any], *, actor: Actor, stored: dict[str, Any] | None = None
+    action: Action, sent: dict[str, Any], *, actor: Actor | None, stored: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Check params that somebody sent and seal the secrets among them.
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from taskapi.accounts import service as accounts
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.access import Actor
 from taskapi.core.db import on_commit, read_database_clock, session
@@ -48,7 +49,10 @@ def create_schedule(
 
     Raises:
         TooManySchedules, UnknownAction, ValidationFailed, AdminOnly
+        TokenRevoked: the owner was switched off this moment.
     """
+    # Before anything of schedules is locked, as whoever switches a user off does.
+    accounts.check_still_active(user_id=actor.user_id)
     check_number(actor.user_id)
     found = registry.find(action)
     stored = params_to_store(found, params, actor=actor)
@@ -141,7 +145,7 @@ def list_schedules(*, actor: Actor, page: PageRequest, **filters: Any) -> Page[S
     return found
 
 
-def get_schedule(*, actor: Actor, schedule_id: UUID) -> Schedule:
+def get_schedule(*, actor: Actor | None, schedule_id: UUID) -> Schedule:
     """A schedule that the actor may see, with its last run and statistics.
 
     Raises:

@@ -14,6 +14,7 @@ from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.schedules import queries
 from taskapi.schedules.changes import lock_live, record_change
 from taskapi.schedules.engine import counts, turns
+from taskapi.schedules.engine.meters import meter_ends
 from taskapi.schedules.engine.planning import (
     complete_if_nothing_is_left,
     left_out_by_hand,
@@ -90,6 +91,7 @@ def _skip_again(run: Run, now: datetime) -> None:
     run.queued_at, run.retry_at, run.waits_for_turn = None, None, False
     session().flush()
     counts.count_ended([(run.schedule_id, run.status)])
+    meter_ends([(run.action, run.status)])
     turns.hand_on(run.schedule_id)
 
 

@@ -11,7 +11,13 @@ from taskapi.core.preconditions import Precondition
 from taskapi.schedules import control, editing, preview, service, skipping
 from taskapi.schedules.actions.base import Action
 from taskapi.schedules.control_schemas import RunNowSchema, ScheduleChangesSchema, SkipSchema
-from taskapi.schedules.errors import ScheduleBusy, ScheduleCancelled, ScheduleCompleted, TooManySchedules
+from taskapi.schedules.errors import (
+    OwnerInactive,
+    ScheduleBusy,
+    ScheduleCancelled,
+    ScheduleCompleted,
+    TooManySchedules,
+)
 from taskapi.schedules.models import Run, Schedule
 from taskapi.schedules.preview import FireTime
 from taskapi.schedules.run_schemas import RunSchema
@@ -77,7 +83,7 @@ def get_schedule(schedule_id: UUID) -> Schedule:
 @blp.route("/schedules/<uuid:schedule_id>", methods=["PUT", "PATCH"])
 @blp.requires("write")
 @blp.conditional
-@blp.problems(ScheduleCancelled, ScheduleBusy, TooManySchedules, AdminOnly)
+@blp.problems(ScheduleCancelled, ScheduleBusy, TooManySchedules, AdminOnly, OwnerInactive)
 @blp.arguments(ScheduleChangesSchema)
 @blp.response(200, ScheduleSchema)
 def edit_schedule(data: dict[str, Any], schedule_id: UUID, *, condition: Precondition) -> Schedule:
@@ -122,6 +128,7 @@ def pause_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
 @blp.route("/schedules/<uuid:schedule_id>/resume", methods=["POST"])
 @blp.requires("write")
 @blp.conditional
+@blp.problems(OwnerInactive)
 @blp.response(200, ScheduleSchema)
 def resume_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """Let a paused schedule go on; due times of the pause fall under catch_up"""
@@ -155,7 +162,7 @@ def skip_due_time(data: dict[str, Any], schedule_id: UUID, *, condition: Precond
 
 @blp.route("/schedules/<uuid:schedule_id>/run", methods=["POST"])
 @blp.requires("write")
-@blp.problems(ScheduleCancelled, AdminOnly)
+@blp.problems(ScheduleCancelled, AdminOnly, OwnerInactive)
 @blp.arguments(RunNowSchema, required=False)
 @blp.response(202, RunSchema, location="/api/runs/{0.id}")
 def run_now(data: dict[str, Any], schedule_id: UUID) -> Run:

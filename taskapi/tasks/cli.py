@@ -5,7 +5,8 @@ from uuid import UUID
 import click
 
 from taskapi.accounts import service as accounts
-from taskapi.core.cli import as_json_option, fail_with_one_line, print_rows
+from taskapi.accounts.completing import complete_login
+from taskapi.core.cli import as_json_option, confirm, fail_with_one_line, print_rows, yes_option
 from taskapi.core.db import transaction
 from taskapi.tasks import operating
 from taskapi.tasks.errors import TaskNotFound
@@ -14,8 +15,6 @@ from taskapi.tasks.models import STATUSES
 COLUMNS = ("id", "title", "status", "priority", "due_date", "creator", "assignee", "created_at")
 DETAILS = (*COLUMNS, "description", "external_id", "city", "updated_at", "completed_at", "deleted_at")
 
-yes_option = click.option("--yes", is_flag=True, help="Without a question.")
-
 
 @click.group("tasks", help="Tasks: list, show, cancel, delete, restore.")
 def tasks() -> None:
@@ -23,7 +22,12 @@ def tasks() -> None:
 
 
 @tasks.command("list")
-@click.option("--user", metavar="EMAIL_OR_USERNAME", help="Only those that this user made or is to do.")
+@click.option(
+    "--user",
+    metavar="USER",
+    shell_complete=complete_login,
+    help="Only those that this user made or is to do.",
+)
 @click.option("--status", multiple=True, type=click.Choice(STATUSES, case_sensitive=False))
 @click.option("--deleted", is_flag=True, help="Deleted ones instead.")
 @click.option("--limit", type=click.IntRange(min=1), help="The newest so many; all when left out.")
@@ -65,9 +69,8 @@ def cancel_task(task_id: str, as_json: bool) -> None:
 @fail_with_one_line
 def delete_task(task_id: str, yes: bool, as_json: bool) -> None:
     """Delete a task; it can be restored."""
-    if not yes:
-        title = operating.show_task(task_id=_id(task_id)).title
-        click.confirm(f"Delete task {title!r}?", abort=True, err=True)
+    title = operating.show_task(task_id=_id(task_id)).title
+    confirm(f"Delete task {title!r}?", yes=yes)
     with transaction():
         task = operating.delete_task(task_id=_id(task_id))
     print_rows([task], COLUMNS, as_json=as_json)

@@ -1,7 +1,7 @@
 """What becomes of tasks when the account of one of their people is closed.
 
-A task goes to whoever is to do it; without anybody else it goes for good. All in the transaction
-that closes the account, but only a batch is held in memory.
+A task goes to whoever is named for all of them, or else to whoever is to do it; without anybody
+else it goes for good. All in the transaction that closes the account, but only a batch is held in memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +16,25 @@ from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.files import service as files
 from taskapi.tasks.changes import record_change
-from taskapi.tasks.models import Comment, Task
+from taskapi.tasks.models import Comment, Tag, Task
 from taskapi.tasks.purging import erase
 from taskapi.tasks.search import index_all_again
 
 BATCH = 200
 
 
-def settle_tasks_of(user_id: UUID, actor: Actor) -> None:
+def hand_over_tasks_of(user_id: UUID, heir_id: UUID, actor: Actor | None) -> None:
+    """Let somebody else have made what a user made, and do what they were to do; deleted tasks, too."""
+    for condition in (Task.deleted_at.is_(None), Task.deleted_at.is_not(None)):
+        for tasks in _batches(Task.creator_id == user_id, condition):
+            _give(tasks, user_id, heir_id, actor)
+        for tasks in _batches(Task.assignee_id == user_id, condition):
+            _give(tasks, user_id, heir_id, actor)
+    tags = sa.update(Tag).where(Tag.creator_id == user_id).values(creator_id=heir_id)
+    session().execute(tags.execution_options(synchronize_session=False))
+
+
+def settle_tasks_of(user_id: UUID, actor: Actor | None) -> None:
     """Hand over or delete what a user made, unassign them, and take their name off their comments."""
     living, deleted = Task.deleted_at.is_(None), Task.deleted_at.is_not(None)
     for tasks in _batches(Task.creator_id == user_id, living):
@@ -47,7 +58,7 @@ def _batches(*conditions: sa.ColumnElement[bool]) -> Iterator[Sequence[Task]]:
         yield tasks
 
 
-def _settle(tasks: Sequence[Task], user_id: UUID, actor: Actor) -> None:
+def _settle(tasks: Sequence[Task], user_id: UUID, actor: Actor | None) -> None:
     """Each task goes to its assignee, if that is somebody else who is there."""
     assignees = {task.assignee_id for task in tasks if task.assignee_id not in (None, user_id)}
     heirs = accounts.lock_active(user_ids=[person for person in assignees if person])
@@ -55,7 +66,7 @@ def _settle(tasks: Sequence[Task], user_id: UUID, actor: Actor) -> None:
     _hand_over([task for task in tasks if task.assignee_id in heirs], user_id, actor)
 
 
-def _hand_over(tasks: Sequence[Task], user_id: UUID, actor: Actor) -> None:
+def _hand_over(tasks: Sequence[Task], user_id: UUID, actor: Actor | None) -> None:
     for task in tasks:
         assert task.assignee_id is not None
         # Outside ids are unique for a creator, and mean nothing to another.
@@ -65,14 +76,28 @@ def _hand_over(tasks: Sequence[Task], user_id: UUID, actor: Actor) -> None:
     _finish(tasks)
 
 
-def _unassign(tasks: Sequence[Task], user_id: UUID, actor: Actor) -> None:
+def _give(tasks: Sequence[Task], user_id: UUID, heir_id: UUID, actor: Actor | None) -> None:
+    for task in tasks:
+        roles = [role for role in ("creator_id", "assignee_id") if getattr(task, role) == user_id]
+        for role in roles:
+            setattr(task, role, heir_id)
+        if "creator_id" in roles:
+            # As above.
+            task.external_id = None
+        # Who gets a hundred tasks wants no hundred messages.
+        after = {**dict.fromkeys(roles, str(heir_id)), "handed_over": True}
+        _note(task, actor, dict.fromkeys(roles, str(user_id)), after)
+    _finish(tasks)
+
+
+def _unassign(tasks: Sequence[Task], user_id: UUID, actor: Actor | None) -> None:
     for task in tasks:
         task.assignee_id = None
         _note(task, actor, {"assignee_id": str(user_id)}, {"assignee_id": None})
     _finish(tasks)
 
 
-def _note(task: Task, actor: Actor, before: dict[str, Any], after: dict[str, Any]) -> None:
+def _note(task: Task, actor: Actor | None, before: dict[str, Any], after: dict[str, Any]) -> None:
     task.version += 1
     task.updated_at = clock.now()
     record_change(actor, task, "task.updated", before=before, after=after)
@@ -84,7 +109,7 @@ def _finish(tasks: Sequence[Task]) -> None:
     index_all_again(tasks)
 
 
-def _delete(tasks: Sequence[Task], actor: Actor) -> None:
+def _delete(tasks: Sequence[Task], actor: Actor | None) -> None:
     """Delete tasks for good; files that others attached stay theirs."""
     files.detach_files_of_tasks(task_ids=[task.id for task in tasks])
     erase(tasks, actor=actor)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from taskapi.accounts.models import User
 
 # What an event says to those who tell people of it, and what is no field.
-NO_FIELDS = {"notify", "mentions", "import_id", "in_bulk"}
+NO_FIELDS = {"notify", "mentions", "import_id", "in_bulk", "handed_over"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import structlog
 
 from taskapi.core.access import Actor
 from taskapi.core.db import database_now, session, transaction
-from taskapi.core.events import Event, record_event
+from taskapi.core.events import Event, erase_contents, record_event
 from taskapi.core.runtime import runtime_settings
 from taskapi.files import service as files
 from taskapi.tasks.models import Task
@@ -51,8 +51,7 @@ def erase(tasks: Sequence[Task], *, actor: Actor | None) -> None:
     if not tasks:
         return
     ids = [task.id for task in tasks]
-    histories = sa.update(Event).where(Event.topic_id.in_(ids)).values(before=None, after=None)
-    session().execute(histories.execution_options(synchronize_session=False))
+    erase_contents(Event.topic_id.in_(ids))
     for task in tasks:
         subject = ("task", task.id)
         record_event("task.purged", subject=subject, actor=actor, owner_id=task.creator_id, topic_id=task.id)

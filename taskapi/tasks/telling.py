@@ -24,8 +24,8 @@ def on_assigned(event: Event) -> None:
     task = _living(event.topic_id) if assignee else None
     if task is None or str(task.assignee_id) != assignee or task.assignee_id == event.actor_id:
         return
-    if (event.after or {}).get("import_id"):
-        # Who gets a hundred rows of a file wants no hundred messages.
+    if not {"import_id", "handed_over"}.isdisjoint(event.after or {}):
+        # Who gets a hundred rows of a file wants no hundred messages; nor who gets all that somebody had.
         return
     for person in _who_see(task, [task.assignee_id] if task.assignee_id else []):
         tell_of_task(

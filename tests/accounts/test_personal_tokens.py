@@ -15,14 +15,13 @@ from werkzeug.test import TestResponse
 
 from taskapi.accounts import personal_tokens
 from taskapi.accounts.models import PersonalToken, User
-from taskapi.accounts.service import set_role
 from taskapi.accounts.tokens import hash_token
 from taskapi.core import clock
 from taskapi.core.db import Base, db, session, transaction
 from taskapi.core.events import Event
 from taskapi.core.json import format_time
 from tests.accounts.helpers import bearer, body, code, exchange, log_in
-from tests.people import Person
+from tests.people import Person, set_role
 from tests.schedules.making import REMINDER, Time
 
 PATH = "/api/auth/tokens"
@@ -188,7 +187,7 @@ def test_an_admins_token_without_the_scope_sees_only_their_own(
 def test_the_token_of_a_demoted_admin_loses_the_scope_at_once(app: Flask, admin: Person) -> None:
     made = make_token(admin, "read", "admin")
     with app.app_context(), transaction():
-        set_role(login=admin.email, role="user")
+        set_role(admin.email, "user")
     actor = actor_of(app, made)
     assert (actor.is_admin, actor.scopes) == (False, {"read"})
 

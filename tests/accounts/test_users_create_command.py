@@ -64,3 +64,19 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(
 def test_a_weak_password_is_refused_here_too(flask: Run) -> None:
     result = flask(f"{CREATE} new@example.org --password short")
     assert (result.exit_code, result.stderr) == (1, "Error: password: Use 10 to 128 characters.\n")
+
+
+def test_the_password_may_be_piped(flask: Run, client: FlaskClient) -> None:
+    assert flask(f"{CREATE} nora@example.org --password-stdin", piped=f"{PASSWORD}\n").exit_code == 0
+    assert log_in(client, "nora@example.org").status_code == 200
+
+
+def test_who_is_invited_has_no_password_yet(flask: Run, client: FlaskClient) -> None:
+    assert flask(f"{CREATE} nora@example.org --invite").exit_code == 0
+    assert log_in(client, "nora@example.org", "").status_code == 401
+
+
+def test_without_somebody_to_ask_it_says_what_to_do(flask: Run) -> None:
+    result = flask(f"{CREATE} nora@example.org")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "--password-stdin" in result.stderr

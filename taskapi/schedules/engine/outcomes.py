@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from taskapi.core.access import Actor
 from taskapi.core.db import database_now, read_database_clock, session
 from taskapi.core.events import record_event
-from taskapi.schedules.engine import admission, claims, counts, failures, turns
+from taskapi.schedules.engine import admission, claims, counts, failures, meters, turns
 from taskapi.schedules.engine.skips import TOO_LATE
 from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule
 from taskapi.schedules.timing.retry import MAX_LOST_ATTEMPTS, retry_delay
@@ -112,6 +112,7 @@ def skip_late_starts(runs: Sequence[Run]) -> None:
         turns.hand_on(schedule_id)
         complete_if_over(schedule_id)
     counts.count_ended((run.schedule_id, run.status) for run in runs)
+    meters.meter_ends((run.action, run.status) for run in runs)
     for owner_id in {run.owner_id for run in runs}:
         admission.wake_if_running_dry(owner_id)
 
@@ -156,6 +157,7 @@ def _after_end(run: Run, actor: Actor | None = None, *, locked: bool = True) -> 
     turns.wake_backfill(run)
     complete_if_over(run.schedule_id)
     counts.count_ended([(run.schedule_id, run.status)])
+    meters.meter_end(run)
     admission.wake_if_running_dry(run.owner_id)
 
 

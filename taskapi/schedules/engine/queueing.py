@@ -10,6 +10,7 @@ from taskapi.background.enqueue import JobCall, enqueue
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import insert_new, on_commit, once_on_commit, read_database_clock, session, transaction
 from taskapi.schedules.engine import admission, claims, counts, due
+from taskapi.schedules.engine.meters import meter_ends
 from taskapi.schedules.engine.waiting import let_row_wait, let_run_wait
 from taskapi.schedules.models import Run
 
@@ -35,6 +36,7 @@ def insert_runs(rows: Sequence[dict[str, Any]]) -> set[UUID]:
         once_on_commit(admission.wake)
     inserted = insert_new(Run, others) | insert_new(Run, waiting)
     counts.count_ended((row["schedule_id"], row["status"]) for row in rows if row["id"] in inserted)
+    meter_ends((row["action"], row["status"]) for row in rows if row["id"] in inserted)
     _queue_after_commit([(queue, call) for queue, call in calls if call[0] in inserted])
     return inserted
 

@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from taskapi.accounts import service as accounts
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import ObjectMissing
 from taskapi.core import clock
@@ -22,7 +21,7 @@ from taskapi.schedules.actions.base import MAX_LINE_LENGTH, RunCancelled, RunCon
 from taskapi.schedules.actions.file_cleanup import NAMED_BYTES, FileCleanupParams
 from taskapi.schedules.engine.execution import MAX_RESULT_BYTES
 from tests.files.making import CONTENT, key_of, row_of, store, used
-from tests.people import Person, make_person
+from tests.people import Person, make_person, set_role
 from tests.schedules.actions.calling import run_now
 from tests.schedules.making import make
 from tests.tasks.making import make_task
@@ -258,7 +257,7 @@ def test_who_is_no_admin_any_more_cleans_up_for_nobody(app: Flask, owner: Person
     boss = make_person(app, "bea@example.org", role="admin")
     file_id, schedule = old(owner), plan(boss, all_owners=True)
     with app.app_context(), transaction():
-        accounts.set_role(login="bea", role="user")
+        set_role("bea", "user")
     run = run_now(app, boss, schedule)
     assert (run["status"], run["error"]["code"], run["attempt"]) == ("failed", "admin_only", 1)
     assert left(app, file_id) == [True]

@@ -1,0 +1,73 @@
+"""Giving the schedules of an account that is closed to somebody else, with their runs."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from taskapi.accounts import service as accounts
+from taskapi.core.access import Actor
+from taskapi.core.batches import batches
+from taskapi.core.closing import Fate
+from taskapi.core.db import session
+from taskapi.schedules.actions import registry
+from taskapi.schedules.actions.base import UnknownAction
+from taskapi.schedules.bookkeeping import Backfill
+from taskapi.schedules.changes import record_change
+from taskapi.schedules.models import Run, Schedule
+from taskapi.schedules.permissions import used_by_admins
+from taskapi.schedules.queries import lock_not_ended, not_ended
+from taskapi.schedules.switching import let_go_if_held
+
+LIVE = ("active", "paused")
+
+
+def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) -> None:
+    """Let schedules go on as somebody else's; what only administrators may do stays behind."""
+    given = [schedule for schedule in lock_not_ended(user_id) if _may_have(schedule, heir_id)]
+    for schedule in given:
+        schedule.owner_id = heir_id
+        schedule.version += 1
+    session().flush()
+    for some in batches([schedule.id for schedule in given]):
+        for model in (Run, Backfill):
+            moved = sa.update(model).where(model.schedule_id.in_(some)).values(owner_id=heir_id)
+            session().execute(moved.execution_options(synchronize_session=False))
+    for schedule in given:
+        before, after = {"owner_id": str(user_id)}, {"owner_id": str(heir_id)}
+        record_change(actor, schedule, "schedule.updated", before=before, after=after)
+        let_go_if_held(schedule, actor)
+
+
+def foresee_schedules_of(user_id: UUID, heir_id: UUID | None) -> Sequence[Fate]:
+    """How many schedules would go on, and how many would be cancelled."""
+    if heir_id is None:
+        live = sa.select(sa.func.count()).where(Schedule.owner_id == user_id, *_live())
+        return [Fate(thing="schedules", outcome="cancelled", count=session().scalar(live) or 0)]
+    schedules = session().scalars(not_ended(user_id)).all()
+    given = [schedule for schedule in schedules if _may_have(schedule, heir_id)]
+    return [
+        Fate(thing="schedules", outcome="cancelled", count=len(schedules) - len(given)),
+        Fate(thing="schedules", outcome="handed_over", count=len(given)),
+    ]
+
+
+def count_schedules_of(user_ids: Collection[UUID]) -> Mapping[str, Mapping[UUID, int]]:
+    """``schedules`` of each of the users that are active or paused."""
+    statement = sa.select(Schedule.owner_id, sa.func.count()).where(Schedule.owner_id.in_(user_ids), *_live())
+    rows = session().execute(statement.group_by(Schedule.owner_id))
+    return {"schedules": {user_id: count for user_id, count in rows}}  # noqa: C416 - rows are no pairs
+
+
+def _live() -> tuple[Any, ...]:
+    return Schedule.status.in_(LIVE), Schedule.deleted_at.is_(None)
+
+
+def _may_have(schedule: Schedule, heir_id: UUID) -> bool:
+    try:
+        action = registry.find(schedule.action)
+    except UnknownAction:
+        # What it may do is asked again when it runs, if it ever does.
+        return True
+    return not used_by_admins(action, schedule.params) or accounts.is_active_admin(user_id=heir_id)

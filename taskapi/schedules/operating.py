@@ -1,0 +1,124 @@
+"""What the operator sees of schedules and runs from the shell: everybody's, with whose they are."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from taskapi.accounts import service as accounts
+from taskapi.core.db import session
+from taskapi.schedules import queries, run_queries
+from taskapi.schedules.errors import RunNotFound, ScheduleNotFound
+from taskapi.schedules.models import Run, Schedule
+from taskapi.schedules.runs import get_run
+from taskapi.schedules.secrets import shown_params
+from taskapi.schedules.service import get_schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSchedule:
+    """A schedule with the username of its owner."""
+
+    schedule: Schedule
+    owner: str | None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.schedule, name)
+
+    @property
+    def when(self) -> str:
+        """What it is due by, in the words in which it was given."""
+        schedule = self.schedule
+        every = None if schedule.every is None else f"every {schedule.every:g} s"
+        at = None if schedule.run_at is None else f"{schedule.run_at:%Y-%m-%d %H:%M:%SZ}"
+        return schedule.cron or schedule.rrule or every or at or "-"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Without the secrets among them."""
+        return shown_params(self.schedule.params)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedRun:
+    """A run with the username of its owner."""
+
+    run: Run
+    owner: str | None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.run, name)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Without the secrets among them."""
+        return shown_params(self.run.params)
+
+
+def schedule_id_of(*, text: str) -> UUID:
+    """The id of a schedule that the text names.
+
+    Raises:
+        ScheduleNotFound: it names none.
+    """
+    with suppress(ValueError):
+        if queries.find_schedule(None, UUID(text), lock=False) is not None:
+            return UUID(text)
+    raise ScheduleNotFound(f"There is no schedule {text!r}.")
+
+
+def run_id_of(*, text: str) -> UUID:
+    """The id of a run that the text names.
+
+    Raises:
+        RunNotFound: it names none.
+    """
+    with suppress(ValueError):
+        if run_queries.find_run(None, UUID(text)) is not None:
+            return UUID(text)
+    raise RunNotFound(f"There is no run {text!r}.")
+
+
+def list_schedules(*, limit: int | None = None, **filters: Any) -> list[ListedSchedule]:
+    """Everybody's schedules, newest first; see ``queries.filtered_schedules`` for the filters."""
+    statement = queries.filtered_schedules(queries.visible_schedules(None), **filters)
+    newest = statement.order_by(Schedule.created_at.desc(), Schedule.id.desc()).limit(limit)
+    return _with_owners(session().scalars(newest).all())
+
+
+def show_schedule(*, schedule_id: UUID) -> ListedSchedule:
+    """
+    Raises:
+        ScheduleNotFound
+    """
+    return _with_owners([get_schedule(actor=None, schedule_id=schedule_id)])[0]
+
+
+def list_runs(*, limit: int | None = None, **filters: Any) -> list[ListedRun]:
+    """Everybody's runs, newest first; see ``run_queries.filtered`` for the filters."""
+    statement = run_queries.filtered(run_queries.visible_runs(None), None, **filters)
+    newest: sa.Select[Run] = statement.order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
+    return _runs_with_owners(session().scalars(newest).all())
+
+
+def show_run(*, run_id: UUID) -> ListedRun:
+    """
+    Raises:
+        RunNotFound
+    """
+    return _runs_with_owners([get_run(actor=None, run_id=run_id)])[0]
+
+
+def _with_owners(schedules: Iterable[Schedule]) -> list[ListedSchedule]:
+    found = list(schedules)
+    names = accounts.usernames(user_ids={schedule.owner_id for schedule in found})
+    return [ListedSchedule(schedule=each, owner=names.get(each.owner_id)) for each in found]
+
+
+def _runs_with_owners(runs: Iterable[Run]) -> list[ListedRun]:
+    found = list(runs)
+    names = accounts.usernames(user_ids={run.owner_id for run in found})
+    return [ListedRun(run=each, owner=names.get(each.owner_id)) for each in found]
