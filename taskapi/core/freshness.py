@@ -11,6 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from taskapi.core import clock
 from taskapi.core.db import Base, before_commit, insert_into, session
 
 # What all see, such as the name of a tag, changes rarely enough for one row.
@@ -55,4 +56,15 @@ def _raise_versions(touched: set[str]) -> None:
     # Sorted, so that two transactions never wait for each other's rows.
     insert = insert_into(DataVersion).values([{"key": key, "version": 1} for key in sorted(keys)])
     raised = {"version": DataVersion.version + 1}
+    session().execute(insert.on_conflict_do_update(index_elements=[DataVersion.key], set_=raised))
+
+
+def leap() -> None:
+    """Raise what everybody sees beyond any version there was: the database was replaced by an older one."""
+    # So many changes a second are never made, so the clock has not been reached.
+    step = int(clock.now().timestamp() * 1000)
+    insert = insert_into(DataVersion).values(
+        [{"key": key, "version": step} for key in (EVERYBODY, SHARDS[0])]
+    )
+    raised = {"version": DataVersion.version + step}
     session().execute(insert.on_conflict_do_update(index_elements=[DataVersion.key], set_=raised))
