@@ -5,6 +5,10 @@ from pathlib import Path
 import migrations
 
 MIGRATIONS_DIR = Path(migrations.__file__).parent
+# Whoever waits for a lock is waited for by all who come after: so long a request may take.
+LOCK_TIMEOUT_MS = 2_000
+# How often a migration tries, and for how long it lets the others go first: for two minutes or three.
+ATTEMPTS, PAUSE_SECONDS = 30, (2.0, 4.0)
 
 
 def head_revision() -> str:

@@ -21,6 +21,8 @@ from taskapi.environment import Network
 Address = IPv4Address | IPv6Address
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
+# Where the environment of a request keeps the other end of its connection.
+PEER = "taskapi.peer"
 # The part of an IPv6 address that one host cannot choose freely (RFC 4291, 2.5.4).
 HOST_BITS = 64
 # Some proxies add the port of their peer: 192.0.2.1:4711, [2001:db8::1]:4711.
@@ -74,6 +76,7 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
     def _believe(self, environ: dict[str, Any], peer: Address) -> None:
+        environ[PEER] = str(peer)
         environ["REMOTE_ADDR"] = str(self._client(peer, environ.get("HTTP_X_FORWARDED_FOR", "")))
         scheme = _last(environ.get("HTTP_X_FORWARDED_PROTO", "")).lower()
         if scheme in ("http", "https"):

@@ -12,6 +12,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from taskapi.config import load_settings
 from taskapi.environment import ConfigError
+from taskapi.ops.undertaker import MARKER_VARIABLE
 
 # Threads of a worker: each serves one request at a time.
 THREADS = 16
@@ -37,6 +38,20 @@ class StandardLogger(Logger):
             logger.propagate = True
 
 
+def on_starting(_server: Any) -> None:
+    """Prepare the master for what its workers need when they are forked."""
+    from taskapi.ops.gunicorn_worker import keep_signals_over_forks
+
+    keep_signals_over_forks()
+
+
+def pre_exec(_server: Any) -> None:
+    """Let a new master (SIGUSR2) hear signals: what is blocked stays so in a new program."""
+    from taskapi.ops.gunicorn_worker import hear_signals
+
+    hear_signals()
+
+
 def post_fork(_server: Any, worker: Any) -> None:
     """Give a new worker its own database connections: a connection must not be shared by two."""
     from taskapi.core.db import dispose_engines
@@ -53,8 +68,9 @@ threads = THREADS
 preload_app = True
 keepalive = 5
 timeout = 60
-# Shorter than the four seconds after which `flask up` kills, so that requests end by themselves.
-graceful_timeout = 3
+# Requests in progress end by themselves: below `flask up`, which kills after four seconds, large uploads
+# and downloads break off; a service manager gives them longer (Heroku and Kubernetes 30 s).
+graceful_timeout = 3 if MARKER_VARIABLE in os.environ else 20
 max_requests = 0
 limit_request_line = 8190
 limit_request_fields = 100

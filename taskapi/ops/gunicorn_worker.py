@@ -8,6 +8,9 @@ import ctypes
 import errno
 import io
 import json
+import os
+import select
+import signal
 import socket
 import struct
 import threading
@@ -37,11 +40,13 @@ from taskapi.core.http import SECURITY_HEADERS
 from taskapi.core.ids import new_id
 from taskapi.core.incoming import seconds_allowed
 from taskapi.core.problems import problem_body, problem_of_status
+from taskapi.events.audit.refusals import refusals_written
 from taskapi.events.live.process import begin_to_leave, finish_leaving
 from taskapi.ops.gunicorn_handover import allow_many_files, hand_over_on_demand
 
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 LINGER_SECONDS = 1.0
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 # From malloc.h.
 M_MMAP_THRESHOLD = -3
 LARGE_BLOCK_BYTES = 1_048_576
@@ -69,6 +74,11 @@ class Worker(ThreadWorker):
         self._served = threading.local()
         super().init_process()
 
+    def init_signals(self) -> None:
+        """Listen to signals from now on, also to those that came before."""
+        super().init_signals()
+        hear_signals()
+
     def load_wsgi(self) -> None:
         """Load the application and put the reader of bodies before it."""
         super().load_wsgi()
@@ -78,12 +88,28 @@ class Worker(ThreadWorker):
         """Take new connections, or not; once this process is to end, its clients go to another."""
         super().set_accept_enabled(enabled)
         if not self.alive:
+            self._close_door()
             begin_to_leave(self.app.wsgi())
+
+    def _close_door(self) -> None:
+        """Let in who waits already, and nobody after them.
+
+        Behind an open door they would wait for the last answer of this process, to be sent away without
+        one; before a shut one they try again at once, and find the process that comes next.
+        """
+        for listener in self.sockets:
+            while listener.fileno() != -1 and self._has_room() and select.select([listener], [], [], 0)[0]:
+                self.accept(listener)
+            listener.close()
+
+    def _has_room(self) -> bool:
+        return bool(self.nr_conns < self.worker_connections)
 
     def run(self) -> None:
         """Serve until told to stop."""
-        super().run()
-        finish_leaving(self.app.wsgi())
+        with refusals_written(self.app.wsgi()):
+            super().run()
+            finish_leaving(self.app.wsgi())
 
     def enqueue_req(self, conn: TConn) -> None:
         """Let a thread serve the connection, but not wait for its client without end."""
@@ -142,6 +168,19 @@ def return_large_blocks() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+
+
+def keep_signals_over_forks() -> None:
+    """In the master: have a worker that is told to end before it can listen told when it can.
+
+    It would take the signal for its parent's, go on serving, and be killed when its time is up.
+    """
+    block = partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOP_SIGNALS)
+    os.register_at_fork(before=block, after_in_parent=hear_signals)
+
+
+def hear_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 class ImpatientUnreader(SocketUnreader):

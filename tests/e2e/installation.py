@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -37,6 +38,8 @@ class Installation:
     port: int
     environment: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    # What the web process listens on, if somebody holds it who outlives the process, as systemd does.
+    door: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -62,9 +65,16 @@ class Installation:
             "worker": [BIN / "flask", "worker"],
             "scheduler": [BIN / "flask", "scheduler"],
         }
+        command, descriptors = commands[kind], list[int]()
+        if kind == "web" and self.door is not None:
+            descriptors = [self.door.fileno()]
+            # As sd_listen_fds(3) has it: descriptors from 3 on, for the process of this id.
+            hand_over = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&{self.door.fileno()}'
+            command = ["/bin/bash", "-c", hand_over, "web", *command]
         with open(self.folder / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
-                commands[kind],
+                command,
+                pass_fds=descriptors,
                 cwd=REPOSITORY,
                 env=self.environment,
                 stdout=log,
@@ -80,7 +90,20 @@ class Installation:
     def is_ready(self) -> bool:
         try:
             return requests.get(f"{self.url}/api/health/ready", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
+            return False
+
+    def restart(self, name: str) -> None:
+        """End a process as a service manager does, and start it again once it has ended."""
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(timeout=60)
+        self.start(name)
+
+    def is_answering(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/api/health", timeout=10).status_code == 200
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def kill(self, name: str) -> None:
@@ -114,6 +137,13 @@ class ApiUser:
         answer.raise_for_status()
         self.token: str = answer.json()["access_token"]
         self.session.headers["Authorization"] = f"Bearer {self.token}"
+
+    def signed_in_again(self) -> Self:
+        """The same person with connections of their own."""
+        self.session.close()
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {self.token}"
+        return self
 
     def post(self, path: str, json: Any = None) -> Any:
         answer = self.session.post(self.url + path, json=json, timeout=30)

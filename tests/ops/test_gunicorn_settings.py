@@ -25,6 +25,7 @@ from taskapi.config import load_settings
 from taskapi.core import incoming
 from taskapi.core.db import init_database
 from taskapi.core.http import install_http
+from taskapi.core.meters import init_meters
 from taskapi.core.problems import register_error_handlers
 from taskapi.core.proxies import install_proxies
 from taskapi.ops.gunicorn_worker import Worker
@@ -35,6 +36,7 @@ app = Flask(__name__)
 settings = app.extensions["taskapi_settings"] = load_settings()
 app.config |= {"PUBLIC_URL": settings.public_url, "MAX_CONTENT_LENGTH": 1000}
 init_database(app, settings)
+init_meters(app, settings)
 install_http(app)
 install_proxies(app, settings)
 register_error_handlers(app)
