@@ -17,7 +17,7 @@ PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --qu
 LIST_DEV = $(BIN)/python -c 'import configparser as c; f = c.ConfigParser(); f.read("setup.cfg"); \
 	print(f["options.extras_require"]["dev"])'
 
-.PHONY: help install run test coverage soak lint bench requirements
+.PHONY: help install run test coverage soak lint bench docs image requirements
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,13 @@ lint: $(DEVELOPMENT) ## Check style and types
 bench: $(DEVELOPMENT) ## Measure what docs/benchmarks.md tells
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.tasks
+
+docs: $(DEVELOPMENT) ## Write what the documents list of settings and endpoints
+	$(BIN)/python -m tests.docs.pages
+
+image: ## Build the Docker image, as taskapi:latest
+	docker build --tag taskapi:latest \
+		--build-arg VERSION="$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' taskapi/version.py)" .
 
 requirements: $(DEVELOPMENT) ## Pin the newest versions that setup.cfg allows
 	$(PIP_INSTALL) pip-tools
