@@ -8,6 +8,14 @@ from taskapi.accounts.second_factor_views import blp as second_factor_blp
 from taskapi.accounts.token_views import blp as tokens_blp
 from taskapi.accounts.tokens import install_tokens
 from taskapi.accounts.views import blp as accounts_blp
+from taskapi.admin.audit_views import blp as admin_audit_blp
+from taskapi.admin.dashboard_views import install_dashboard
+from taskapi.admin.queue_views import blp as admin_queues_blp
+from taskapi.admin.run_views import blp as admin_runs_blp
+from taskapi.admin.schedule_views import blp as admin_schedules_blp
+from taskapi.admin.stats_views import blp as admin_stats_blp
+from taskapi.admin.task_views import blp as admin_tasks_blp
+from taskapi.admin.user_views import blp as admin_users_blp
 from taskapi.analytics.views import blp as analytics_blp
 from taskapi.background.connection import init_redis
 from taskapi.calendar.feed_views import blp as calendar_blp
@@ -22,10 +30,12 @@ from taskapi.core.db import db, init_database
 from taskapi.core.docs import install_docs
 from taskapi.core.http import Api, install_http
 from taskapi.core.logging import configure_logging
+from taskapi.core.meters import init_meters
 from taskapi.core.migrations import MIGRATIONS_DIR
 from taskapi.core.openapi import list_problem_codes
 from taskapi.core.profile import add_profile_section
 from taskapi.core.proxies import install_proxies
+from taskapi.core.refusals import install_refusals
 from taskapi.events.live.views import blp as live_blp
 from taskapi.events.views import blp as changes_blp
 from taskapi.events.webhooks.views import blp as webhooks_blp
@@ -34,6 +44,7 @@ from taskapi.files.schemas import StorageUseSchema
 from taskapi.files.upload_views import blp as uploads_blp
 from taskapi.files.verify_views import blp as verification_blp
 from taskapi.files.views import blp as files_blp
+from taskapi.legacy.paths import install_legacy_paths
 from taskapi.notifications.views import blp as notifications_blp
 from taskapi.ops.views import blp as health_blp
 from taskapi.schedules.backfill_views import blp as backfills_blp
@@ -55,6 +66,9 @@ BLUEPRINTS = (
     *(files_blp, uploads_blp, verification_blp, changes_blp),
     *(calendar_blp, calendar_feeds_blp, webhooks_blp),
     live_blp,
+    *(admin_stats_blp, admin_users_blp, admin_tasks_blp, admin_schedules_blp, admin_runs_blp),
+    admin_audit_blp,
+    admin_queues_blp,
     *(analytics_blp, tasks_blp, imports_blp, comments_blp, attachments_blp, tags_blp, history_blp),
 )
 
@@ -73,6 +87,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("taskapi", static_folder=None)
     app.extensions["taskapi_settings"] = settings
     app.config.from_mapping(_flask_config(settings))
+    init_meters(app, settings)
     init_database(app, settings)
     Migrate(app, db, directory=str(MIGRATIONS_DIR), compare_type=True, render_as_batch=True)
     install_tokens(app)
@@ -81,7 +96,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_storage(app, settings)
     init_weather(app, settings)
     _register_api(app)
+    install_refusals(app)
     install_cors(app, settings)
+    install_legacy_paths(app, settings)
     install_proxies(app, settings)
     connect_rooms(app)
     register_commands(app)
@@ -113,3 +130,4 @@ def _register_api(app: Flask) -> None:
         api.register_blueprint(blueprint)
     list_problem_codes(api.spec)
     install_docs(app)
+    install_dashboard(app)

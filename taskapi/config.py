@@ -268,6 +268,9 @@ def _database_url_from_parts(env: Environment) -> str | None:
 def _redis_url(env: Environment) -> str | None:
     url = env.url("REDIS_URL", ("redis", "rediss", "unix"))
     host = env.text("REDIS_HOST")
+    if url and url.startswith("rediss:") and env.text("DYNO") and "ssl_cert_reqs" not in url:
+        # Heroku's servers sign for themselves, and the URL is written by Heroku.
+        return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=none"
     if url or host is None:
         return url
     port = env.integer("REDIS_PORT", 6379, **PORT_RANGE)

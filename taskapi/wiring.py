@@ -8,19 +8,25 @@ from taskapi.analytics.report import REPORT
 from taskapi.background.cache import RedisCache
 from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
 from taskapi.background.limits import count_in_redis
-from taskapi.calendar.closing import delete_feeds_of
+from taskapi.calendar.closing import delete_feeds_of, foresee_feeds_of
 from taskapi.core import events
 from taskapi.core.access import set_authenticator
 from taskapi.core.cache import set_shared_cache
-from taskapi.core.closing import on_account_closing
+from taskapi.core.closing import (
+    on_account_closing,
+    on_account_switching,
+    on_counting,
+    on_foreseeing,
+    on_handing_over,
+)
 from taskapi.core.following import let_follow, owners_and_administrators, owners_only
 from taskapi.core.idempotency import forget_answers_of
 from taskapi.core.limits import set_shared_counter
 from taskapi.core.standing import set_standing
 from taskapi.core.visibility import set_in_use, set_made_by, set_visible_ids
 from taskapi.events.retention import forget_reader
-from taskapi.events.webhooks.closing import forget_webhooks_of
-from taskapi.files.closing import delete_files_of
+from taskapi.events.webhooks.closing import foresee_webhooks_of, forget_webhooks_of
+from taskapi.files.closing import count_files_of, delete_files_of, foresee_files_of, hand_over_files_of
 from taskapi.files.following import show_files
 from taskapi.files.mailing import attachment
 from taskapi.models import ALL_MODELS
@@ -28,7 +34,7 @@ from taskapi.notifications import alerts
 from taskapi.notifications import security as security_mails
 from taskapi.notifications import service as notifications
 from taskapi.notifications.attachments import set_attachment_reader
-from taskapi.notifications.closing import delete_messages_of
+from taskapi.notifications.closing import delete_messages_of, foresee_messages_of
 from taskapi.notifications.following import show_notifications
 from taskapi.notifications.imports import on_import_ended
 from taskapi.schedules.actions import registry
@@ -41,9 +47,16 @@ from taskapi.schedules.actions.reminder import REMINDER
 from taskapi.schedules.actions.webhook import WEBHOOK
 from taskapi.schedules.closing import forget_schedules_of
 from taskapi.schedules.following import show_runs, show_schedules
+from taskapi.schedules.handing_over import (
+    count_schedules_of,
+    foresee_schedules_of,
+    hand_over_schedules_of,
+)
+from taskapi.schedules.switching import follow_owner
 from taskapi.tasks import queries as tasks
 from taskapi.tasks import telling
-from taskapi.tasks.closing import settle_tasks_of
+from taskapi.tasks.closing import hand_over_tasks_of, settle_tasks_of
+from taskapi.tasks.fates import count_tasks_of, foresee_tasks_of
 from taskapi.tasks.following import (
     readers_of_files,
     readers_of_tags,
@@ -53,7 +66,7 @@ from taskapi.tasks.following import (
     show_tasks,
 )
 from taskapi.tasks.freshening import PATTERNS, freshen
-from taskapi.tasks.importing.closing import forget_imports_of
+from taskapi.tasks.importing.closing import foresee_imports_of, forget_imports_of
 from taskapi.tasks.importing.following import show_imports
 
 
@@ -88,15 +101,7 @@ def connect_rooms(app: Flask) -> None:
     for pattern in PATTERNS:
         events.watch(f"freshness.{pattern}", pattern, freshen)
     _let_follow()
-    on_account_closing("schedules", forget_schedules_of)
-    on_account_closing("tasks", settle_tasks_of)
-    on_account_closing("files", delete_files_of)
-    on_account_closing("notifications", delete_messages_of)
-    on_account_closing("imports", forget_imports_of)
-    on_account_closing("calendar", delete_feeds_of)
-    on_account_closing("webhooks", forget_webhooks_of)
-    on_account_closing("idempotency", forget_answers_of)
-    on_account_closing("events", forget_reader)
+    _settle_accounts()
     for action in (CREATE_TASK, DIGEST, EXPECT_PING, FILE_CLEANUP, REMINDER, REPORT, WEBHOOK):
         registry.register(action)
     load_plugins()
@@ -112,3 +117,30 @@ def _let_follow() -> None:
     let_follow("run", find_readers=owners_and_administrators, show=show_runs)
     let_follow("import", find_readers=owners_and_administrators, show=show_imports)
     let_follow("notification", find_readers=owners_only, show=show_notifications)
+
+
+def _settle_accounts() -> None:
+    """Say what becomes of people's things when their accounts are closed, and how many there are."""
+    on_account_closing("schedules", forget_schedules_of)
+    on_account_closing("tasks", settle_tasks_of)
+    on_account_closing("files", delete_files_of)
+    on_account_closing("notifications", delete_messages_of)
+    on_account_closing("imports", forget_imports_of)
+    on_account_closing("calendar", delete_feeds_of)
+    on_account_closing("webhooks", forget_webhooks_of)
+    on_account_closing("idempotency", forget_answers_of)
+    on_account_closing("events", forget_reader)
+    on_account_switching("schedules", follow_owner)
+    on_handing_over("schedules", hand_over_schedules_of)
+    on_handing_over("tasks", hand_over_tasks_of)
+    on_handing_over("files", hand_over_files_of)
+    on_foreseeing("tasks", foresee_tasks_of)
+    on_foreseeing("files", foresee_files_of)
+    on_foreseeing("schedules", foresee_schedules_of)
+    on_foreseeing("webhooks", foresee_webhooks_of)
+    on_foreseeing("calendar", foresee_feeds_of)
+    on_foreseeing("imports", foresee_imports_of)
+    on_foreseeing("notifications", foresee_messages_of)
+    on_counting("tasks", count_tasks_of)
+    on_counting("schedules", count_schedules_of)
+    on_counting("files", count_files_of)

@@ -7,7 +7,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
@@ -24,6 +26,7 @@ from taskapi.background.embedded import EmbeddedRedis
 from taskapi.config import Settings, embedded_redis_url, load_settings
 from taskapi.core.db import Base, db
 from tests.people import Person, make_person
+from tests.unguarded import unguarded
 
 DATABASES = ("sqlite", "postgresql")
 FOLDERS = {
@@ -174,9 +177,10 @@ def _empty(connection: sa.Connection) -> None:
     # Names of tables, ours: nothing to escape.
     filled = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names)
     found = set(connection.execute(sa.text(filled)).scalars())
-    for name in names:
-        if name in found:
-            connection.execute(sa.text(f"DELETE FROM {name}"))
+    with unguarded(connection) if found & {"events", "audit_heads"} else nullcontext():
+        for name in names:
+            if name in found:
+                connection.execute(sa.text(f"DELETE FROM {name}"))
 
 
 @pytest.fixture
@@ -212,10 +216,11 @@ def admin(app: Flask) -> Person:
 
 @pytest.fixture
 def flask(app: Flask) -> Callable[..., Result]:
-    """Runs ``flask …``; what is typed goes to standard input."""
+    """Runs ``flask …``; what is typed by somebody, or piped, goes to standard input."""
     group = FlaskGroup(create_app=lambda: app)
 
-    def run(line: str, *more: str, typed: str | None = None) -> Result:
-        return app.test_cli_runner().invoke(group, [*line.split(), *more], input=typed)
+    def run(line: str, *more: str, typed: str | None = None, piped: str | None = None) -> Result:
+        with patch("taskapi.core.cli.is_terminal", return_value=typed is not None):
+            return app.test_cli_runner().invoke(group, [*line.split(), *more], input=typed or piped)
 
     return run

@@ -14,6 +14,7 @@ from flask_smorest import Api as SmorestApi
 
 from taskapi.core.access import check_access, identify
 from taskapi.core.hosts import check_host
+from taskapi.core.http_meters import count_request
 from taskapi.core.ids import new_id
 from taskapi.core.json import OrjsonProvider
 from taskapi.core.limits import limit_rate, rate_limit_headers
@@ -56,6 +57,7 @@ def install_http(app: Flask) -> None:
     app.extensions.setdefault("taskapi_uncounted_endpoints", {"static"})
     for step in (_begin_request, identify, limit_rate, check_host, check_access):
         app.before_request(step)
+    app.after_request(count_request)
     app.after_request(_finish_response)
     app.teardown_request(lambda _error: structlog.contextvars.clear_contextvars())
 

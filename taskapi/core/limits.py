@@ -46,13 +46,27 @@ def limit_rate() -> None:
     limit = _limit_of_request()
     if limit is None:
         return
-    rate, caller = limit
+    _use_up(*limit)
+
+
+def _use_up(rate: Rate, caller: str) -> None:
     used, seconds_left = _count(f"{rate.seconds}/{caller}", rate.seconds)
     standing = g.standing = Standing(rate.amount, used, max(1, math.ceil(seconds_left)))
     if used > rate.amount:
         wait = standing.seconds_left
         detail = f"Only {rate.amount} requests are allowed in {rate.seconds} s; try again in {wait} s."
         raise TooManyRequests(detail, headers={"Retry-After": str(wait)})
+
+
+def limit_failures(kind: str) -> None:
+    """Count one more failure to prove who one is, where no account can be named; for each address.
+
+    Raises:
+        TooManyRequests: it has failed as often as ``RATE_LIMIT_AUTH`` says.
+    """
+    rate = runtime_settings().rate_limit_auth
+    if rate is not None:
+        _use_up(rate, f"failures/{kind}/{_address()}")
 
 
 def rate_limit_headers() -> dict[str, str]:

@@ -146,7 +146,10 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
         responses[403] = {"description": _describe_refusal(access), **PROBLEM}
         if doc_info.get("names_things"):
             responses[404] = {"description": "There is no such thing, or one may not see it", **PROBLEM}
-        doc["security"] = [{"bearer": []}]
+        # OpenAPI 3.1, 4.8.30: what is not OAuth may name the roles that are asked for.
+        doc["security"] = [
+            {"bearer": ["session"] if access.session else [access.scope] if access.scope else []}
+        ]
     else:
         doc["security"] = []
     _describe_problems(responses, doc_info.get("problems", ()))

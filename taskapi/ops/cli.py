@@ -1,4 +1,6 @@
-"""The commands that run processes: ``flask up``, ``flask worker``, ``flask scheduler``."""
+"""The commands that run processes, and the one that looks after them: ``flask healthcheck``."""
+
+from typing import Literal
 
 import click
 from flask import Flask, current_app
@@ -19,6 +21,22 @@ def up_command() -> None:
         click.echo(f"taskapi: {error}", err=True)
         raise SystemExit(1) from None
     raise SystemExit(run_up(settings))
+
+
+@click.command("healthcheck")
+@click.argument("kind", type=click.Choice(["web", "worker", "scheduler"]))
+def healthcheck_command(kind: str) -> None:
+    """Tell whether a process of this kind lives on this machine: exit code 0, else 1 and the reason."""
+    from taskapi.ops.healthcheck import what_is_wrong
+
+    try:
+        wrong = what_is_wrong(kind, load_settings())
+    except ConfigError as error:
+        wrong = str(error)
+    if wrong:
+        click.echo(f"taskapi: {wrong}", err=True)
+        raise SystemExit(1)
+    click.echo(f"{kind} is well")
 
 
 @click.command("worker")
@@ -42,16 +60,20 @@ def scheduler_command() -> None:
     run_scheduler(app, settings)
 
 
-def _begin_process(kind: str) -> tuple[Flask, Settings]:
+def _begin_process(kind: Literal["worker", "scheduler"]) -> tuple[Flask, Settings]:
     # `flask up` is found in this module too, and starts faster without all of these.
     from taskapi.core.cli import fail_with_one_line
     from taskapi.core.db import db
     from taskapi.core.engine import wait_for_database
     from taskapi.core.logging import configure_logging
+    from taskapi.core.origin import set_via
     from taskapi.core.runtime import runtime_settings
+    from taskapi.ops.metrics_port import begin_counting
 
     settings = runtime_settings()
     configure_logging(settings, process=kind)
+    set_via(kind)
     fail_with_one_line(wait_for_database)(db.engine, timeout=settings.db_connect_timeout)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    begin_counting(app, settings, kind)
     return app, settings

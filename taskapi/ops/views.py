@@ -6,9 +6,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from taskapi.core.access import bearer_token
 from taskapi.core.blueprint import Blueprint
 from taskapi.ops import metrics, service
+from taskapi.ops.doctor.probe import show_what_arrived
 from taskapi.ops.schemas import HealthSchema, ReadinessSchema
 
 blp = Blueprint("health", __name__, description="Health")
+blp.after_request(show_what_arrived)
 
 
 @blp.route("/health", methods=["GET"])
@@ -38,7 +40,7 @@ def ready() -> Response:
     """Whether everything is up; 503 names what is down"""
     state = service.readiness()
     response = jsonify(state)
-    response.status_code = 200 if state["status"] == "ok" else 503
+    response.status_code = 503 if state["status"] == "unavailable" else 200
     return response
 
 

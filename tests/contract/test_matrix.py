@@ -46,6 +46,7 @@ SEEN_BY = {
     "delivery_id": OWNER,
     "session_id": OWNER,
     "token_id": OWNER,
+    "user_id": OWNER_AND_ADMIN,
 }
 # Who sees a thing, but may not do this with it.
 FORBIDDEN_TO = {
@@ -143,6 +144,11 @@ def make_token(owner: Person, *scopes: str) -> dict[str, Any]:
     return created
 
 
+def make_user(owner: Person) -> str:
+    """Somebody else, whom an administrator may delete."""
+    return str(make_person(owner.client.application, f"{secrets.token_hex(4)}@example.org").id)
+
+
 THINGS: dict[str, Callable[[Person], str]] = {
     "schedule_id": make_schedule,
     "run_id": make_run,
@@ -158,6 +164,7 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "delivery_id": make_delivery,
     "session_id": make_session,
     "token_id": lambda owner: str(make_token(owner)["id"]),
+    "user_id": make_user,
 }
 
 

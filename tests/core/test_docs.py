@@ -84,7 +84,8 @@ def test_every_operation_says_whether_a_token_is_needed(document: dict[str, Any]
     for name, operation, _item in operations(document):
         assert {scheme for entry in operation["security"] for scheme in entry} <= schemes, name
     assert document["paths"]["/health"]["get"]["security"] == []
-    assert document["paths"]["/api/auth/me"]["get"]["security"] == [{"bearer": []}]
+    assert document["paths"]["/api/auth/me"]["get"]["security"] == [{"bearer": ["read"]}]
+    assert document["paths"]["/api/auth/logout"]["post"]["security"] == [{"bearer": ["session"]}]
     assert document["paths"]["/api/auth/refresh"]["post"]["security"] == [{"refresh": []}]
 
 

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 
-from taskapi.accounts.service import list_users
+from taskapi.accounts.administration import all_users
 from taskapi.core.logging import redact
 from tests.core.conftest import Log
 from tests.people import Person
@@ -146,7 +146,7 @@ def test_an_empty_secret_is_shown_as_empty() -> None:
 def test_sql_is_logged_on_request(log_to: Callable[..., Log], app: Flask, wanted: str, logged: bool) -> None:
     log = log_to(LOG_SQL=wanted)
     with app.app_context():
-        list_users()
+        all_users()
     assert ("SELECT" in log.text) is logged
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 
 import pytest
 from flask import Flask
 from itsdangerous import BadSignature
 
 from taskapi.core.ids import new_id
-from taskapi.core.signing import SealBroken, derived_secrets, seal, serializer, unseal
+from taskapi.core.signing import SealBroken, derived_secrets, keyed_digests, seal, serializer, unseal
 from tests.settings import settings_changed
 
 pytestmark = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
@@ -58,3 +59,13 @@ def test_a_derived_secret_is_the_same_again_and_differs_by_id_and_purpose(contex
     with keys(context, "new", context.extensions["taskapi_settings"].secret_key):
         current, former = derived_secrets("reset", identifier)
         assert current != former == secret
+
+
+def test_a_content_is_known_again_by_former_keys_and_by_no_other(context: Flask) -> None:
+    with keys(context, "old"):
+        (by_old,) = keyed_digests("use", b"hunter2")
+    with keys(context, "new", "old"):
+        assert keyed_digests("use", b"hunter2")[1] == by_old
+        assert by_old not in keyed_digests("other", b"hunter2")
+    with keys(context, "new"):
+        assert by_old not in (*keyed_digests("use", b"hunter2"), sha256(b"hunter2").hexdigest())

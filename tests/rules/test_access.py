@@ -14,6 +14,9 @@ PUBLIC_ROUTES = {
     "GET /api/health/ready",
     # Its token is METRICS_TOKEN, which the room checks.
     "GET /metrics",
+    # The token is the password of HTTP Basic, which the view checks.
+    "GET /admin/rq",
+    "GET /admin/rq/<path:path>",
     # The token in the path is the permission.
     "GET /ping/<token>",
     "POST /ping/<token>",
@@ -162,11 +165,30 @@ SIGNED_IN = {
     "POST /api/auth/me/second-factor/confirm",
     "POST /api/auth/me/second-factor/recovery-codes",
 }
+ADMIN = {
+    "GET /api/admin/users",
+    "POST /api/admin/users",
+    "GET /api/admin/users/<uuid:user_id>",
+    "PUT /api/admin/users/<uuid:user_id>",
+    "PATCH /api/admin/users/<uuid:user_id>",
+    "DELETE /api/admin/users/<uuid:user_id>",
+    "GET /api/admin/users/<uuid:user_id>/deletion",
+    "GET /api/admin/tasks",
+    "DELETE /api/admin/tasks/<uuid:task_id>",
+    "GET /api/admin/schedules",
+    "POST /api/admin/schedules/<uuid:schedule_id>/cancel",
+    "GET /api/admin/runs",
+    "GET /api/admin/stats",
+    "GET /api/admin/audit",
+    "GET /api/admin/audit/export",
+    "GET /api/admin/queues",
+}
 TABLE = {
     **dict.fromkeys(PUBLIC_ROUTES, PUBLIC),
     **dict.fromkeys(READ, Access("read")),
     **dict.fromkeys(WRITE, Access("write")),
     **dict.fromkeys(SIGNED_IN, Access(None, session=True)),
+    **dict.fromkeys(ADMIN, Access("admin")),
 }
 CLOSED = sorted(TABLE.keys() - PUBLIC_ROUTES)
 
