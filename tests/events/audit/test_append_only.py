@@ -1,7 +1,7 @@
 """The database itself refuses to change or delete what happened."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +11,8 @@ from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event, erase_contents
 from taskapi.events.models import AuditHead
 from tests.events.audit.making import at, copy_of, event_at, make_chain
+
+OTHER = UUID(int=7)
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -23,13 +25,13 @@ def refused(statement: Any) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"id": uuid4()},
+        {"id": OTHER},
         {"type": "task.deleted"},
-        {"actor_id": uuid4()},
-        {"owner_id": uuid4()},
+        {"actor_id": OTHER},
+        {"owner_id": OTHER},
         {"subject_type": "file"},
-        {"subject_id": uuid4()},
-        {"topic_id": uuid4()},
+        {"subject_id": OTHER},
+        {"topic_id": OTHER},
         {"request_id": "another"},
         {"created_at": sa.func.current_timestamp()},
         {"position": 17},
