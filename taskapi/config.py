@@ -225,7 +225,7 @@ def _development_secret(data_dir: Path) -> str:
     """Make a secret once and keep it, so that sign-ins survive a restart."""
     path = data_dir / "secret_key"
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Several processes start at once: link() lets exactly one of them set the secret,
         # and no reader ever sees a half-written file.
         draft = data_dir / f".secret_key.{os.getpid()}.{secrets.token_hex(4)}"

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from taskapi.accounts import passwords, service, sign_in
 from taskapi.core.access import Actor
 from taskapi.core.db import transaction
+from taskapi.core.events import record_event
 from taskapi.core.runtime import runtime_settings
 
 if TYPE_CHECKING:
@@ -78,3 +79,4 @@ def set_role(email: str, role: str) -> None:
     """As an administrator does, but also the last one may lose it; call it in a transaction."""
     user = service.get_user_by_login(login=email)
     user.role = role
+    record_event("user.role_changed", subject=("user", user.id), owner_id=user.id)

@@ -316,6 +316,11 @@ def test_a_development_secret_is_made_once_and_readable_by_its_owner_alone(load:
     assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
 
 
+def test_the_directory_of_data_is_nobody_elses_to_read(load: Any, tmp_path: Path) -> None:
+    load(SECRET_KEY="", DATA_DIR=str(tmp_path / "new"))
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
 def test_processes_that_start_at_once_share_one_development_secret(tmp_path: Path) -> None:
     program = (
         "import sys; from taskapi.config import load_settings; sys.stdin.readline();"

@@ -115,6 +115,7 @@ def update_user(
     Raises:
         UserNotFound, ValidationFailed, PreconditionFailed
         LastAdmin: nobody could administrate the installation any more.
+        OwnAccount: administrators cannot take their own role or access.
     """
     names.check_full_name(changes.get("full_name"))
     locked = _lock(user_id)
@@ -123,6 +124,7 @@ def update_user(
     changes = {name: value for name, value in changes.items() if getattr(user, name) != value}
     if changes.get("role") == "user" or changes.get("is_active") is False:
         locked.require_another_admin()
+        locked.require_somebody_else(actor)
         queries.end_sessions(user.id)
     before = {name: getattr(user, name) for name in changes}
     for name, value in changes.items():

@@ -63,6 +63,7 @@ def delete_user(
     Raises:
         UserNotFound, PreconditionFailed
         LastAdmin: nobody could administrate the installation any more.
+        OwnAccount: administrators delete nobody but others.
         ValidationFailed: nothing can be handed over to this user.
     """
     heir = _heir(reassign_to, user_id)
@@ -74,6 +75,7 @@ def delete_user(
     _check_heir(heir, user_id)
     condition.check(user.version)
     locked.require_another_admin()
+    locked.require_somebody_else(actor)
     deletion = _deletion(user, heir)
     closing.close(user, actor=actor, heir_id=heir.id if heir else None, on_step=on_step)
     return deletion

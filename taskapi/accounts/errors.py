@@ -138,6 +138,16 @@ class LastAdmin(Conflict):
     title = "Last administrator"
 
 
+class OwnAccount(Conflict):
+    """Administrators do not demote, switch off or delete themselves by a slip: another one does it.
+
+    Who wants to leave closes their own account, which asks for their password.
+    """
+
+    code = "own_account"
+    title = "Own account"
+
+
 class SecondFactorRequired(Unauthorized):
     """The password is right, and this account asks for a second factor too.
 

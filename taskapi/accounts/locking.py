@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from taskapi.accounts import queries
-from taskapi.accounts.errors import LastAdmin, UserNotFound
+from taskapi.accounts.errors import LastAdmin, OwnAccount, UserNotFound
 from taskapi.accounts.models import User
+from taskapi.core.access import Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,18 @@ class Locked:
         admins = [other for other in self.others.values() if other.role == "admin" and other.is_active]
         if self.user.role == "admin" and self.user.is_active and not admins:
             raise LastAdmin("Make somebody else an administrator first.")
+
+    def require_somebody_else(self, actor: Actor | None) -> None:
+        """Call it before an administrator takes away what the user is; the operator may.
+
+        Raises:
+            OwnAccount: the user is the administrator.
+        """
+        if actor is not None and actor.user_id == self.user.id:
+            raise OwnAccount(
+                "This is your own account: another administrator can do this, or you close it yourself"
+                " by DELETE /api/auth/me."
+            )
 
 
 def lock_with_admins(user_id: UUID, *also: UUID) -> Locked:

@@ -6,7 +6,7 @@ from uuid import UUID
 from taskapi.accounts import administration, deletion
 from taskapi.accounts.administration import ManagedUser
 from taskapi.accounts.deletion import Deletion
-from taskapi.accounts.errors import EmailTaken, LastAdmin, UsernameTaken
+from taskapi.accounts.errors import EmailTaken, LastAdmin, OwnAccount, UsernameTaken
 from taskapi.admin.schemas import (
     DeletionQuery,
     DeletionSchema,
@@ -58,7 +58,7 @@ def get_user(user_id: UUID) -> ManagedUser:
 @blp.route("/users/<uuid:user_id>", methods=["PUT", "PATCH"])
 @blp.requires("admin")
 @blp.conditional
-@blp.problems(LastAdmin)
+@blp.problems(LastAdmin, OwnAccount)
 @blp.arguments(UserChangesSchema)
 @blp.response(200, ManagedUserSchema)
 def update_user(data: dict[str, Any], user_id: UUID, *, condition: Precondition) -> ManagedUser:
@@ -81,7 +81,7 @@ def foresee_deletion(query: dict[str, Any], user_id: UUID) -> Deletion:
 @blp.route("/users/<uuid:user_id>", methods=["DELETE"])
 @blp.requires("admin")
 @blp.conditional
-@blp.problems(LastAdmin)
+@blp.problems(LastAdmin, OwnAccount)
 @blp.arguments(DeletionQuery, location="query")
 @blp.response(200, DeletionSchema)
 def delete_user(query: dict[str, Any], user_id: UUID, *, condition: Precondition) -> Deletion:

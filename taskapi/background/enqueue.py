@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from rq import Worker
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.serializers import JSONSerializer
 
 from taskapi.background.connection import ask_redis
 from taskapi.background.names import Queue
+from taskapi.background.registered import registered_workers
 from taskapi.background.rq_json import JsonQueue
 
 log = structlog.get_logger(__name__)
@@ -91,4 +91,4 @@ def queued_job_ids(*queues: Queue) -> set[str] | None:
 
 def count_workers() -> int | None:
     """How many workers are alive, or None when Redis is away."""
-    return ask_redis(lambda redis: Worker.count(connection=redis))
+    return ask_redis(lambda redis: len(registered_workers(redis)))

@@ -18,10 +18,6 @@ from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonQueue
 from taskapi.core import clock
 
-# One that was told to pause has nothing to do, either.
-IDLE = ("idle", "suspended")
-# After a job a worker is idle until it has found the next one.
-BETWEEN_JOBS_SECONDS = 2.0
 WORKER_FIELDS = ("queues", "state", "last_heartbeat")
 
 
@@ -73,12 +69,6 @@ def list_queues() -> list[QueueFigures]:
     if figures is None:
         raise RedisUnavailable
     return figures
-
-
-def count_idle_workers() -> int:
-    """How many workers had nothing to do for a moment, though they are there; 0 while Redis is away."""
-    workers = ask_redis(lambda redis: [figures for _, figures in _read_workers(redis)]) or []
-    return sum(each.state in IDLE and each.silent_seconds >= BETWEEN_JOBS_SECONDS for each in workers)
 
 
 def _read(redis: Redis) -> list[QueueFigures]:

@@ -246,7 +246,7 @@ class FileTransport:
     def send(self, message: Message) -> None:
         name = message.msgId.strip("<>").replace("/", "_")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = self._folder / f".{name}.{os.getpid()}"
             draft.write_bytes(message.as_bytes())
             draft.rename(self._folder / f"{name}.eml")

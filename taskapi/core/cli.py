@@ -117,5 +117,10 @@ def fail_with_one_line(command: Callable[P, None], *, exit_code: int = 1) -> Cal
             raise Failure(error.detail, exit_code) from error
         except DBAPIError as error:
             raise Failure(_explain(error), exit_code) from error
+        except UnicodeEncodeError as error:
+            # Python keeps such bytes of the command line as lone surrogates, which no database takes.
+            if not isinstance(error.object, str) or not error.object[error.start] >= "\ud800":
+                raise
+            raise Failure("What was typed is not UTF-8.", exit_code) from error
 
     return wrapper

@@ -74,7 +74,7 @@ def init_database(app: Flask, settings: Settings) -> None:
     if settings.uses_sqlite:
         database = sa.make_url(settings.database_url).database
         if database and database != ":memory:":
-            settings.data_dir.joinpath(database).parent.mkdir(parents=True, exist_ok=True)
+            settings.data_dir.joinpath(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)

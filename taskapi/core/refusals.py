@@ -122,21 +122,32 @@ def concerns(user_id: UUID) -> None:
         g.concerned_user = user_id
 
 
+def refused_later() -> Callable[[str], None]:
+    """For a connection that outlives this request: call it with the code when it is refused after all."""
+    refusals, told = refusals_of_process(), _told(HTTPStatus.SWITCHING_PROTOCOLS)
+    address, context, request_id = current_address(), describe_origin(), g.get("request_id")
+
+    def refuse(code: str) -> None:
+        told_now = {**told, "code": code}
+        refusals.add(Refusal(told=told_now, address=address, context=context, request_id=request_id))
+
+    return refuse
+
+
+def _told(status: int) -> dict[str, Any]:
+    route = str(request.url_rule) if request.url_rule else None
+    return {"method": request.method[:10], "route": route, "status": int(status)}
+
+
 def _remember(response: Response) -> Response:
     code = _reason(response)
     if code is None:
         return response
     actor = g.get("actor")
-    told = {
-        "method": request.method[:10],
-        "route": str(request.url_rule) if request.url_rule else None,
-        "status": response.status_code,
-        "code": code,
-    }
     is_sign_in = request.endpoint == SIGN_IN and code in FAILED_SIGN_IN
     refusal = Refusal(
         type="sign_in.failed" if is_sign_in else "access.refused",
-        told=told,
+        told={**_told(response.status_code), "code": code},
         address=current_address(),
         context=describe_origin(),
         actor_id=actor.user_id if actor else None,

@@ -43,7 +43,8 @@ class Tallies:
 
     def __init__(self, directory: Path, kind: str) -> None:
         self.directory, self.kind = directory, kind
-        self._lock = threading.Lock()
+        # The collector of garbage may give back a connection, which is counted, while this thread counts.
+        self._lock = threading.RLock()
         self._file: _File | None = None
         self._not_before = 0.0
         _all.add(self)
@@ -79,7 +80,7 @@ class Tallies:
 
     def forget(self) -> None:
         """After a fork: the file is the parent's, and the lock may be held by a thread that is not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -140,12 +141,17 @@ class _File:
     def _append(self, key: Key, size: int, passing: bool) -> int | None:
         text = json.dumps(key).encode()
         text += b" " * (-len(text) % 8)
-        begin = self._used + RECORD.size + len(text)
-        if begin + size * 8 > FILE_BYTES:
+        head = RECORD.pack(len(text), size, passing) + text
+        length = len(head)
+        start = self._used
+        begin = start + length
+        end = begin + size * 8
+        if end > FILE_BYTES:
             return None
-        self._bytes[self._used : begin] = RECORD.pack(len(text), size, passing) + text
-        self.numbers[begin // 8 : begin // 8 + size] = memoryview(bytes(size * 8)).cast("d")
-        self._used = begin + size * 8
+        # At once, as this thread may come here again before it has written.
+        self._used = end
+        self._bytes[start:begin] = head
+        self.numbers[begin // 8 : end // 8] = memoryview(bytes(size * 8)).cast("d")
         # Last, as others read meanwhile.
         self._bytes[8:12] = struct.pack("=I", self._used)
         self._places[key, size] = begin // 8

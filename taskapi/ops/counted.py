@@ -115,19 +115,20 @@ def _processes(tallies: Sequence[Tally]) -> Iterator[Metric]:
         if times is None or times[0] != tally.began:
             continue
         labels = [tally.kind, str(tally.slot)]
-        began.add_metric(labels, booted_at + times[0] / ticks)
+        if booted_at is not None:
+            began.add_metric(labels, booted_at + times[0] / ticks)
         worked.add_metric(labels, times[1] / ticks)
         memory.add_metric(labels, times[2] * page)
     yield from (began, worked, memory)
 
 
-def _boot_time() -> float:
-    """When the machine was started, in seconds since 1970; 0 where the system does not tell (Linux)."""
+def _boot_time() -> float | None:
+    """When the machine was started, in seconds since 1970; None where the system does not tell."""
     try:
         lines = Path("/proc/stat").read_text().splitlines()
     except OSError:
-        return 0.0
-    return next((float(line.split()[1]) for line in lines if line.startswith("btime ")), 0.0)
+        return None
+    return next((float(line.split()[1]) for line in lines if line.startswith("btime ")), None)
 
 
 def _disk(data_dir: Path) -> Iterator[Metric]:

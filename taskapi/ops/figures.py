@@ -1,5 +1,6 @@
 """What the database and Redis tell of the whole installation, for Prometheus: every process says the same."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
@@ -20,10 +21,22 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("taskapi_build", "The version that runs", {"version": VERSION})
         yield _gauge("taskapi_clock_offset_seconds", "The database's clock minus this host's", clock_offset())
+        yield _database_up(1.0)
         yield from _schedules()
         yield from _audited()
         yield from _files()
         yield from _queues(queue_figures())
+
+
+class DatabaseAway(Collector):
+    """All there is to say without the database."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield _database_up(0.0)
+
+
+def _database_up(value: float) -> GaugeMetricFamily:
+    return _gauge("taskapi_database_up", "Whether the database answers", value)
 
 
 def _schedules() -> Iterator[Metric]:
@@ -38,9 +51,9 @@ def _schedules() -> Iterator[Metric]:
     yield _by_label("taskapi_faults", "What else ought not to be, counted now", "kind", faults)
     yield _by_label("taskapi_runs_open", "Runs that have not ended", "status", health.count_open_runs())
     seen_at, now = scheduler_last_seen()
-    if seen_at is not None:
-        age = (now - seen_at).total_seconds()
-        yield _gauge("taskapi_scheduler_heartbeat_age_seconds", "Since a scheduler was last seen", age)
+    # One that never ran must be missed like one that ended: no alert hears of a figure that is absent.
+    age = math.inf if seen_at is None else (now - seen_at).total_seconds()
+    yield _gauge("taskapi_scheduler_heartbeat_age_seconds", "Since a scheduler was last seen", age)
 
 
 def _audited() -> Iterator[Metric]:

@@ -21,7 +21,7 @@ def leader_lock(data_dir: Path, url: str) -> Iterator[int]:
     """Be the only leader of this directory; gives the descriptor that holds the lock."""
     path = data_dir / "up.lock"
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UpError(f"{path} cannot be opened: {error.strerror}") from error

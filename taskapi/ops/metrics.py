@@ -2,12 +2,17 @@
 
 import hmac
 
+import structlog
 from prometheus_client import generate_latest
+from sqlalchemy.exc import SQLAlchemyError
 
+from taskapi.core.db import session
 from taskapi.core.errors import NotFound, Unauthorized
 from taskapi.core.runtime import runtime_settings
 from taskapi.ops.counted import Counted
-from taskapi.ops.figures import Figures
+from taskapi.ops.figures import DatabaseAway, Figures
+
+log = structlog.get_logger(__name__)
 
 
 def needs_token() -> bool:
@@ -34,7 +39,17 @@ def check_token(token: str) -> None:
 
 def exposition() -> bytes:
     """All figures in Prometheus' text format: of the installation, and what this machine has counted."""
-    return generate_latest(Figures()) + counted_here()
+    return _of_installation() + counted_here()
+
+
+def _of_installation() -> bytes:
+    """What the database tells, or that it is away: what was counted is told all the same."""
+    try:
+        return generate_latest(Figures())
+    except SQLAlchemyError as error:
+        session().rollback()
+        log.warning("metrics.database_away", error=str(error).splitlines()[0])
+        return generate_latest(DatabaseAway())
 
 
 def counted_here() -> bytes:

@@ -4,11 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from taskapi.background.queues import count_idle_workers
 from taskapi.core.db import database_now, session
 from taskapi.schedules.models import Run, Schedule
 
-# What was due so long ago should have been dispatched, and begun if a worker had time for it.
+# What was due so long ago should have been dispatched, and begun.
 OVERDUE_SECONDS = 10.0
 # A lease that ran out so long ago should have been given back by the rescue.
 DEAD_LEASE_SECONDS = 30.0
@@ -24,8 +23,8 @@ OPEN = sa.text("(runs.status = 'pending' OR runs.status = 'running')")
 def find_faults() -> dict[str, int]:
     """How much there is of each thing that ought not to be; each is looked up in a small index.
 
-    ``overdue`` schedules, ``unstarted`` runs and ``dead_leases`` mean that the scheduler, a worker or the
-    rescue does not work. Call it outside of a transaction: it may ask Redis.
+    ``overdue`` schedules, ``unstarted`` runs and ``dead_leases`` mean that the scheduler, the workers or the
+    rescue do not work, or do not keep up.
     """
     aside = Schedule.set_aside_until > database_now()
     open_run = sa.exists().where(Run.schedule_id == Schedule.id, OPEN)
@@ -41,12 +40,7 @@ def find_faults() -> dict[str, int]:
         "queued_long": _count(Run, PENDING, Run.queued_at < database_now(-QUEUED_LONG_SECONDS)),
     }
     row = session().execute(sa.select(*(count.label(name) for name, count in counted.items()))).one()
-    faults = dict(row._mapping)
-    session().rollback()
-    # Where all workers are busy it is a backlog, which takes its time.
-    if faults["unstarted"] and not count_idle_workers():
-        faults["unstarted"] = 0
-    return faults
+    return dict(row._mapping)
 
 
 def count_open_runs() -> dict[str, int]:

@@ -81,6 +81,7 @@ def retry_run(run_id: UUID) -> Run:
 
 @blp.route("/runs/retry", methods=["POST"])
 @blp.requires("write")
+@blp.problems(OwnerInactive)
 @blp.arguments(RetryRunsSchema, required=False)
 @blp.response(200, RetriedSchema)
 def retry_runs(data: dict[str, Any]) -> Retried:

@@ -103,12 +103,19 @@ def retry_runs(*, actor: Actor, **filters: Any) -> Retried:
     """Open one's failed runs again that fit, oldest first, 1,000 at most.
 
     See ``queries.failed_runs`` for the filters; runs of cancelled schedules are left out.
+
+    Raises:
+        OwnerInactive: the actor was switched off a moment ago.
     """
     found = queries.failed_runs(actor, limit=MAX_RETRIED + 1, **filters)
     chosen = found[:MAX_RETRIED]
+    schedules = claims.lock_schedules({run.schedule_id for run in chosen})
+    if schedules:
+        # All of them are the actor's.
+        require_active_owner(schedules[0])
     live = {
         schedule.id
-        for schedule in claims.lock_schedules({run.schedule_id for run in chosen})
+        for schedule in schedules
         if schedule.status != "cancelled" and schedule.deleted_at is None
     }
     # Somebody may have been faster with some of them.

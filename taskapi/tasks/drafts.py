@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from taskapi.accounts import service as accounts
+from taskapi.accounts.errors import TokenRevoked
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import session
@@ -30,13 +31,16 @@ class Drafts:
 
     Attributes:
         errors: by index, field → messages, as in a 422.
+
+    Raises:
+        TokenRevoked: their account was closed or switched off this moment.
     """
 
     def __init__(self, actor: Actor, drafts: Sequence[dict[str, Any]]) -> None:
         self._actor, self._drafts = actor, drafts
         self._tags = TagBook(actor, (name for draft in drafts for name in draft.get("tags", ())))
         self.errors: dict[int, Messages] = {}
-        self._check_assignees()
+        self._check_people()
         self._check_tags()
         self._check_external_ids()
 
@@ -59,10 +63,12 @@ class Drafts:
             _record_created(self._actor, task, theirs, in_bulk=len(tasks) > MAILED_AT_ONCE)
         return tasks
 
-    def _check_assignees(self) -> None:
+    def _check_people(self) -> None:
         wanted = {draft["assignee_id"] for draft in self._drafts if draft.get("assignee_id")}
         # Their maker's account must not close meanwhile either.
         active = accounts.lock_active(user_ids=wanted | {self._actor.user_id})
+        if self._actor.user_id not in active:
+            raise TokenRevoked("The session has ended.")
         for index, draft in enumerate(self._drafts):
             if draft.get("assignee_id") and draft["assignee_id"] not in active:
                 self._object(index, "assignee_id", NO_SUCH_USER)

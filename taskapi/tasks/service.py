@@ -55,6 +55,7 @@ def create_task(*, actor: Actor, **draft: Any) -> ShownTask:
     """
     Raises:
         ValidationFailed, ExternalIdTaken
+        TokenRevoked: the actor's account was closed this moment.
     """
     return in_full(_create(actor, draft))
 

@@ -17,7 +17,7 @@ from taskapi.tasks.models import Comment
 from tests.accounts.helpers import code, register
 from tests.admin.managing import fates, user_path
 from tests.files.making import CONTENT, row_of, store, used
-from tests.people import Person
+from tests.people import Person, make_person
 from tests.schedules.making import Time, make, runs_of
 from tests.tasks.making import make_task, path_of, titles
 from tests.work import tick
@@ -178,6 +178,15 @@ def test_not_everybody_can_be_the_heir(app: Flask, owner: Person, admin: Person,
 def test_the_last_admin_is_not_deleted(owner: Person, admin: Person) -> None:
     assert code(admin.delete(user_path(admin))) == (409, "last_admin")
     assert code(admin.delete(user_path(admin), query_string={"reassign_to": "olivia"})) == (409, "last_admin")
+
+
+@pytest.mark.one_database
+def test_an_admin_does_not_delete_themselves(app: Flask, admin: Person) -> None:
+    make_person(app, "second@example.org", role="admin")
+    assert code(admin.delete(user_path(admin))) == (409, "own_account")
+    with app.app_context(), transaction():
+        # The operator may.
+        deletion.delete_user(actor=None, user_id=admin.id)
 
 
 def test_who_has_seen_another_version_deletes_nobody(owner: Person, admin: Person) -> None:

@@ -95,6 +95,18 @@ def test_the_last_admin_stays_one(app: Flask, admin: Person, changes: dict[str, 
 
 
 @pytest.mark.one_database
+def test_an_admin_takes_neither_role_nor_access_from_themselves(app: Flask, admin: Person) -> None:
+    make_person(app, "second@example.org", role="admin")
+    for changes in ({"role": "user"}, {"is_active": False}):
+        assert code(admin.patch(user_path(admin), changes)) == (409, "own_account")
+    same = admin.patch(user_path(admin), {"role": "admin", "is_active": True, "full_name": "Ada"})
+    assert body(same)["full_name"] == "Ada"
+    # The operator may.
+    with app.app_context(), transaction():
+        administration.update_user(actor=None, user_id=admin.id, changes={"role": "user"})
+
+
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "changes",
     [{"role": "king"}, {"is_active": "perhaps"}, {"email": "x@example.org"}, {"timezone": "Mars"}],

@@ -1,13 +1,14 @@
 """What all commands share: tables, JSON, and one line for what goes wrong."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.cli import FlaskGroup
 from sqlalchemy.exc import DataError
@@ -82,3 +83,10 @@ def test_a_value_that_the_database_refuses_is_one_line_without_the_statement() -
 
     result = CliRunner().invoke(command)
     assert (result.exit_code, result.stderr) == (1, "Error: the database cannot do this: value too long\n")
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("command", ["users show", "users list -q", "runs list --action", "audit --actor"])
+def test_an_argument_that_is_no_text_is_one_line(flask: Callable[..., Result], command: str) -> None:
+    result = flask(f"admin {command}", "Z\udcfcrich")
+    assert (result.exit_code, result.stderr) == (1, "Error: What was typed is not UTF-8.\n")

@@ -1,6 +1,7 @@
 """What each process counts, in files that all processes of the machine read."""
 
 import errno
+import json
 import os
 import signal
 import struct
@@ -99,6 +100,27 @@ def test_nothing_is_lost_between_threads(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert one(tmp_path).counted == {("n", str(number)): (160.0,) for number in range(50)}
+
+
+def test_who_counts_while_it_counts_does_not_wait_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tallies = Tallies(tmp_path, "web")
+    tallies.begin()
+    dumps = json.dumps
+
+    def collect_garbage(key: Key) -> str:
+        if key == KEY:
+            tallies.set(("connections",), 1.0)
+        return dumps(key)
+
+    monkeypatch.setattr("taskapi.core.tallies.json.dumps", collect_garbage)
+    thread = Thread(target=tallies.add, args=(KEY, 1, (0, 1.0)), daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert one(tmp_path).counted == {KEY: (1.0,)}
+    assert one(tmp_path).current == {("connections",): (1.0,)}
 
 
 def test_processes_at_the_same_time_have_files_of_their_own(tmp_path: Path) -> None:

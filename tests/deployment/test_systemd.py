@@ -64,6 +64,11 @@ def test_a_service_is_exposed_to_little(installed: Path, name: str) -> None:
     assert float(found[1]) <= 2.0
 
 
+def test_the_time_of_the_boot_can_be_read_for_the_figures_of_processes() -> None:
+    # ProcSubset=pid would hide /proc/stat.
+    assert unit("taskapi-.service.d/common.conf")["Service"].get("ProcSubset", "all") == "all"
+
+
 def test_they_run_the_commands_of_the_procfile() -> None:
     started = {
         name.removeprefix("taskapi-").rstrip("@"): unit(f"{name}.service")["Service"]["ExecStart"]

@@ -1,7 +1,9 @@
 """GET /metrics"""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -9,12 +11,15 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from taskapi.app import create_app
 from taskapi.config import Settings
 from taskapi.core.db import transaction
 from taskapi.files.objects import announce_object, discard_objects
-from taskapi.ops import audit
+from taskapi.ops import audit, counted
+from taskapi.ops.service import beat
 from taskapi.version import VERSION
 from tests.files.making import CONTENT, store
+from tests.ops.conftest import free_port
 from tests.people import Person
 from tests.schedules.making import Time, at, make
 from tests.work import dispatch_all, tick
@@ -79,6 +84,14 @@ def test_it_tells_of_what_is_overdue_and_of_the_last_audit(
     assert found["taskapi_audit_age_seconds"] == 7
 
 
+def test_a_scheduler_that_never_ran_is_missed_as_one_that_ended(context: Flask, client: FlaskClient) -> None:
+    name = "taskapi_scheduler_heartbeat_age_seconds"
+    assert figures(client)[name] == math.inf
+    with transaction():
+        beat(name="s", kind="scheduler")
+    assert figures(client)[name] < 10
+
+
 def test_it_counts_open_runs(context: Flask, client: FlaskClient, owner: Person, time: Time) -> None:
     make(owner, every=60)
     make(owner, every=60, action="expect_ping", params={"grace": 60})
@@ -104,6 +117,18 @@ def test_it_shows_how_runs_ended_how_late_they_were_and_how_long_they_took(
         assert more[f"taskapi_run_{name}_seconds_bucket{{action=reminder,le=+Inf}}"] == 3
         assert more[f"taskapi_run_{name}_seconds_bucket{{action=reminder,le=30.0}}"] == 3
         assert 0 <= more.get(f"taskapi_run_{name}_seconds_sum{{action=reminder}}", 0) < 30
+
+
+@pytest.mark.one_database
+def test_where_the_time_of_the_boot_is_hidden_no_wrong_start_is_shown(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get("/health")
+    assert "taskapi_process_start_time_seconds{" in client.get("/metrics").text
+    monkeypatch.setattr(counted, "_boot_time", lambda: None)
+    text = client.get("/metrics").text
+    assert "taskapi_process_start_time_seconds{" not in text
+    assert "taskapi_process_resident_memory_bytes{" in text
 
 
 @SQLITE
@@ -142,3 +167,16 @@ def test_it_tells_how_much_is_stored_and_what_is_wrong_with_it(
     assert (found["taskapi_files"], found["taskapi_file_bytes"]) == (4, 4 * len(CONTENT))
     kinds = ("missing", "changed", "undeleted")
     assert [found[f"taskapi_file_faults{{kind={kind}}}"] for kind in kinds] == [1, 2, 1]
+
+
+@pytest.mark.one_database
+def test_what_was_counted_is_told_without_the_database(app: Flask, tmp_path: Path) -> None:
+    settings: Settings = app.extensions["taskapi_settings"]
+    nowhere = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/nothing"
+    alone = create_app(replace(settings, database_url=nowhere, db_connect_timeout=1, data_dir=tmp_path))
+    client = alone.test_client()
+    assert client.get("/health").status_code == 200
+    shown = figures(client)
+    assert shown["taskapi_database_up"] == 0
+    assert shown["taskapi_http_requests_total{method=GET,route=/health,status=200}"] == 1
+    assert "taskapi_runs_overdue" not in shown

@@ -6,9 +6,11 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from taskapi.core.db import session
+from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
 from taskapi.schedules.actions.base import ActionFailed, RunContext
+from taskapi.schedules.errors import OwnerInactive
+from taskapi.schedules.runs import retry_runs
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
 from tests.schedules.probe import Probe
@@ -148,3 +150,14 @@ def test_a_retry_is_in_the_event_log(app: Flask, owner: Person, time: Time, prob
     with app.app_context():
         event = session().scalars(sa.select(Event).where(Event.type == "run.retried")).one()
         assert (str(event.subject_id), event.actor_id) == (run["id"], owner.id)
+
+
+def test_a_bulk_does_nothing_for_who_was_switched_off_a_moment_ago(
+    app: Flask, owner: Person, admin: Person, time: Time, probe: Probe
+) -> None:
+    run = failed_run(app, owner, probe)
+    admin.patch(f"/api/admin/users/{owner.id}", {"is_active": False})
+    with app.app_context(), pytest.raises(OwnerInactive), transaction():
+        # Let in before that.
+        retry_runs(actor=owner.actor)
+    assert admin.get(f"/api/runs/{run['id']}").json["status"] == "failed"

@@ -7,10 +7,11 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from taskapi.accounts.errors import TokenRevoked
 from taskapi.accounts.models import User
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
-from taskapi.tasks import closing
+from taskapi.tasks import closing, service
 from taskapi.tasks.models import Comment, Task, TaskTag, TaskWords
 from tests.accounts.test_close_account import close, everything_told
 from tests.files.making import row_of, store
@@ -149,3 +150,11 @@ def test_many_are_settled_in_batches_with_few_statements(
     assert everything_of(app)[0] == 180
     assert teammate.get(f"/api/tasks?creator_id={teammate.id}").json["total"] == 180
     assert titles(teammate, q="59") == ["59"] * 3
+
+
+def test_who_is_being_closed_makes_nothing_more(app: Flask, owner: Person) -> None:
+    close(owner)
+    with app.app_context(), pytest.raises(TokenRevoked), transaction():
+        # Let in before that, and kept waiting by it.
+        service.create_task(actor=owner.actor, title="Late")
+    assert everything_of(app)[0] == 0

@@ -6,6 +6,7 @@ from typing import Any
 from taskapi.core.access import Actor
 from taskapi.core.errors import Unauthorized
 from taskapi.core.handover import Take
+from taskapi.core.refusals import refused_later
 from taskapi.core.runtime import runtime_settings
 from taskapi.events.feed import head
 from taskapi.events.live.connection import TOKEN_ENDED, Connection
@@ -42,8 +43,8 @@ def open_websocket(*, actor: Actor | None, refusal: Unauthorized | None, last_ev
     if refusal is not None:
         code = refusal.code
         return _take(WebSocket, lambda connection: connection.end(TOKEN_ENDED, code))
-    now = head()
-    return _take(WebSocket, lambda connection: connection.expect_token(last_event_id, now))
+    now, refuse = head(), refused_later()
+    return _take(WebSocket, lambda connection: connection.expect_token(last_event_id, now, refuse))
 
 
 def _admit(actor: Actor, last_event_id: str) -> Callable[[Connection], None]:

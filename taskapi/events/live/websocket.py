@@ -1,6 +1,7 @@
 """Connections by WebSocket (RFC 6455). Nothing is compressed: a small message could become a huge one."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -44,8 +45,13 @@ class WebSocket(Connection):
     def begin(self) -> None:
         self.after("ping", PING_SECONDS, self._ping)
 
-    def expect_token(self, last_event_id: str, since: int) -> None:
-        """Wait for a first message that shows a token; who had nothing yet is told what came since."""
+    def expect_token(self, last_event_id: str, since: int, refuse: Callable[[str], None]) -> None:
+        """Wait for a first message that shows a token; who had nothing yet is told what came since.
+
+        Args:
+            refuse: told the code of what is wrong with the token.
+        """
+        self._refuse = refuse
         self._waits_for_token, self._last_event_id, self._opened_at = True, last_event_id, since
         self.after("token", TOKEN_SECONDS, lambda: self.end(CloseCode.POLICY_VIOLATION, "no_token"))
 
@@ -105,6 +111,7 @@ class WebSocket(Connection):
         try:
             reader, start = await self.live.ask(sign_in, token, last_event_id, self._opened_at)
         except Unauthorized as refusal:
+            self._refuse(refusal.code)
             self.end(TOKEN_ENDED, refusal.code)
             return
         except Exception:

@@ -143,20 +143,34 @@ def read_members(path: Path) -> Iterator[Member]:
     raise ArchiveDamaged(f"{path} was cut short: its end is missing")
 
 
+class GuardedSource:
+    """A member's bytes; what breaks off while they are read is damage."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def read(self, size: int, /) -> bytes:
+        with _damage():
+            return self._source.read(size)
+
+
 def _members(tar: tarfile.TarFile) -> Iterator[Member]:
     for info in tar:
         tar.members.clear()  # type: ignore[attr-defined]
-        content = tar.extractfile(info)
+        # A link leads elsewhere, a sparse file may be endless, and names are shown on terminals.
+        is_plain = info.isreg() and not info.issparse() and info.name.isprintable()
+        content = tar.extractfile(info) if is_plain else None
         if content is None:
-            raise ArchiveDamaged(f"{info.name!r} is no file")
-        yield Member(info.name, info.size, ExactSource(content, info.size))
+            raise ArchiveDamaged(f"{info.name!r} is no plain file")
+        yield Member(info.name, info.size, ExactSource(GuardedSource(content), info.size))
 
 
 @contextmanager
 def _damage() -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError) as error:
+    # tarfile reads numbers of its headers without looking at them first.
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise ArchiveDamaged(f"the archive cannot be read: {error}") from error
 
 

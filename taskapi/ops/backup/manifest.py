@@ -74,10 +74,12 @@ def read_header(content: bytes) -> Header:
     """
     try:
         values = json.loads(content)
-        if values["format"] > FORMAT:
-            raise BackupError(f"the archive was made by taskapi {values['version']}: restore it with that")
+        if values.pop("format") > FORMAT:
+            raise BackupError(f"the archive was made by taskapi {values['version']!r}: restore it with that")
+        if not all(map(_is_word, values.values())):
+            raise ValueError("all but the format are words")
         return Header(**values)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveDamaged("this is no backup of taskapi") from error
 
 
@@ -87,6 +89,16 @@ def read_manifest(content: bytes) -> Manifest:
         ArchiveDamaged
     """
     try:
-        return Manifest(**json.loads(content))
-    except (ValueError, TypeError) as error:
+        manifest = Manifest(**json.loads(content))
+        counts = [manifest.objects, manifest.bytes, *manifest.tables.values()]
+        keys = [*manifest.missing, *manifest.damaged]
+        if not all(isinstance(count, int) for count in counts) or not all(map(_is_word, keys)):
+            raise ValueError("it has counts and keys")
+        return manifest
+    except (ValueError, TypeError, AttributeError) as error:
         raise ArchiveDamaged("the manifest cannot be read") from error
+
+
+def _is_word(value: object) -> bool:
+    """Whether it may be shown on a terminal."""
+    return isinstance(value, str) and value.isprintable()

@@ -122,11 +122,13 @@ def _address() -> str:
     """The database, without the password: every user of a machine sees its list of processes."""
     url = db.engine.url
     place = {"username": url.username, "host": url.host, "port": url.port, "database": url.database}
-    return sa.URL.create("postgresql", **place, query=url.query).render_as_string()  # type: ignore[arg-type]
+    query = {name: value for name, value in url.query.items() if name != "password"}
+    return sa.URL.create("postgresql", **place, query=query).render_as_string()  # type: ignore[arg-type]
 
 
 def _environment() -> dict[str, str]:
-    password = db.engine.url.password
+    url = db.engine.url
+    password = url.password or url.query.get("password")
     return {**os.environ, "PGCONNECT_TIMEOUT": "10", **({"PGPASSWORD": str(password)} if password else {})}
 
 

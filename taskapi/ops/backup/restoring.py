@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 from flask_migrate import upgrade
 
 from taskapi.clients.storage.base import Storage, StorageFull, StorageUnavailable
+from taskapi.clients.storage.disk import checked_key
 from taskapi.core.db import database_now, db, transaction
 from taskapi.core.events import record_event
 from taskapi.core.freshness import leap
+from taskapi.core.ids import new_id
 from taskapi.core.migrations import head_revision
 from taskapi.core.runtime import runtime_settings
 from taskapi.ops import service
@@ -59,6 +61,7 @@ def check_archive(path: Path, *, tell: Tell) -> Archive:
         BackupError: it is damaged, no backup, or of a newer version.
     """
     texts: dict[str, bytes] = {}
+    dumps: set[str] = set()
     counted = Manifest(tables={})
     done, size = 0, path.stat().st_size if path.exists() else 0
     for member in read_members(path):
@@ -66,7 +69,10 @@ def check_archive(path: Path, *, tell: Tell) -> Archive:
             raise ArchiveDamaged(f"{path} is no backup of taskapi")
         if member.name in (HEADER, MANIFEST):
             texts[member.name] = _read_text(member)
-        elif member.name.startswith(OBJECTS):
+        elif member.name in MEMBERS.values():
+            dumps.add(member.name)
+        else:
+            _key_of(member)
             counted.objects += 1
             counted.bytes += member.size
         done += member.size
@@ -74,9 +80,22 @@ def check_archive(path: Path, *, tell: Tell) -> Archive:
     if not texts.keys() >= {HEADER, MANIFEST}:
         raise ArchiveDamaged(f"{path} is no backup of taskapi")
     archive = Archive(path, read_header(texts[HEADER]), read_manifest(texts[MANIFEST]))
+    if dumps != {MEMBERS.get(archive.header.database)}:
+        raise ArchiveDamaged(f"{path} has no database of {archive.header.database}")
     if (counted.objects, counted.bytes) != (archive.manifest.objects, archive.manifest.bytes):
         raise ArchiveDamaged(f"{path} has not as many objects as it says")
     return archive
+
+
+def _key_of(member: Member) -> str:
+    """
+    Raises:
+        ArchiveDamaged: it is no object, and might lead out of the store.
+    """
+    try:
+        return checked_key(member.name.removeprefix(OBJECTS))
+    except ValueError as error:
+        raise ArchiveDamaged(f"{member.name!r} belongs in no backup") from error
 
 
 def _read_text(member: Member) -> bytes:
@@ -106,7 +125,7 @@ def restore(archive: Archive, *, storage: Storage, tell: Tell) -> None:
     Raises:
         BackupError
     """
-    with disk_errors(archive.path), TemporaryDirectory(dir=storage.incoming, prefix="export-") as name:
+    with disk_errors(storage.incoming), TemporaryDirectory(dir=storage.incoming, prefix="export-") as name:
         dump = Path(name) / "dump"
         done = 0
         for member in read_members(archive.path):
@@ -132,14 +151,16 @@ def _unpack(member: Member, target: Path) -> None:
 
 
 def _put(member: Member, storage: Storage) -> None:
+    key, draft = _key_of(member), storage.incoming / str(new_id())
     try:
-        with NamedTemporaryFile(dir=storage.incoming, delete=False) as draft:
-            shutil.copyfileobj(member.content, draft, BLOCK_BYTES)
-        storage.put(member.name.removeprefix(OBJECTS), Path(draft.name))
+        _unpack(member, draft)
+        storage.put(key, draft)
     except StorageFull as error:
         raise BackupError("the store of files is full") from error
-    except (StorageUnavailable, ValueError) as error:
+    except StorageUnavailable as error:
         raise BackupError(f"{member.name} cannot be stored") from error
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _check_rows(archive: Archive) -> None:

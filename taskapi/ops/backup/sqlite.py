@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from taskapi.core.db import db
-from taskapi.ops.backup.errors import BackupError
+from taskapi.ops.backup.errors import ArchiveDamaged, BackupError
 from taskapi.ops.backup.snapshot import Snapshot, count_rows, list_objects, read_revision
 
 MEMBER = "database/taskapi.db.gz"
@@ -52,10 +53,16 @@ def load(dump: Path) -> None:
     """Put what was dumped in the place of the database, in one transaction: all of it, or nothing.
 
     Whoever has the database open sees the new one from then on.
+
+    Raises:
+        BackupError: it is no database, or there is no room for it.
     """
     unpacked = dump.with_suffix(".unpacked")
-    with gzip.open(dump, "rb") as packed, unpacked.open("wb") as plain:
-        shutil.copyfileobj(packed, plain, COPY_BYTES)
+    try:
+        with gzip.open(dump, "rb") as packed, unpacked.open("wb") as plain:
+            shutil.copyfileobj(packed, plain, COPY_BYTES)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ArchiveDamaged(f"{MEMBER} cannot be unpacked") from error
     db.session.remove()
     db.engine.dispose()
     with _errors():

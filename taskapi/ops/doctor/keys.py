@@ -6,12 +6,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from taskapi.config import MIN_SECRET_LENGTH, Settings
+from taskapi.core.db import db
 from taskapi.core.runtime import runtime_settings
 from taskapi.ops.doctor.findings import Finding, fail, ok, warn
 
 MAKE_ONE = "set SECRET_KEY to what 'openssl rand -base64 48' prints"
-# Readable by the group or by all.
+# Readable by the group or by all, in a folder that lets them pass.
 OPEN_MODES = stat.S_IRGRP | stat.S_IROTH
+PASSABLE = stat.S_IXGRP | stat.S_IXOTH
 MIN_TOKEN_LENGTH = 16
 
 
@@ -47,11 +49,20 @@ def look_at_secret_key() -> Finding:
 def look_at_private_files() -> Finding:
     """Files with secrets are readable by their owner alone."""
     settings = runtime_settings()
-    found = [path for path in (Path(".env").absolute(), settings.data_dir / "secret_key") if path.exists()]
-    readable = [str(path) for path in found if path.stat().st_mode & OPEN_MODES]
+    # Mail that was written to files has links that set a password.
+    found = [Path(".env").absolute(), settings.data_dir / "secret_key", settings.data_dir / "mail"]
+    if settings.uses_sqlite:
+        found.append(Path(db.engine.url.database or ""))
+    readable = [str(path) for path in found if _is_readable_by_others(path)]
     if readable:
-        return warn(f"others can read {', '.join(readable)}", f"run 'chmod 600 {' '.join(readable)}'")
+        return warn(f"others can read {', '.join(readable)}", f"run 'chmod go= {' '.join(readable)}'")
     return ok("files with secrets are readable by their owner alone")
+
+
+def _is_readable_by_others(path: Path) -> bool:
+    if not path.exists():
+        return False
+    return bool(path.stat().st_mode & OPEN_MODES and path.parent.stat().st_mode & PASSABLE)
 
 
 def look_at_metrics() -> Finding:

@@ -14,7 +14,7 @@ MORE_WORKERS = "start more workers, and read their logs"
 # By the name of what ought not to be: what it is in words, whether it is a failure, and what to do.
 FAULTS = {
     "overdue": ("schedules overdue", True, "start a scheduler, and read its log"),
-    "unstarted": ("runs that no worker begins, though some are idle", True, "restart the workers"),
+    "unstarted": ("runs that no worker begins", True, "start more workers, or these again if they hang"),
     "dead_leases": ("runs whose worker died and that nobody gave back", True, MORE_WORKERS),
     "queued_long": ("runs waiting for a worker for more than a minute", False, MORE_WORKERS),
     "set_aside": ("schedules set aside", False, "read their 'fault'; they are tried again by themselves"),

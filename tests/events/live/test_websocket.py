@@ -11,6 +11,7 @@ from websockets.frames import Frame, Opcode
 
 from taskapi.accounts.tokens import new_access_token
 from taskapi.core.db import transaction
+from taskapi.core.refusals import Refusals, refusals_of_process
 from taskapi.events.live import websocket
 from tests.core.conftest import Log
 from tests.events.live.listening import UPGRADE, Listening, WebSocketClient, ask, bearer, take_of
@@ -148,6 +149,21 @@ def test_a_bad_token_is_let_in_and_told_by_the_code(listening: Listening, owner:
     assert listening.websocket(token=expired).end() == (4401, "token_expired")
     owner.post("/api/auth/logout")
     assert listening.websocket(owner).end() == (4401, "token_revoked")
+
+
+@pytest.mark.one_database
+def test_the_log_tells_of_a_bad_token_in_the_first_message(
+    listening: Listening, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(listening.app.extensions, "taskapi_refusals", Refusals())
+    client = listening.websocket()
+    client.send({"type": "auth", "token": "nonsense"})
+    client.end()
+    with listening.app.app_context():
+        (refusal,) = refusals_of_process().take()
+    assert refusal.told == {"method": "GET", "route": "/ws", "status": 101, "code": "invalid_token"}
+    assert (refusal.type, refusal.context) == ("access.refused", {"via": "api"})
+    assert refusal.request_id
 
 
 @pytest.mark.one_database

@@ -5,12 +5,15 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +23,7 @@ from flask import Flask
 from taskapi.clients.storage.disk import DiskStorage
 from taskapi.core.db import session
 from taskapi.core.events import Event
+from taskapi.ops.backup import postgresql
 from tests.files.making import CONTENT, key_of, replace_object, store
 from tests.people import Person
 from tests.s3 import new_bucket
@@ -224,3 +228,18 @@ def test_objects_may_lie_in_a_bucket(
     keys = [key_of(app, store(owner, content)) for content in contents]
     found = members(archive())
     assert [found[f"objects/{key}"] for key in keys] == contents
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    "address", ["postgresql://tea:s3cret@db/tasks", "postgresql://tea@db/tasks?password=s3cret"]
+)
+def test_no_list_of_processes_shows_the_password(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    engine = SimpleNamespace(url=sa.make_url(address))
+    monkeypatch.setattr(postgresql, "db", SimpleNamespace(engine=engine))
+    started = Mock(return_value=SimpleNamespace(returncode=0))
+    monkeypatch.setattr(subprocess, "run", started)
+    postgresql._run(["pg_dump", f"--dbname={postgresql._address()}"])
+    ((argv,), options) = started.call_args
+    assert argv == ["pg_dump", "--dbname=postgresql://tea@db/tasks"]
+    assert options["env"]["PGPASSWORD"] == "s3cret"

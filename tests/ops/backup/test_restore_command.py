@@ -73,6 +73,7 @@ def test_a_schedule_goes_on_and_accounts_for_what_was_due_meanwhile(
     assert {run["status"] for run in runs} == {"completed"}
 
 
+@pytest.mark.one_database
 def test_a_run_that_was_in_progress_is_done_again(
     context: Flask, owner: Person, archive: Archive, fresh: Flask, restore: Run, time: Time
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_list_that_was_kept_before_is_not_shown_afterwards(
     assert there.get("/api/tasks").json["items"][0]["title"] == "Made after the restore"
 
 
+@pytest.mark.one_database
 def test_what_is_there_is_replaced_only_when_asked_for(
     owner: Person, archive: Archive, fresh: Flask, restore: Run
 ) -> None:
@@ -194,6 +196,7 @@ def test_another_archive_is_refused(app: Flask, restore: Run, tmp_path: Path) ->
     assert restore(app, other).exit_code == 1
 
 
+@pytest.mark.one_database
 def test_files_that_were_damaged_before_do_not_stop_it(
     app: Flask, owner: Person, archive: Archive, fresh: Flask, restore: Run
 ) -> None:
@@ -206,6 +209,7 @@ def test_files_that_were_damaged_before_do_not_stop_it(
     assert content_of(in_installation(fresh, owner), well) == CONTENT
 
 
+@pytest.mark.one_database
 def test_a_running_service_is_not_replaced(
     context: Flask, archive: Archive, fresh: Flask, restore: Run
 ) -> None:

@@ -163,9 +163,26 @@ def test_files_that_others_read_are_found(
 ) -> None:
     (tmp_path / ".env").touch(mode=0o600)
     (tmp_path / ".env").chmod(mode)
+    tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     found = look("private files")
     assert (found.status, ".env" in found.detail) == (status, status == "warn")
+
+
+@pytest.mark.one_database
+def test_mail_in_files_that_others_read_is_found(
+    app: Flask, look: Look, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mail").mkdir(mode=0o700)
+    tmp_path.chmod(0o755)
+    settings(data_dir=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert look("private files").status == "ok"
+    (tmp_path / "mail").chmod(0o755)
+    found = look("private files")
+    assert (found.status, found.advice) == ("warn", f"run 'chmod go= {tmp_path / 'mail'}'")
+    tmp_path.chmod(0o700)
+    assert look("private files").status == "ok"
 
 
 @pytest.mark.one_database
