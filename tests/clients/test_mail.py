@@ -317,6 +317,8 @@ def test_when_both_refuse_the_last_refusal_counts(
 def test_without_a_mail_server_messages_become_files(tmp_path: Path) -> None:
     send(tmp_path)
     (path,) = (tmp_path / "mail").iterdir()
+    # A mail may have a link that sets a password.
+    assert path.parent.stat().st_mode & 0o077 == 0
     message = message_from_bytes(path.read_bytes(), policy=default)
     assert path.name == f"{EMAIL.message_id}@localhost.eml"
     assert message["Subject"] == EMAIL.subject
