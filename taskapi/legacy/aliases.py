@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from taskapi.core.errors import ValidationFailed
 from taskapi.tasks.importing import values
 
 ACTIONS = {"reminders": "reminder", "cleanup": "file_cleanup", "file cleanup": "file_cleanup"}
@@ -36,9 +37,20 @@ class Dialect:
         return name, read(value) if read else value
 
     def translate(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A body as we read it; what it does not know stays, for the endpoint to judge."""
-        kept = ((name, value) for name, value in body.items() if name not in self.dropped)
-        return self.finish(dict(self.say(name, value) for name, value in kept))
+        """A body as we read it; what it does not know stays, for the endpoint to judge.
+
+        Raises:
+            ValidationFailed: a field stands there by two of its names.
+        """
+        said: dict[str, Any] = {}
+        for older, told in body.items():
+            if older in self.dropped:
+                continue
+            name, value = self.say(older, told)
+            if name in said:
+                raise ValidationFailed({older: [f"This is '{name}', which is sent, too."]})
+            said[name] = value
+        return self.finish(said)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

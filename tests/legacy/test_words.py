@@ -77,6 +77,11 @@ def test_nonsense_is_refused(owner: Person, asked: Any) -> None:
     assert owner.put(f"/api/task/{new_id()}", asked).status_code in (404, 422)
 
 
+def test_a_field_by_two_of_its_names_is_refused(owner: Person) -> None:
+    answer = owner.post("/api/task", {"title": "Tea", "task_name": "Coffee"})
+    assert (answer.status_code, list(answer.json["errors"])) == (422, ["task_name"])
+
+
 def test_what_is_no_json_is_refused_as_under_our_path(owner: Person) -> None:
     for body, headers, status in (
         ("{", {"Content-Type": "application/json"}, 400),
