@@ -1,5 +1,6 @@
 """`flask admin schedules` and `flask admin runs`: everybody's, from the shell."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import click
@@ -71,8 +72,7 @@ def list_schedules(
 @fail_with_one_line
 def show_schedule(schedule_id: str, as_json: bool) -> None:
     """Show a schedule."""
-    found = operating.show_schedule(schedule_id=operating.schedule_id_of(text=schedule_id))
-    print_rows([found], SCHEDULE_DETAILS, as_json=as_json)
+    _print_schedule(operating.schedule_id_of(text=schedule_id), SCHEDULE_DETAILS, as_json=as_json)
 
 
 @schedules.command("pause")
@@ -81,9 +81,10 @@ def show_schedule(schedule_id: str, as_json: bool) -> None:
 @fail_with_one_line
 def pause_schedule(schedule_id: str, as_json: bool) -> None:
     """Hold a schedule; what falls due meanwhile gets its verdict at resume."""
+    found = operating.schedule_id_of(text=schedule_id)
     with transaction():
-        control.pause_schedule(actor=None, schedule_id=operating.schedule_id_of(text=schedule_id))
-    _print_schedule(schedule_id, as_json=as_json)
+        control.pause_schedule(actor=None, schedule_id=found)
+    _print_schedule(found, as_json=as_json)
 
 
 @schedules.command("resume")
@@ -92,9 +93,10 @@ def pause_schedule(schedule_id: str, as_json: bool) -> None:
 @fail_with_one_line
 def resume_schedule(schedule_id: str, as_json: bool) -> None:
     """Let a paused schedule go on."""
+    found = operating.schedule_id_of(text=schedule_id)
     with transaction():
-        control.resume_schedule(actor=None, schedule_id=operating.schedule_id_of(text=schedule_id))
-    _print_schedule(schedule_id, as_json=as_json)
+        control.resume_schedule(actor=None, schedule_id=found)
+    _print_schedule(found, as_json=as_json)
 
 
 @schedules.command("run")
@@ -103,9 +105,10 @@ def resume_schedule(schedule_id: str, as_json: bool) -> None:
 @fail_with_one_line
 def run_schedule(schedule_id: str, as_json: bool) -> None:
     """Run a schedule once now, beside its due times; shows the run."""
+    found = operating.schedule_id_of(text=schedule_id)
     with transaction():
-        run_id = control.run_now(actor=None, schedule_id=operating.schedule_id_of(text=schedule_id)).id
-    print_rows([operating.show_run(run_id=run_id)], RUN_COLUMNS, as_json=as_json)
+        run_id = control.run_now(actor=None, schedule_id=found).id
+    _print_run(run_id, RUN_COLUMNS, as_json=as_json)
 
 
 @schedules.command("cancel")
@@ -115,11 +118,12 @@ def run_schedule(schedule_id: str, as_json: bool) -> None:
 @fail_with_one_line
 def cancel_schedule(schedule_id: str, yes: bool, as_json: bool) -> None:
     """End a schedule for good."""
-    name = operating.show_schedule(schedule_id=operating.schedule_id_of(text=schedule_id)).name
+    found = operating.schedule_id_of(text=schedule_id)
+    name = operating.show_schedule(schedule_id=found).name
     confirm(f"Cancel schedule {name!r} for good?", yes=yes)
     with transaction():
-        control.cancel_schedule(actor=None, schedule_id=operating.schedule_id_of(text=schedule_id))
-    _print_schedule(schedule_id, as_json=as_json)
+        control.cancel_schedule(actor=None, schedule_id=found)
+    _print_schedule(found, as_json=as_json)
 
 
 # The group's name as a variable is taken by the module of their rules.
@@ -158,7 +162,7 @@ def list_runs(
 @fail_with_one_line
 def show_run(run_id: str, as_json: bool) -> None:
     """Show a run."""
-    print_rows([operating.show_run(run_id=operating.run_id_of(text=run_id))], RUN_DETAILS, as_json=as_json)
+    _print_run(operating.run_id_of(text=run_id), RUN_DETAILS, as_json=as_json)
 
 
 @runs_group.command("retry")
@@ -167,9 +171,10 @@ def show_run(run_id: str, as_json: bool) -> None:
 @fail_with_one_line
 def retry_run(run_id: str, as_json: bool) -> None:
     """Do a run again that failed, was cancelled or skipped."""
+    found = operating.run_id_of(text=run_id)
     with transaction():
-        runs.retry_run(actor=None, run_id=operating.run_id_of(text=run_id))
-    print_rows([operating.show_run(run_id=operating.run_id_of(text=run_id))], RUN_COLUMNS, as_json=as_json)
+        runs.retry_run(actor=None, run_id=found)
+    _print_run(found, RUN_COLUMNS, as_json=as_json)
 
 
 @runs_group.command("cancel")
@@ -178,14 +183,18 @@ def retry_run(run_id: str, as_json: bool) -> None:
 @fail_with_one_line
 def cancel_run(run_id: str, as_json: bool) -> None:
     """End a run; one in progress is told to stop."""
+    found = operating.run_id_of(text=run_id)
     with transaction():
-        runs.cancel_run(actor=None, run_id=operating.run_id_of(text=run_id))
-    print_rows([operating.show_run(run_id=operating.run_id_of(text=run_id))], RUN_DETAILS, as_json=as_json)
+        runs.cancel_run(actor=None, run_id=found)
+    _print_run(found, RUN_DETAILS, as_json=as_json)
 
 
-def _print_schedule(schedule_id: str, *, as_json: bool) -> None:
-    found = operating.show_schedule(schedule_id=operating.schedule_id_of(text=schedule_id))
-    print_rows([found], SCHEDULE_COLUMNS, as_json=as_json)
+def _print_schedule(schedule_id: UUID, columns: Sequence[str] = SCHEDULE_COLUMNS, *, as_json: bool) -> None:
+    print_rows([operating.show_schedule(schedule_id=schedule_id)], columns, as_json=as_json)
+
+
+def _print_run(run_id: UUID, columns: Sequence[str], *, as_json: bool) -> None:
+    print_rows([operating.show_run(run_id=run_id)], columns, as_json=as_json)
 
 
 def _owner_ids(login: str | None) -> tuple[UUID, ...]:

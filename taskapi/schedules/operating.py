@@ -1,6 +1,6 @@
 """What the operator sees of schedules and runs from the shell: everybody's, with whose they are."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,43 +19,26 @@ from taskapi.schedules.service import get_schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListedSchedule:
-    """A schedule with the username of its owner."""
+class Listed:
+    """A schedule or a run, with the username of its owner."""
 
-    schedule: Schedule
+    thing: Schedule | Run
     owner: str | None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.schedule, name)
+        return getattr(self.thing, name)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Without the secrets among them."""
+        return shown_params(self.thing.params)
 
     @property
     def when(self) -> str:
-        """What it is due by, in the words in which it was given."""
-        schedule = self.schedule
-        every = None if schedule.every is None else f"every {schedule.every:g} s"
-        at = None if schedule.run_at is None else f"{schedule.run_at:%Y-%m-%d %H:%M:%SZ}"
-        return schedule.cron or schedule.rrule or every or at or "-"
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Without the secrets among them."""
-        return shown_params(self.schedule.params)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedRun:
-    """A run with the username of its owner."""
-
-    run: Run
-    owner: str | None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.run, name)
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Without the secrets among them."""
-        return shown_params(self.run.params)
+        """What a schedule is due by, in the words in which it was given."""
+        every = None if self.every is None else f"every {self.every:g} s"
+        at = None if self.run_at is None else f"{self.run_at:%Y-%m-%d %H:%M:%SZ}"
+        return self.cron or self.rrule or every or at or "-"
 
 
 def schedule_id_of(*, text: str) -> UUID:
@@ -82,14 +65,14 @@ def run_id_of(*, text: str) -> UUID:
     raise RunNotFound(f"There is no run {text!r}.")
 
 
-def list_schedules(*, limit: int | None = None, **filters: Any) -> list[ListedSchedule]:
+def list_schedules(*, limit: int | None = None, **filters: Any) -> list[Listed]:
     """Everybody's schedules, newest first; see ``queries.filtered_schedules`` for the filters."""
     statement = queries.filtered_schedules(queries.visible_schedules(None), **filters)
     newest = statement.order_by(Schedule.created_at.desc(), Schedule.id.desc()).limit(limit)
     return _with_owners(session().scalars(newest).all())
 
 
-def show_schedule(*, schedule_id: UUID) -> ListedSchedule:
+def show_schedule(*, schedule_id: UUID) -> Listed:
     """
     Raises:
         ScheduleNotFound
@@ -97,28 +80,21 @@ def show_schedule(*, schedule_id: UUID) -> ListedSchedule:
     return _with_owners([get_schedule(actor=None, schedule_id=schedule_id)])[0]
 
 
-def list_runs(*, limit: int | None = None, **filters: Any) -> list[ListedRun]:
+def list_runs(*, limit: int | None = None, **filters: Any) -> list[Listed]:
     """Everybody's runs, newest first; see ``run_queries.filtered`` for the filters."""
     statement = run_queries.filtered(run_queries.visible_runs(None), None, **filters)
     newest: sa.Select[Run] = statement.order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
-    return _runs_with_owners(session().scalars(newest).all())
+    return _with_owners(session().scalars(newest).all())
 
 
-def show_run(*, run_id: UUID) -> ListedRun:
+def show_run(*, run_id: UUID) -> Listed:
     """
     Raises:
         RunNotFound
     """
-    return _runs_with_owners([get_run(actor=None, run_id=run_id)])[0]
+    return _with_owners([get_run(actor=None, run_id=run_id)])[0]
 
 
-def _with_owners(schedules: Iterable[Schedule]) -> list[ListedSchedule]:
-    found = list(schedules)
-    names = accounts.usernames(user_ids={schedule.owner_id for schedule in found})
-    return [ListedSchedule(schedule=each, owner=names.get(each.owner_id)) for each in found]
-
-
-def _runs_with_owners(runs: Iterable[Run]) -> list[ListedRun]:
-    found = list(runs)
-    names = accounts.usernames(user_ids={run.owner_id for run in found})
-    return [ListedRun(run=each, owner=names.get(each.owner_id)) for each in found]
+def _with_owners(things: Sequence[Schedule] | Sequence[Run]) -> list[Listed]:
+    names = accounts.usernames(user_ids={each.owner_id for each in things})
+    return [Listed(thing=each, owner=names.get(each.owner_id)) for each in things]
