@@ -1,13 +1,9 @@
 """Workers and schedulers are alive, and what is due is being done."""
 
-import sqlalchemy as sa
-
 from taskapi.background.names import Queue
 from taskapi.background.queues import queue_figures
-from taskapi.core.db import read_database_clock, session
 from taskapi.ops.doctor.findings import Finding, fail, ok, warn
-from taskapi.ops.models import Heartbeat
-from taskapi.ops.service import SCHEDULER_SILENT_AFTER_SECONDS
+from taskapi.ops.service import SCHEDULER_SILENT_AFTER_SECONDS, scheduler_last_seen
 from taskapi.schedules.health import find_faults
 
 MORE_WORKERS = "start more workers, and read their logs"
@@ -24,10 +20,10 @@ FAULTS = {
 
 def look_at_scheduler() -> Finding:
     """One at least has shown a sign of life."""
-    seen_at = session().scalar(sa.select(sa.func.max(Heartbeat.seen_at)).where(Heartbeat.kind == "scheduler"))
+    seen_at, now = scheduler_last_seen()
     if seen_at is None:
         return fail("none has ever run", "start 'flask scheduler', or 'flask up'")
-    silent = (read_database_clock() - seen_at).total_seconds()
+    silent = (now - seen_at).total_seconds()
     if silent > SCHEDULER_SILENT_AFTER_SECONDS:
         return fail(f"silent for {silent:.0f} s", "start 'flask scheduler': due times wait for it")
     return ok(f"last sign of life {silent:.0f} s ago")
