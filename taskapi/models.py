@@ -13,12 +13,13 @@ from taskapi.accounts.models import (
 from taskapi.calendar.models import CalendarFeed
 from taskapi.core.events import Event
 from taskapi.core.freshness import DataVersion
+from taskapi.core.heartbeats import Heartbeat
 from taskapi.core.idempotency import IdempotencyKey
 from taskapi.events.models import AuditHead, EventReader, FailedDelivery, ForgottenEvents
 from taskapi.events.webhooks.models import Webhook, WebhookDelivery
 from taskapi.files.models import DiscardedObject, FileUsage, IntegrityPass, StoredFile
 from taskapi.notifications.models import Email, MailSuppression, Notification
-from taskapi.ops.models import Heartbeat, SelfAudit
+from taskapi.ops.models import SelfAudit
 from taskapi.schedules.bookkeeping import Backfill, RunAllowance, RunCounts, RunLogLine
 from taskapi.schedules.models import Run, Schedule
 from taskapi.tasks.importing.models import TaskImport, TaskImportChange

@@ -2,23 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-
-import sqlalchemy as sa
 
 from taskapi.accounts import administration
 from taskapi.background.enqueue import count_workers
 from taskapi.background.queues import QueueFigures, queue_figures
-from taskapi.core.columns import UtcDateTime
-from taskapi.core.db import session
+from taskapi.core.heartbeats import scheduler_last_seen
 from taskapi.files import figures as files
 from taskapi.schedules import figures as schedules
 from taskapi.schedules import health
 from taskapi.tasks import fates as tasks
-
-# Of the room above, which tells the signs of life of its processes.
-HEARTBEATS = sa.table("heartbeats", sa.column("kind", sa.String), sa.column("seen_at", UtcDateTime))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +59,10 @@ def read_stats() -> Stats:
 
 def _scheduler() -> dict[str, Any]:
     p50, p95 = schedules.recent_lag()
-    seen = sa.select(sa.func.max(HEARTBEATS.c.seen_at)).where(HEARTBEATS.c.kind == "scheduler")
-    last: datetime | None = session().scalar(seen)
+    last_seen, _now = scheduler_last_seen()
     return {
         "lag_p50_seconds": p50,
         "lag_p95_seconds": p95,
         "overdue": health.find_faults()["overdue"],
-        "last_heartbeat": last,
+        "last_heartbeat": last_seen,
     }

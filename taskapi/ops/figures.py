@@ -8,9 +8,9 @@ from prometheus_client.registry import Collector
 
 from taskapi.background.queues import QueueFigures, queue_figures
 from taskapi.core.db import read_database_clock
+from taskapi.core.heartbeats import scheduler_last_seen
 from taskapi.files import figures
 from taskapi.ops.audit import clock_offset, last_audit
-from taskapi.ops.service import scheduler_last_seen
 from taskapi.schedules import health
 from taskapi.version import VERSION
 

@@ -1,4 +1,4 @@
-"""Signs of life of processes that keep the system going, and what the last self-audit found."""
+"""What the last self-audit found."""
 
 from datetime import datetime
 from typing import Any
@@ -8,16 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.core.columns import Json, UtcDateTime
 from taskapi.core.db import Base
-
-
-class Heartbeat(Base):
-    """When a process was last known to be alive, by the database's clock."""
-
-    __tablename__ = "heartbeats"
-
-    name: Mapped[str] = mapped_column(sa.String(200), primary_key=True)
-    kind: Mapped[str] = mapped_column(sa.String(20), index=True)
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class SelfAudit(Base):

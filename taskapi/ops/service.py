@@ -1,6 +1,5 @@
 """Is the system healthy: what answers, what is down, which processes are alive."""
 
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,10 +8,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from taskapi.background.connection import ask_redis
 from taskapi.background.enqueue import count_workers
 from taskapi.core.db import database_now, read_database_clock, session
+from taskapi.core.heartbeats import Heartbeat, scheduler_last_seen
 from taskapi.core.migrations import head_revision
 from taskapi.core.runtime import runtime_settings
 from taskapi.ops.audit import clock_offset, is_off
-from taskapi.ops.models import Heartbeat
 from taskapi.ops.storing import store_answers
 from taskapi.schedules.health import find_faults
 from taskapi.version import VERSION
@@ -34,12 +33,6 @@ def beat(*, name: str, kind: str) -> None:
         session().execute(
             sa.delete(Heartbeat).where(Heartbeat.seen_at < database_now(-FORGET_HEARTBEAT_SECONDS))
         )
-
-
-def scheduler_last_seen() -> tuple[datetime | None, datetime]:
-    """When a scheduler was last alive, and what time it is, both by the database's clock."""
-    newest = sa.select(sa.func.max(Heartbeat.seen_at)).where(Heartbeat.kind == "scheduler")
-    return session().scalar(newest), read_database_clock()
 
 
 def health() -> dict[str, str]:

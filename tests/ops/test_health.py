@@ -14,9 +14,9 @@ from redis import Redis
 from taskapi.background.names import Queue
 from taskapi.clients.storage.base import ObjectMissing, StorageUnavailable
 from taskapi.core.db import db, session, transaction
+from taskapi.core.heartbeats import Heartbeat
 from taskapi.core.migrations import head_revision
 from taskapi.ops import audit, service, storing
-from taskapi.ops.models import Heartbeat
 from taskapi.schedules.engine import claims
 from taskapi.version import VERSION
 from tests.files.making import store as store_file

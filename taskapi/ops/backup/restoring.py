@@ -20,6 +20,7 @@ from taskapi.clients.storage.disk import checked_key
 from taskapi.core.db import database_now, db, transaction
 from taskapi.core.events import record_event
 from taskapi.core.freshness import leap
+from taskapi.core.heartbeats import Heartbeat
 from taskapi.core.ids import new_id
 from taskapi.core.migrations import head_revision
 from taskapi.core.runtime import runtime_settings
@@ -30,7 +31,6 @@ from taskapi.ops.backup.errors import ArchiveDamaged, BackupError, disk_errors
 from taskapi.ops.backup.manifest import NOBODY, Header, Manifest, is_same_key, read_header, read_manifest
 from taskapi.ops.backup.snapshot import count_rows
 from taskapi.ops.leader import UpError, leader_lock
-from taskapi.ops.models import Heartbeat
 
 MEMBERS = {"sqlite": sqlite.MEMBER, "postgresql": postgresql.MEMBER}
 # A manifest names objects that were missing; no more of it is read into memory.

@@ -2,8 +2,9 @@
 
 from taskapi.background.names import Queue
 from taskapi.background.queues import queue_figures
+from taskapi.core.heartbeats import scheduler_last_seen
 from taskapi.ops.doctor.findings import Finding, fail, ok, warn
-from taskapi.ops.service import SCHEDULER_SILENT_AFTER_SECONDS, scheduler_last_seen
+from taskapi.ops.service import SCHEDULER_SILENT_AFTER_SECONDS
 from taskapi.schedules.health import find_faults
 
 MORE_WORKERS = "start more workers, and read their logs"
