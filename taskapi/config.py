@@ -88,6 +88,8 @@ class Settings:
     metrics_token: str | None = None
     # 0: workers and schedulers show their figures through the web alone.
     metrics_port: int = 0
+    # Mails and webhooks that each worker sends at a time.
+    worker_threads: int = 1
     legacy_paths: bool = False
     cache_ttl: int = 300
     team_sees_tasks: bool = False

@@ -10,5 +10,6 @@ def read_operations(env: Environment) -> dict[str, Any]:
     return {
         "metrics_token": env.secret("METRICS_TOKEN"),
         "metrics_port": env.integer("METRICS_PORT", 0, maximum=65_535),
+        "worker_threads": env.integer("WORKER_THREADS", 1, minimum=1, maximum=100),
         "legacy_paths": env.boolean("LEGACY_PATHS", False),
     }

@@ -1,142 +1,102 @@
-"""The work-horse: a forked process that does one job after the other for its worker.
+"""The work-horse: a forked process that takes and does one job after the other for its worker.
 
-RQ forks a process for each job, which costs more than most jobs. Here it is forked once and told of
-each job over a socket; a crash, a stop command or a time limit still ends it and that job alone, and
-the next job gets a new one.
+RQ forks a process for each job, which costs more than most jobs. Here it is forked once; a crash, a stop
+command or a time limit still ends it and that job alone, and the next job gets a new one.
 """
 
 import os
 import resource
 import select
 import signal
-import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
+
+from taskapi.background.board import Board
 
 log = structlog.get_logger(__name__)
 
 # Whatever a job leaves behind in its process is gone after so many.
 MAX_JOBS = 1_000
 MAX_MEMORY_BYTES = 512 * 1024 * 1024
-DONE, DONE_AND_GONE = b".", b"!"
-LEAVE_SECONDS = 2.0
-# The status of a process that ended in the middle of a job as if all was well: as of exit code 1.
-GAVE_UP = 1 << 8
+# The status of a process that is to be followed by another, though all went well.
+SPENT = 3
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Which job is to be done: as many words as a line over the socket has."""
-
-    job_id: str
-    execution_id: str
-    queue: str
+# What one hand does until it leaves; whether a new process should go on.
+Labour = Callable[[Board], bool]
 
 
 class WorkHorse:
     """The parent's view of the process.
 
     Args:
-        do: called in the process for each order; what it raises ends the process, and so does
-            False, once it is told that the job is done.
-        prepare: called once in the process before the first order.
+        labours: what its hands do, the first in the main thread if it is alone, else each in a thread.
+        prepare: called once in the process before anything else.
     """
 
-    def __init__(self, do: Callable[[Order], bool], prepare: Callable[[], None]) -> None:
-        self._socket, theirs = socket.socketpair()
+    def __init__(self, labours: Sequence[Labour], prepare: Callable[[], None]) -> None:
+        self.board = Board(len(labours))
+        self.status: int | None = None
+        # The jobs for whose sake it was killed: those of its other hands can do nothing for it.
+        self.victims: set[str] = set()
+        # Nothing is ever written: that its writer is gone is what shows.
+        self._alive, alive = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            self._socket.close()
-            _live(theirs, do, prepare)
-        theirs.close()
-        self._busy = False
-        self._status = GAVE_UP
+            os.close(self._alive)
+            # What a job forked may outlive this process, whose end must show nevertheless.
+            os.register_at_fork(after_in_child=partial(_let_go, alive))
+            _live(self.board, labours, prepare)
+        os.close(alive)
 
-    def hand_over(self, order: Order) -> None:
-        """Have a job done; that the process has died shows when it is waited for."""
-        self._busy = True
-        line = "\t".join((order.job_id, order.execution_id, order.queue))
-        # Looking whether it left also takes away its answer to the job before.
-        if not self.has_left:
-            with suppress(OSError):
-                self._socket.sendall(f"{line}\n".encode())
-
-    def wait(self) -> int | None:
-        """Wait for the end of the job: None when it was done, else the status of the process that died.
-
-        A horse that did its last job has left when this returns; see ``has_left``.
-        """
-        # RQ's timer may break this off anywhere, to call it again: the answer stays until it was acted upon.
-        answer = b""
-        with suppress(OSError):
-            answer = self._socket.recv(1, socket.MSG_PEEK)
-        if answer != DONE:
-            self._bury()
-        self._busy = False
-        return None if answer else self._status or GAVE_UP
+    def fileno(self) -> int:
+        """What becomes readable when it is gone, for ``select``, until that was seen."""
+        return self._alive
 
     @property
-    def has_left(self) -> bool:
-        """Whether the process is gone, also by somebody else's hand while it waited for work."""
-        if self._socket.fileno() == -1:
-            return True
-        while select.select([self._socket], [], [], 0)[0]:
-            answer = b""
-            with suppress(ConnectionError):
-                answer = self._socket.recv(1)
-            # Beside what ``wait`` left it says nothing unasked, so this is its end.
-            if answer != DONE:
-                self._bury()
-                return True
-        return False
+    def has_ended(self) -> bool:
+        """Whether it is gone."""
+        if self.status is None and select.select([self], [], [], 0)[0]:
+            self._bury()
+        return self.status is not None
 
-    def dismiss(self) -> None:
-        """Let the process end: after its job if it has one, else now, by force if it must be."""
-        if not self._busy and self.has_left:
-            return
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-        if self._busy:
-            # The worker lost Redis, not the job its reason: it ends by itself, and then its process.
-            self._socket.close()
-            return
-        if not select.select([self._socket], [], [], LEAVE_SECONDS)[0]:
-            os.kill(self.pid, signal.SIGKILL)
-        self._bury()
+    def kill(self) -> None:
+        """End it at once, with what its jobs started."""
+        if self.status is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """End it and wait until it is gone."""
+        self.kill()
+        if self.status is None:
+            self._bury()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it left for another to go on."""
+        return self.status is not None and os.waitstatus_to_exitcode(self.status) == SPENT
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it left by itself, as it was told to or nothing was left to do."""
+        return self.status == os.EX_OK
 
     def _bury(self) -> None:
-        with suppress(ChildProcessError):
-            self._status = os.waitpid(self.pid, 0)[1]
-        self._socket.close()
+        _, self.status = os.waitpid(self.pid, 0)
+        os.close(self._alive)
 
 
-def _live(orders: socket.socket, do: Callable[[Order], bool], prepare: Callable[[], None]) -> None:
-    """The life of the process: it never returns into the worker's code."""
-    try:
-        prepare()
-        # What a job forked may outlive this process, whose end must show nevertheless.
-        os.register_at_fork(after_in_child=partial(_let_go, orders.fileno()))
-        for done, line in enumerate(orders.makefile("r"), start=1):
-            is_well = do(Order(*line.rstrip("\n").split("\t")))
-            spent = not is_well or done == MAX_JOBS or _memory_used() > MAX_MEMORY_BYTES
-            # Nobody listens any more when the worker lost Redis.
-            with suppress(ConnectionError):
-                orders.sendall(DONE_AND_GONE if spent else DONE)
-            if spent:
-                break
-    except BaseException:
-        # The worker fails the job of a horse that died.
-        log.exception("worker.horse_failed")
-        os._exit(1)
-    os._exit(0)
+def is_used_up(jobs: int) -> bool:
+    """Whether this process did enough, or has grown too much."""
+    return jobs >= MAX_JOBS or _memory_used() > MAX_MEMORY_BYTES
 
 
 def _let_go(descriptor: int) -> None:
-    """Give up the socket; its number stays taken, as an object will close it some day."""
+    """Give up a descriptor; its number stays taken, so that nothing else comes to have it."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, descriptor, inheritable=False)
     os.close(nothing)
@@ -145,3 +105,35 @@ def _let_go(descriptor: int) -> None:
 def _memory_used() -> int:
     """The most that the process ever took, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _live(board: Board, labours: Sequence[Labour], prepare: Callable[[], None]) -> None:
+    """The life of the process: it never returns into the worker's code."""
+    status = 1
+    try:
+        prepare()
+        is_spent = labours[0](board) if len(labours) == 1 else _together(board, labours)
+        status = SPENT if is_spent else os.EX_OK
+    except BaseException:
+        # The worker fails the job of a horse that died.
+        log.exception("worker.horse_failed")
+    os._exit(status)
+
+
+def _together(board: Board, labours: Sequence[Labour]) -> bool:
+    spent = []
+
+    def work(labour: Labour) -> None:
+        try:
+            spent.append(labour(board))
+        except BaseException:
+            # A hand that is missing would be missed by nobody: the process makes room for a whole one.
+            log.exception("worker.horse_failed")
+            os._exit(1)
+
+    threads = [threading.Thread(target=work, args=(labour,), daemon=True) for labour in labours]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return any(spent)

@@ -23,6 +23,9 @@ class Queue(StrEnum):
     LATER = "later"
 
 
+# Queues whose jobs mostly wait for somebody else's server: many can be done at a time.
+WAITING_QUEUES = (Queue.MAIL, Queue.WEBHOOKS)
+
 EXECUTE_RUN = "taskapi.schedules.jobs.execute_run"
 RESCUE_RUNS = "taskapi.schedules.jobs.rescue_runs"
 DELIVER_EMAIL = "taskapi.notifications.jobs.deliver_email"

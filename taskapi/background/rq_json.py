@@ -1,11 +1,20 @@
 """RQ with JSON payloads: whoever can write to Redis must not be able to run code on the workers."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
 from rq import Queue as RqQueue
-from rq.job import Job
+from rq.job import Job, _job_stack
 from rq.serializers import JSONSerializer
+
+MOMENTS = ("created_at", "enqueued_at", "started_at", "ended_at", "last_heartbeat")
+
+
+def write_moment(moment: datetime) -> str:
+    """A time in UTC as RQ writes it, in a tenth of the time."""
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 class JsonJob(Job):
@@ -17,7 +26,29 @@ class JsonJob(Job):
         connection: Redis | None = None,
         serializer: Any = None,
     ) -> None:
-        super().__init__(id, connection, serializer or JSONSerializer)
+        super().__init__(id, connection)
+        # Not handed over, as RQ would look at each job whether it is one, which takes as long as the rest.
+        self.serializer = serializer or JSONSerializer
+
+
+class HeldJob(JsonJob):
+    """A job that a worker has taken, with all that taking it means in Redis."""
+
+    def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
+        """As in RQ, whose way of reading times takes longer than all the rest."""
+        fields = dict(raw_data)
+        texts = {name: fields.pop(name.encode(), b"").decode() for name in MOMENTS}
+        super().restore(fields)
+        for name, text in texts.items():
+            setattr(self, name, datetime.fromisoformat(text) if text else None)
+
+    def perform(self) -> Any:
+        """As in RQ, which asks Redis first to keep the job: whoever took it did."""
+        _job_stack.push(self)  # type: ignore[no-untyped-call]
+        try:
+            return self._execute()
+        finally:
+            _job_stack.pop()  # type: ignore[no-untyped-call]
 
 
 class JsonQueue(RqQueue):

@@ -41,13 +41,18 @@ def healthcheck_command(kind: str) -> None:
 
 @click.command("worker")
 @click.option("--burst", is_flag=True, help="Stop when nothing is left to do.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 100),
+    help="How many mails and webhooks to send at a time, beside other work; without it WORKER_THREADS.",
+)
 @with_appcontext
-def worker_command(burst: bool) -> None:
+def worker_command(burst: bool, threads: int | None) -> None:
     """Do queued work until told to stop."""
     from taskapi.background.worker import run_worker
 
     app, settings = _begin_process("worker")
-    run_worker(app, settings, burst=burst)
+    run_worker(app, settings, burst=burst, threads=threads or settings.worker_threads)
 
 
 @click.command("scheduler")

@@ -1,4 +1,4 @@
-"""The process that does one job after the other, in a program of its own: pytest is not forked."""
+"""The process in which jobs are done, in a program of its own: pytest is not forked."""
 
 import subprocess
 import sys
@@ -7,115 +7,89 @@ from pathlib import Path
 import pytest
 
 BEGIN = """
-import os, signal, time
+import os, select, signal, sys, threading, time
 from taskapi.background import horse as module
-from taskapi.background.horse import Order, WorkHorse
+from taskapi.background.horse import WorkHorse
 
 log = {log!r}
-def do(order):
+def write(*words):
     with open(log, "a") as file:
-        print(order.job_id, order.queue, os.getpid(), file=file)
-    if order.job_id == "crash":
-        os.abort()
-    if order.job_id == "raise":
-        raise KeyboardInterrupt
-    if order.job_id == "slow":
-        time.sleep(0.5)
-        print("slept", file=open(log, "a"))
-    if order.job_id == "quit":
-        os._exit(0)
-    if order.job_id == "fork and crash":
-        if os.fork() == 0:
-            time.sleep(3)
-            os._exit(0)
-        os.abort()
-    return order.job_id != "fail"
+        print(*words, file=file)
 
-def order(name):
-    return Order(name, "execution", "runs")
+def live(*labours):
+    return WorkHorse(labours, os.setpgrp)
 
-def done(name):
-    horse.hand_over(order(name))
-    return horse.wait()
-
-horse = WorkHorse(do, lambda: None)
+def ended(horse):
+    assert select.select([horse], [], [], 20)[0]
+    assert horse.has_ended
+    return horse
 """
 
 
 def run(tmp_path: Path, script: str) -> list[str]:
-    """Run the script after ``BEGIN``; what the jobs wrote."""
+    """Run the script after ``BEGIN``; what was written."""
     log = tmp_path / "log"
     log.touch()
     program = BEGIN.format(log=str(log)) + script
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
     return log.read_text().splitlines()
 
 
-def test_it_does_what_it_is_told_and_says_when_it_is_done(tmp_path: Path) -> None:
-    lines = run(
+def test_it_works_in_a_process_of_its_own_until_it_is_asked_to_leave(tmp_path: Path) -> None:
+    run(
         tmp_path,
-        "assert done('a') is None; assert done('b') is None\n"
-        "assert not horse.has_left\nprint(horse.pid, file=open(log, 'a'))",
+        "def labour(board):\n"
+        "    while not board.is_leaving: time.sleep(0.01)\n"
+        "    return False\n"
+        "horse = live(labour)\n"
+        "assert not horse.has_ended and horse.pid != os.getpid()\n"
+        "horse.board.ask_to_leave(); assert ended(horse).is_done and not horse.is_spent",
     )
-    pid = lines.pop()
-    assert lines == [f"a runs {pid}", f"b runs {pid}"]
+
+
+def test_that_another_is_to_go_on_is_told(tmp_path: Path) -> None:
+    run(tmp_path, "horse = ended(live(lambda board: True)); assert horse.is_spent and not horse.is_done")
 
 
 @pytest.mark.parametrize(
-    ("job", "ended"),
-    [("crash", "os.WTERMSIG(status) == 6"), ("raise", "status == 256"), ("quit", "status == 256")],
+    ("end", "status"),
+    [("os.abort()", "os.WTERMSIG(horse.status) == 6"), ("int('x')", "horse.status == 256")],
+    ids=["crash", "raise"],
 )
-def test_its_end_in_a_job_is_told_with_its_status(tmp_path: Path, job: str, ended: str) -> None:
-    run(tmp_path, f"status = done({job!r}); assert {ended}, status; assert horse.has_left")
+def test_its_end_is_told_with_its_status(tmp_path: Path, end: str, status: str) -> None:
+    run(tmp_path, f"horse = ended(live(lambda board: {end})); assert {status}; assert not horse.is_done")
 
 
-def test_its_end_is_told_while_a_process_that_the_job_forked_lives_on(tmp_path: Path) -> None:
+def test_its_end_is_told_while_a_process_that_a_job_forked_lives_on(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        "def labour(board):\n"
+        "    if os.fork() == 0:\n"
+        "        time.sleep(3); write('forked'); os._exit(0)\n"
+        "    os.abort()\n"
+        "ended(live(labour)); write('ended'); time.sleep(4)",
+    )
+    assert lines == ["ended", "forked"]
+
+
+def test_a_job_that_takes_too_long_is_seen_from_outside(tmp_path: Path) -> None:
     run(
         tmp_path,
-        "begun = time.monotonic(); status = done('fork and crash'); assert os.WTERMSIG(status) == 6, status\n"
-        "assert time.monotonic() - begun < 2",
+        "def labour(board):\n"
+        "    board.begin(0, 0.01); time.sleep(60)\n"
+        "horse = live(labour)\n"
+        "while not horse.board.overdue(0.1): time.sleep(0.01)\n"
+        "assert horse.board.overdue(50) == []\n"
+        "horse.kill(); assert os.WTERMSIG(ended(horse).status) == 9",
     )
 
 
-def test_a_wait_that_was_broken_off_can_be_repeated(tmp_path: Path) -> None:
-    lines = run(
-        tmp_path,
-        "signal.alarm(5); assert done('a') is None; assert horse.wait() is None\n"
-        "assert not horse.has_left; assert done('b') is None\n"
-        "assert done('fail') is None; assert horse.has_left",
-    )
-    assert [line.split()[0] for line in lines] == ["a", "b", "fail"]
-
-
-def test_it_leaves_after_a_job_that_failed(tmp_path: Path) -> None:
-    run(tmp_path, "assert done('fail') is None; assert horse.has_left")
-
-
-@pytest.mark.parametrize(
-    "limit", ["module.MAX_JOBS = 2", "module.MAX_MEMORY_BYTES = 1"], ids=["jobs", "memory"]
-)
-def test_it_leaves_after_a_job_when_it_did_enough_or_has_grown(tmp_path: Path, limit: str) -> None:
-    lines = run(
-        tmp_path,
-        f"horse.dismiss(); {limit}; horse = WorkHorse(do, lambda: None)\n"
-        "while not horse.has_left: assert done('a') is None",
-    )
-    assert len(lines) == (2 if "JOBS" in limit else 1)
-
-
-def test_that_it_was_killed_while_it_waited_is_seen(tmp_path: Path) -> None:
+def test_its_hands_work_beside_each_other_and_one_that_fails_ends_it(tmp_path: Path) -> None:
     run(
         tmp_path,
-        "os.kill(horse.pid, signal.SIGKILL); time.sleep(0.2); assert horse.has_left; horse.dismiss()",
+        "met = threading.Barrier(2)\n"
+        "def meet(board):\n"
+        "    met.wait(20); return False\n"
+        "assert ended(live(meet, meet)).is_done\n"
+        "horse = ended(live(meet, lambda board: int('x'))); assert horse.status == 256",
     )
-
-
-def test_dismissed_it_ends_at_once_or_after_its_job(tmp_path: Path) -> None:
-    lines = run(
-        tmp_path,
-        "horse.dismiss(); assert horse.has_left\n"
-        "horse = WorkHorse(do, lambda: None); horse.hand_over(order('slow')); time.sleep(0.1)\n"
-        "begun = time.monotonic(); horse.dismiss(); assert time.monotonic() - begun < 0.3\n"
-        "assert os.waitpid(horse.pid, 0)[1] == 0",
-    )
-    assert lines[-1] == "slept"

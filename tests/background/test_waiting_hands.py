@@ -1,0 +1,46 @@
+"""Jobs that wait for others are done many at a time, in threads."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from redis import Redis
+from rq import Worker
+from rq.job import JobStatus
+
+from taskapi.background.names import Queue
+from taskapi.background.rq_json import JsonQueue
+from taskapi.background.worker import TaskWorker
+from taskapi.core.db import db
+
+NAP_SECONDS = 0.1
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """A worker takes the process's signals over; they are given back."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.one_database
+def test_threads_do_five_times_as_much_as_one_at_a_time(
+    context: Flask, redis_url: str, handlers: None
+) -> None:
+    db.engine.dispose()
+    with Redis.from_url(redis_url) as redis:
+        queue = JsonQueue(Queue.MAIL, connection=redis)
+        jobs = [queue.enqueue_call("time.sleep", args=[NAP_SECONDS]) for _ in range(40)]
+        worker = TaskWorker(context, connection=redis, threads=10)
+        worker.work(burst=True, logging_level="ERROR")
+        for job in jobs:
+            job.refresh()  # type: ignore[no-untyped-call]
+        begun = min(job.started_at for job in jobs if job.started_at)
+        ended = max(job.ended_at for job in jobs if job.ended_at)
+        assert (ended - begun).total_seconds() < len(jobs) * NAP_SECONDS / 5
+        assert {job.get_status() for job in jobs} == {JobStatus.FINISHED}
+        assert queue.started_job_registry.get_job_ids() == []
+        assert Worker.count(connection=redis) == 0
