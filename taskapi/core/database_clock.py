@@ -11,7 +11,7 @@ from taskapi.core.columns import UtcDateTime
 
 
 class DatabaseNow(FunctionElement[datetime]):
-    """SQL for the database's clock plus some seconds, one expression per database."""
+    """SQL for the database's clock plus some seconds, if any are given; one expression per database."""
 
     inherit_cache = True
     type = UtcDateTime()
@@ -20,11 +20,15 @@ class DatabaseNow(FunctionElement[datetime]):
 @compiles(DatabaseNow, "postgresql")
 def _now_on_postgresql(element: DatabaseNow, compiler: SQLCompiler, **options: Any) -> str:
     # now(), the start of the transaction, is stable: a volatile clock could not use an index.
+    if not len(element.clauses):
+        return "now()"
     return f"(now() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
 
 
 @compiles(DatabaseNow, "sqlite")
 def _now_on_sqlite(element: DatabaseNow, compiler: SQLCompiler, **options: Any) -> str:
     # Milliseconds, cut and not rounded, so that nothing counts as due early.
+    if not len(element.clauses):
+        return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     seconds = compiler.process(element.clauses, **options)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {seconds}))"

@@ -45,6 +45,7 @@ def test_the_outcome_waits_until_the_database_is_back(
     set_reachable: Callable[[bool], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(lease, "_keeper", lease.Keeper())
     monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.05)
     schedule = make(owner, action="probe", params={}, cron="0 0 1 1 *")
     run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])

@@ -193,6 +193,7 @@ def test_a_worker_that_lost_its_run_changes_nothing(context: Flask, owner: Perso
 def test_the_lease_is_renewed_while_the_action_works(
     context: Flask, owner: Person, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lease, "_keeper", lease.Keeper())
     monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.05)
     schedule = make(owner, **PROBE, cron="0 0 1 1 *")
     run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])

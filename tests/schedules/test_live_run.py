@@ -24,6 +24,7 @@ from tests.schedules.probe import Probe
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks come many times a second."""
+    monkeypatch.setattr(lease, "_keeper", lease.Keeper())
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.02)
 
 

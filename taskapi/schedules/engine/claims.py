@@ -1,18 +1,45 @@
 """Claims of dispatch, workers and rescue: rows locked or changed on a condition, so that one gets them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from taskapi.core.db import database_now, session
-from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule
+from taskapi.schedules.engine import statements
+from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule, milliseconds
 
 # Literals, so that the partial index of open runs is seen to fit.
 IS_OPEN = sa.text("(runs.status = 'pending' OR runs.status = 'running')")
 # Of a due time and in its turn: runs by hand and of a backfill stand beside the due times.
 OF_A_DUE_TIME = sa.and_(Run.trigger.in_(("schedule", "catch_up")), Run.backfill_id.is_(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker knows of the run that it got: the columns of ``statements.claim``, in their order."""
+
+    id: UUID
+    schedule_id: UUID
+    owner_id: UUID
+    action: str
+    params: dict[str, Any]
+    trigger: str
+    scheduled_for: datetime
+    due_at: datetime
+    first_started_at: datetime
+    attempt: int
+    timeout: float
+    schedule_name: str
+    timezone: str
+
+    @property
+    def lag_ms(self) -> int | None:
+        """How late the action first started."""
+        return milliseconds(self.due_at, self.first_started_at)
 
 
 def stands_in_the_way() -> sa.ColumnElement[bool]:
@@ -57,34 +84,19 @@ def lock_exhausted(schedule_id: UUID) -> Schedule | None:
     return session().scalar(statement)
 
 
-def claim_run(run_id: UUID, *, worker: str, lease_seconds: float) -> Run | None:
+def claim_run(
+    run_id: UUID, *, worker: str, lease_seconds: float, connection: sa.Connection | None = None
+) -> Claim | None:
     """Make a pending run ours: raises ``attempt`` and sets the lease.
 
     None if it is not pending, or if it should have started before now.
+
+    Args:
+        connection: another one than the session's.
     """
-    statement: Any = (
-        sa.update(Run)
-        .where(Run.id == run_id, Run.status == "pending")
-        .where(sa.or_(Run.start_by.is_(None), Run.start_by >= database_now()))
-        .values(
-            status="running",
-            attempt=Run.attempt + 1,
-            # It has started: attempts to come are bound by no such deadline.
-            start_by=sa.null(),
-            signal_by=sa.null(),
-            worker=worker,
-            started_at=database_now(),
-            first_started_at=sa.func.coalesce(Run.first_started_at, database_now()),
-            finished_at=None,
-            lease_until=database_now(lease_seconds),
-            error=sa.null(),
-            progress=sa.null(),
-        )
-        .returning(Run)
-        .execution_options(populate_existing=True, synchronize_session=False)
-    )
-    claimed: Run | None = session().scalars(statement).one_or_none()
-    return claimed
+    asked = {"next_id": run_id, "new_worker": worker}
+    row = (connection or session().connection()).execute(statements.claim(lease_seconds), asked).one_or_none()
+    return None if row is None else Claim(*row)
 
 
 def change_of_attempt(run_id: UUID, attempt: int, **values: Any) -> sa.Update:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 import structlog
@@ -22,43 +23,97 @@ HEARTBEAT_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 
 
-@contextmanager
-def keep_lease(context: RunContext, journal: Journal) -> Iterator[CancelWatch]:
-    """Hold the run of ``context`` while the action runs in this thread; gives who may tell it to stop."""
-    done, watch = threading.Event(), CancelWatch(context, journal)
-    engine = db.engine.execution_options(taskapi_writes=True)
-    beating = threading.Thread(
-        target=_beat, args=(engine, context, journal, watch, done), name="lease", daemon=True
-    )
-    beating.start()
-    try:
-        yield watch
-    finally:
-        done.set()
-        beating.join()
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A run whose action works; ``lock`` is held while something is done for it beside that."""
 
+    context: RunContext
+    journal: Journal
+    watch: CancelWatch
+    engine: sa.Engine
+    renewed_at: float
+    is_ours: bool = True
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-def _beat(
-    engine: sa.Engine, context: RunContext, journal: Journal, watch: CancelWatch, done: threading.Event
-) -> None:
-    renewed_at = time.monotonic()
-    while not done.wait(min(LOOK_SECONDS, HEARTBEAT_SECONDS)):
+    def beat(self) -> None:
         try:
-            watch.look()
-            if time.monotonic() - renewed_at >= HEARTBEAT_SECONDS:
-                if not _renew(engine, context):
-                    log.warning("lease.lost")
-                    return
-                renewed_at = time.monotonic()
-            journal.write(engine)
+            self.watch.look()
+            if time.monotonic() - self.renewed_at >= HEARTBEAT_SECONDS:
+                self._renew()
+            if self.is_ours:
+                self.journal.write(self._writing())
         except SQLAlchemyError as error:
             # The lease outlives a few missed beats, and with them a restart of the database.
             log.warning("lease.beat_failed", error=type(error).__name__)
 
+    def _renew(self) -> None:
+        lease_until = database_now(LEASE_SECONDS)
+        extension = claims.change_of_attempt(
+            self.context.run_id, self.context.attempt, lease_until=lease_until
+        )
+        with self._writing().begin() as connection:
+            self.is_ours = connection.execute(extension).rowcount > 0
+        self.renewed_at = time.monotonic()
+        if not self.is_ours:
+            log.warning("lease.lost")
 
-def _renew(engine: sa.Engine, context: RunContext) -> bool:
-    extension = claims.change_of_attempt(
-        context.run_id, context.attempt, lease_until=database_now(LEASE_SECONDS)
-    )
-    with engine.begin() as connection:
-        return connection.execute(extension).rowcount > 0
+    def _writing(self) -> sa.Engine:
+        return self.engine.execution_options(taskapi_writes=True)
+
+
+class Keeper:
+    """The thread of a process that looks each second after the runs that are worked on.
+
+    It is one for all runs, one after the other: a short run is over before it looks, and costs
+    nothing. It ends when there was nothing to look after for a while.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: set[_Held] = set()
+        self._thread: threading.Thread | None = None
+
+    def take(self, held: _Held) -> None:
+        with self._lock:
+            self._held.add(held)
+            # A thread that was there before a fork is none of this process.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._live, name="lease", daemon=True)
+                self._thread.start()
+
+    def leave(self, held: _Held) -> None:
+        """Nothing is done for the run any more when this returns."""
+        with self._lock:
+            self._held.discard(held)
+        with held.lock:
+            held.is_ours = False
+
+    def _live(self) -> None:
+        while True:
+            pause = min(LOOK_SECONDS, HEARTBEAT_SECONDS)
+            time.sleep(pause)
+            with self._lock:
+                if not self._held:
+                    self._thread = None
+                    return
+                # One that has just begun is most likely over soon.
+                worth = [held for held in self._held if time.monotonic() - held.renewed_at >= pause / 2]
+            for held in worth:
+                with held.lock:
+                    if held.is_ours:
+                        held.beat()
+
+
+_keeper = Keeper()
+
+
+@contextmanager
+def keep_lease(context: RunContext, journal: Journal) -> Iterator[CancelWatch]:
+    """Hold the run of ``context`` while the action runs in this thread; gives who may tell it to stop."""
+    watch = CancelWatch(context, journal)
+    held = _Held(context, journal, watch, db.engine, time.monotonic())
+    _keeper.take(held)
+    try:
+        yield watch
+    finally:
+        _keeper.leave(held)

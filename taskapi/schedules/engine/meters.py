@@ -26,6 +26,16 @@ def meter_end(run: Run) -> None:
     # Who only waited for a ping did so from the moment when it was due.
     if run.worker is None or run.status not in ("completed", "failed"):
         return
-    for histogram, milliseconds in ((LAG, run.lag_ms), (DURATION, run.duration_ms)):
+    on_commit(_observe_times, run.action, run.lag_ms, run.duration_ms)
+
+
+def count_success(action: str, *, lag_ms: int | None, duration_ms: int | None) -> None:
+    """Count a run that was completed by a worker; that is committed already."""
+    RUNS.add(action, "completed")
+    _observe_times(action, lag_ms, duration_ms)
+
+
+def _observe_times(action: str, lag_ms: int | None, duration_ms: int | None) -> None:
+    for histogram, milliseconds in ((LAG, lag_ms), (DURATION, duration_ms)):
         if milliseconds is not None:
-            on_commit(histogram.observe, milliseconds / 1000, run.action)
+            histogram.observe(milliseconds / 1000, action)

@@ -1,0 +1,220 @@
+"""The plain success, as which most runs end: written with the claim of the next run, in one transaction.
+
+A work-horse keeps the end of its last run until it gets the next one, and writes it before that
+begins, before it waits for work and before it leaves. Killed in between, it has done a run whose
+outcome nobody knows: as after any other crash the lease runs out, and the run is done again.
+"""
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from taskapi.background.idling import before_idle
+from taskapi.background.process import is_work_horse
+from taskapi.core import clock
+from taskapi.core.db import db, on_commit, session, transaction
+from taskapi.core.errors import OutcomeUnknown
+from taskapi.core.events import is_watched, record_event, wake_relay
+from taskapi.core.ids import new_id
+from taskapi.core.origin import describe_origin
+from taskapi.schedules.engine import admission, claims, counts, meters, statements
+from taskapi.schedules.engine.claims import Claim
+from taskapi.schedules.engine.lease import LEASE_SECONDS
+from taskapi.schedules.engine.settling import Ending, settle
+from taskapi.schedules.models import milliseconds
+
+log = structlog.get_logger(__name__)
+
+# So often a process wakes the relay while it has one run after the other.
+WAKE_SECONDS = 0.01
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What this process has not done yet: write the end of its last run, wake the relay."""
+
+    ending: Ending | None = None
+    owes_waking: bool = False
+    woke_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """The run that is to be claimed with an end."""
+
+    run_id: UUID
+    worker: str
+
+
+_kept = _Kept()
+
+
+def end(ending: Ending) -> None:
+    """Write how an attempt ended; in a work-horse, a success not later than its next step."""
+    if ending.failure is not None:
+        settle(ending)
+    elif is_work_horse():
+        before_idle(write_kept)
+        _kept.ending = ending
+    else:
+        _write(ending)
+        _pay_waking()
+
+
+def claim(run_id: UUID, *, worker: str) -> Claim | None:
+    """Get a run if it is pending; the end of the last one is written with that."""
+    following, claimed = _Next(run_id, worker), None
+    if _kept.ending is not None:
+        try:
+            claimed = _write(_kept.ending, following)
+        except (SQLAlchemyError, OutcomeUnknown):
+            # That end is lost, and its run will be done again; the next one has nothing to do with it.
+            log.exception("run.outcome_lost", run_id=str(_kept.ending.claim.id))
+        finally:
+            _kept.ending = None
+    return claimed or _claim_alone(following)
+
+
+def write_kept() -> None:
+    """Do what was put off until there is nothing else to do."""
+    try:
+        if _kept.ending is not None:
+            _write(_kept.ending)
+    finally:
+        _kept.ending = None
+        _pay_waking()
+
+
+def _write(ending: Ending, following: _Next | None = None) -> Claim | None:
+    """Write an end, and get the following run if that is possible at once.
+
+    What goes wrong with both together is tried with the end alone.
+    """
+    with structlog.contextvars.bound_contextvars(**ending.bound):
+        try:
+            ended, claimed = _write_plain(ending, following)
+        except (SQLAlchemyError, OutcomeUnknown) as error:
+            log.warning("run.settle_waits", error=type(error).__name__)
+            ended, claimed = False, None
+        if not ended:
+            settle(ending)
+        return claimed
+
+
+def _write_plain(ending: Ending, following: _Next | None) -> tuple[bool, Claim | None]:
+    """Whether the attempt has ended plainly, and the following run, if it has."""
+    if db.engine.dialect.name != "postgresql":
+        with transaction() as active:
+            if not _end_in_steps(ending):
+                return False, None
+            return True, _claim(following, active.connection()) if following else None
+    if is_watched(statements.COMPLETED):
+        with transaction():
+            return _end_in_steps(ending), None
+    return _end_in_one(ending, following)
+
+
+def _end_in_steps(ending: Ending) -> bool:
+    row = session().connection().execute(statements.end(), _values(ending)).one_or_none()
+    if row is None:
+        return False
+    ending.journal.keep_rest()
+    took = milliseconds(row.started_at, row.finished_at)
+    known = {"schedule_name": row.schedule_name, "notify": row.notify, "duration_ms": took}
+    subject = ("run", ending.claim.id)
+    record_event(statements.COMPLETED, subject=subject, owner_id=row.owner_id, after=_told(ending) | known)
+    counts.count_ended([(row.schedule_id, "completed")])
+    admission.wake_if_running_dry(row.owner_id)
+    on_commit(_note_end, ending.claim, took)
+    return True
+
+
+def _end_in_one(ending: Ending, following: _Next | None) -> tuple[bool, Claim | None]:
+    """All that in one statement, which is a transaction by itself: one round trip for a whole run."""
+    values = {
+        **_values(ending),
+        "lines": ending.journal.rest_as_json(),
+        "event_id": new_id(),
+        "told": _told(ending),
+        "told_at": clock.now(),
+        "origin": describe_origin(),
+        "old_request": ending.bound["run_id"],
+        "few": admission.few() + 1,
+        "next_id": following and following.run_id,
+        "new_worker": following and following.worker,
+    }
+    with _by_itself() as connection:
+        row = connection.execute(statements.end_and_claim(LEASE_SECONDS), values).one()
+    if row.finished_at is None:
+        return False, None
+    _note_end(ending.claim, milliseconds(row.started_at, row.finished_at))
+    _wake_relay()
+    if row.runs_dry:
+        admission.wake()
+    claimed = row[3:]
+    return True, Claim(*claimed) if claimed[0] else None
+
+
+def _claim_alone(following: _Next) -> Claim | None:
+    if db.engine.dialect.name == "postgresql":
+        with _by_itself() as connection:
+            return _claim(following, connection)
+    with transaction():
+        return _claim(following, session().connection())
+
+
+def _claim(following: _Next, connection: sa.Connection) -> Claim | None:
+    worker = following.worker
+    return claims.claim_run(
+        following.run_id, worker=worker, lease_seconds=LEASE_SECONDS, connection=connection
+    )
+
+
+def _by_itself() -> sa.Connection:
+    """A connection on which each statement is a transaction: no round trips to begin and to commit."""
+    return db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _values(ending: Ending) -> dict[str, Any]:
+    attempt = {"old_id": ending.claim.id, "old_attempt": ending.claim.attempt}
+    return {**attempt, "old_result": ending.result, "old_progress": ending.journal.progress}
+
+
+def _told(ending: Ending) -> dict[str, Any]:
+    """What the event says, as ``outcomes.run_state``, as far as the claim knew it."""
+    claim = ending.claim
+    return {
+        "schedule_id": str(claim.schedule_id),
+        "action": claim.action,
+        "status": "completed",
+        "trigger": claim.trigger,
+        "scheduled_for": claim.scheduled_for.isoformat(),
+        "attempt": claim.attempt,
+        "lag_ms": claim.lag_ms,
+        "error": None,
+    }
+
+
+def _note_end(ended: Claim, duration_ms: int | None) -> None:
+    meters.count_success(ended.action, lag_ms=ended.lag_ms, duration_ms=duration_ms)
+    log.info("run.ended", status="completed", error=None, ms=duration_ms, lag_ms=ended.lag_ms)
+
+
+def _wake_relay() -> None:
+    """Not for each of many runs: whoever is told hears of them together, some milliseconds later."""
+    if monotonic() - _kept.woke_at < WAKE_SECONDS:
+        _kept.owes_waking = True
+        return
+    _kept.woke_at, _kept.owes_waking = monotonic(), False
+    wake_relay()
+
+
+def _pay_waking() -> None:
+    if _kept.owes_waking:
+        _kept.owes_waking = False
+        wake_relay()
