@@ -1,5 +1,7 @@
 """Puts the scheduler process together: dispatch, relay, heartbeat, watches and housekeeping entries."""
 
+import gc
+
 from flask import Flask
 
 from taskapi.background import names
@@ -36,6 +38,9 @@ WATCHES = [
 
 def run_scheduler(app: Flask, settings: Settings) -> None:
     """Schedule until told to stop."""
+    # What is there now is never garbage, and looking through it would hold up what is due.
+    gc.collect()
+    gc.freeze()
     TaskScheduler(
         app,
         open_redis(settings),

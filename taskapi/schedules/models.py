@@ -12,7 +12,8 @@ from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime, partia
 from taskapi.core.db import Base
 from taskapi.core.digests import digest
 from taskapi.core.runtime import runtime_settings
-from taskapi.schedules.timing.triggers import Trigger, read_exclusions
+from taskapi.schedules.definition import last_pause_of, trigger_of
+from taskapi.schedules.timing.triggers import Trigger
 
 # Why a run was cancelled that did nothing wrong.
 SCHEDULE_CANCELLED = "schedule_cancelled"
@@ -107,9 +108,7 @@ class Schedule(HasId, HasTimestamps, Base):
     @property
     def last_pause(self) -> tuple[datetime, datetime] | None:
         """The beginning and end of the last pause that is over."""
-        if self.paused_at is None or self.resumed_at is None:
-            return None
-        return self.paused_at, self.resumed_at
+        return last_pause_of(self)
 
     def begin_pause(self, now: datetime) -> None:
         """From now on; a pause whose due times still wait for their verdict is taken as one with this."""
@@ -144,22 +143,7 @@ class Schedule(HasId, HasTimestamps, Base):
     @property
     def trigger(self) -> Trigger:
         """When it is due, as the pure rules of ``triggers`` understand it."""
-        exclude_days, exclude_times = read_exclusions(self.exclude)
-        return Trigger(
-            run_at=self.run_at,
-            cron=self.cron,
-            every=self.every,
-            rrule=self.rrule,
-            timezone=self.timezone,
-            gap=self.dst["gap"],
-            repeat=self.dst["repeat"],
-            starts_at=self.starts_at,
-            starts_inclusive=self.starts_at_given,
-            ends_at=self.ends_at,
-            exclude_days=exclude_days,
-            exclude_times=exclude_times,
-            skips=frozenset(map(datetime.fromisoformat, self.skips)),
-        )
+        return trigger_of(self)
 
 
 class Run(HasId, Base):
@@ -281,12 +265,12 @@ class Run(HasId, Base):
     @property
     def lag_ms(self) -> int | None:
         """How late the action first started, in milliseconds; jitter makes nothing late."""
-        return _milliseconds(self.due_at, self.first_started_at)
+        return milliseconds(self.due_at, self.first_started_at)
 
     @property
     def duration_ms(self) -> int | None:
         """How long the last attempt took, in milliseconds."""
-        return _milliseconds(self.started_at, self.finished_at)
+        return milliseconds(self.started_at, self.finished_at)
 
     @property
     def job_id(self) -> str:
@@ -294,5 +278,6 @@ class Run(HasId, Base):
         return f"run-{self.id}-{self.attempt + 1}"
 
 
-def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    """From one time to the other, where both are known."""
     return None if start is None or end is None else round((end - start).total_seconds() * 1000)

@@ -53,6 +53,12 @@ def waiting_time(name: str, params: dict[str, Any]) -> float | None:
     return action.waits(action.params().load(params))
 
 
+def may_wait(name: str) -> bool:
+    """Whether runs of this action wait for a signal instead of a worker."""
+    action = _actions.get(name)
+    return action is not None and action.waits is not None
+
+
 def check_params(action: Action, params: dict[str, Any]) -> dict[str, Any]:
     """Refuse params that the action's schema or its ``check`` refuses; they are kept as they were sent.
 

@@ -105,12 +105,16 @@ def wake_if_running_dry(owner_id: UUID) -> None:
 
     A full window is looked after by the scheduler's own rounds, which cost less.
     """
-    few = min(FIRST_LANE, runtime_settings().user_runs_at_once)
-    in_flight = sa.select(Run.id).where(Run.owner_id == owner_id, IN_FLIGHT).limit(few).subquery()
+    in_flight = sa.select(Run.id).where(Run.owner_id == owner_id, IN_FLIGHT).limit(few()).subquery()
     count = sa.select(sa.func.count()).select_from(in_flight).scalar_subquery()
     held = sa.exists().where(Run.owner_id == owner_id, HELD)
-    if session().scalar(sa.select(sa.and_(held, count < few))):
+    if session().scalar(sa.select(sa.and_(held, count < few()))):
         once_on_commit(wake)
+
+
+def few() -> int:
+    """With less than so many in flight an owner runs dry."""
+    return min(FIRST_LANE, runtime_settings().user_runs_at_once)
 
 
 def wake() -> None:
@@ -126,7 +130,8 @@ def _lock_windows(owner_ids: Collection[UUID]) -> set[UUID]:
     statement = sa.select(RunAllowance.owner_id).where(RunAllowance.owner_id.in_(owner_ids))
     ours = set(session().scalars(statement.with_for_update(skip_locked=True)))
     if unknown := sorted(set(owner_ids) - ours):
-        rows = [{"owner_id": owner, "since": read_database_clock(), "released": 0} for owner in unknown]
+        now = read_database_clock()
+        rows = [{"owner_id": owner, "since": now, "released": 0} for owner in unknown]
         insert = insert_into(RunAllowance).on_conflict_do_nothing().returning(RunAllowance.owner_id)
         ours |= set(session().connection().execute(insert, rows).scalars())
     return ours

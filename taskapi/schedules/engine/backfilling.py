@@ -21,6 +21,7 @@ from taskapi.core.db import read_database_clock, session, transaction
 from taskapi.core.events import record_event
 from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.engine import claims, outcomes
+from taskapi.schedules.engine.due import BACKFILL_IS_OPEN
 from taskapi.schedules.engine.planning import new_run
 from taskapi.schedules.engine.queueing import insert_runs
 from taskapi.schedules.engine.reopening import reopen
@@ -59,8 +60,7 @@ def _in_turn() -> list[tuple[UUID, UUID]]:
     statement = (
         sa.select(Backfill.id, Backfill.schedule_id)
         .join(Schedule, Schedule.id == Backfill.schedule_id)
-        # A literal, so that the partial index is seen to fit.
-        .where(sa.text("backfills.status = 'running'"), ~is_behind)
+        .where(BACKFILL_IS_OPEN, ~is_behind)
         .where(open_runs < sa.case((Backfill.mark_at < Backfill.to_at, at_once), else_=1))
         .order_by(Backfill.created_at, Backfill.id)
         .limit(BACKFILLS_AT_ONCE)

@@ -14,12 +14,14 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from taskapi.core.arrays import uses_arrays
 from taskapi.core.db import is_transient, read_database_clock, savepoint, session, transaction
 from taskapi.core.events import record_event
 from taskapi.core.json import storable_text
 from taskapi.schedules.engine import claims, due
 from taskapi.schedules.engine.backfilling import work_backfills
 from taskapi.schedules.engine.cancelling import give_way
+from taskapi.schedules.engine.ordinary import dispatch_ordinary
 from taskapi.schedules.engine.planning import plan_cancelled, plan_schedule, policy_of
 from taskapi.schedules.engine.queueing import insert_runs, queue_retries, release_held
 from taskapi.schedules.engine.signals import use_early_ping
@@ -30,7 +32,9 @@ from taskapi.schedules.timing.verdicts import MAX_DUE_TIMES, Policy
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
+BATCH = 500
+# Of schedules that go the long way: the whole rows take their time, and locks are held meanwhile.
+WHOLE_ROWS = 200
 # Bounds one transaction in sum: SQLite's only writer is held meanwhile.
 MAX_RUNS_PER_BATCH = 500
 # Due times of one schedule that are seen to at once, however many others are due.
@@ -52,40 +56,62 @@ def dispatch_due() -> float | None:
         is planned.
     """
     # Looking takes no write lock, which SQLite has only one of.
-    seconds = due.seconds_until_due()
+    ahead = due.look_ahead()
     session().rollback()
-    handled = 0
-    if seconds is not None and seconds <= 0:
-        handled = dispatch_batch() + settle_cancelled() + queue_retries(BATCH)
-        seconds = OTHERS_ARE_BUSY_SECONDS
-    released, some_are_held = release_held()
+    handled = _handle_due(ahead)
+    seconds = OTHERS_ARE_BUSY_SECONDS if ahead.seconds == 0 else ahead.seconds
+    released, some_are_held = release_held() if ahead.held else (0, False)
     # The past only when nothing live is due.
-    if handled or released or work_backfills():
+    if handled or released or (ahead.backfills and work_backfills()):
         return 0.0
     return min(LOOK_FOR_ROOM_SECONDS, seconds or LOOK_FOR_ROOM_SECONDS) if some_are_held else seconds
 
 
+def _handle_due(ahead: due.Ahead) -> int:
+    handled = dispatch_batch() if ahead.schedules else 0
+    handled += settle_cancelled() if ahead.unsettled else 0
+    return handled + (queue_retries(BATCH) if ahead.retries else 0)
+
+
 def dispatch_batch(limit: int = BATCH) -> int:
     """Handle one batch of due schedules in one transaction; how many were claimed."""
-    return _together_or_apart(lambda: due.claim_due_schedules(limit), _handle)
+
+    def claim() -> Sequence[Schedule]:
+        return due.claim_due_schedules(min(limit, WHOLE_ROWS))
+
+    def ordinary_first() -> int:
+        schedules = due.claim_due(limit)
+        if rest := dispatch_ordinary(schedules):
+            _handle(claims.lock_schedules(rest))
+        return len(schedules)
+
+    # SQLite unfolds no arrays; who has very many due times has PostgreSQL.
+    together = ordinary_first if uses_arrays() else lambda: _handle(claim())
+    return _together_or_apart(together, claim, _handle)
 
 
 def settle_cancelled(limit: int = BATCH) -> int:
     """Account for due times that passed before their schedule was cancelled; how many schedules."""
-    return _together_or_apart(lambda: due.claim_unsettled_schedules(limit), _settle)
+
+    def claim() -> Sequence[Schedule]:
+        return due.claim_unsettled_schedules(limit)
+
+    return _together_or_apart(lambda: _settle(claim()), claim, _settle)
 
 
 def _together_or_apart(
-    claim: Callable[[], Sequence[Schedule]], handle: Callable[[Sequence[Schedule]], int]
+    together: Callable[[], int],
+    claim: Callable[[], Sequence[Schedule]],
+    handle: Callable[[Sequence[Schedule]], int],
 ) -> int:
-    """Handle what is claimed in one transaction; how many schedules.
+    """Do a batch ``together`` in one transaction; how many schedules.
 
-    A batch that fails is done again schedule by schedule, so that one poisoned row is set
-    aside and stops nobody else.
+    A batch that fails is claimed again and handled schedule by schedule, so that one poisoned row
+    is set aside and stops nobody else.
     """
     try:
         with transaction():
-            return handle(claim())
+            return together()
     except Exception as error:
         if isinstance(error, DBAPIError) and is_transient(error):
             raise

@@ -7,6 +7,7 @@ from typing import Any
 from taskapi.core.db import session
 from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
+from taskapi.schedules.definition import Definition, last_pause_of
 from taskapi.schedules.engine import claims
 from taskapi.schedules.models import SCHEDULE_CANCELLED, Schedule
 from taskapi.schedules.timing.triggers import due_times
@@ -110,14 +111,14 @@ def plan_cancelled(schedule: Schedule, *, now: datetime, limit: int) -> list[dic
     return [{**new_run(schedule, scheduled_for=at, trigger="schedule", now=now), **ended} for at in passed]
 
 
-def policy_of(schedule: Schedule) -> Policy:
+def policy_of(schedule: Definition) -> Policy:
     """The schedule's policies, as the pure rules of ``verdicts`` understand them."""
     deadline = schedule.start_deadline
     return Policy(
         catch_up=schedule.catch_up,
         catch_up_window=timedelta(seconds=schedule.catch_up_window),
         catch_up_limit=schedule.catch_up_limit,
-        pause=schedule.last_pause,
+        pause=last_pause_of(schedule),
         overlap=schedule.overlap,
         runs_left=None if schedule.max_runs is None else max(schedule.max_runs - schedule.run_count, 0),
         start_deadline=None if deadline is None else timedelta(seconds=deadline),
@@ -167,11 +168,11 @@ def new_run(
         "queued_at": now,
         "waits_for_turn": False,
         "finished_at": None,
-        "start_by": _deadline(schedule.start_deadline, due_at, trigger),
-        "finish_by": _deadline(schedule.finish_deadline, due_at, trigger),
+        "start_by": deadline(schedule.start_deadline, due_at, trigger),
+        "finish_by": deadline(schedule.finish_deadline, due_at, trigger),
     }
 
 
-def _deadline(seconds: float | None, due_at: datetime, trigger: str) -> datetime | None:
+def deadline(seconds: float | None, due_at: datetime, trigger: str) -> datetime | None:
     """Counted from the due time; for a backfill of what is long past there is none."""
     return None if seconds is None or trigger == "backfill" else due_at + timedelta(seconds=seconds)

@@ -1,12 +1,13 @@
 """The one way of runs to the workers: into the ledger, through their owner's window, onto Redis."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from taskapi.background.connection import SILENCE_SECONDS
-from taskapi.background.enqueue import JobCall, enqueue
+from taskapi.background.enqueue import JobCall, enqueue_all
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import insert_new, on_commit, once_on_commit, read_database_clock, session, transaction
 from taskapi.schedules.engine import admission, claims, counts, due
@@ -20,6 +21,8 @@ RELEASE_BATCH = 200
 JOB_TIMEOUT_MARGIN_SECONDS = 30
 # A run's id, its job's id and its time limit in seconds.
 Call = tuple[UUID, str, float]
+# The columns of a run that is to be.
+Row = dict[str, Any]
 
 
 def insert_runs(rows: Sequence[dict[str, Any]]) -> set[UUID]:
@@ -30,13 +33,19 @@ def insert_runs(rows: Sequence[dict[str, Any]]) -> set[UUID]:
     """
     waiting = [row for row in rows if row["queued_at"] is not None and let_row_wait(row)]
     others = [row for row in rows if "signal_by" not in row]
-    calls = _admit_rows([row for row in others if row["queued_at"] is not None])
-    if any(map(_is_held, others)):
-        # Its window may only have been busy: the scheduler looks at once.
-        once_on_commit(admission.wake)
-    inserted = insert_new(Run, others) | insert_new(Run, waiting)
+    inserted = insert_due(others, partial(insert_new, Run)) | insert_new(Run, waiting)
     counts.count_ended((row["schedule_id"], row["status"]) for row in rows if row["id"] in inserted)
     meter_ends((row["action"], row["status"]) for row in rows if row["id"] in inserted)
+    return inserted
+
+
+def insert_due(rows: Sequence[Row], insert: Callable[[Sequence[Row]], set[UUID]]) -> set[UUID]:
+    """Admit rows that wait for no signal, insert them by ``insert``, queue them; the ids inserted."""
+    calls = _admit_rows([row for row in rows if row["queued_at"] is not None])
+    if any(map(_is_held, rows)):
+        # Its window may only have been busy: the scheduler looks at once.
+        once_on_commit(admission.wake)
+    inserted = insert(rows)
     _queue_after_commit([(queue, call) for queue, call in calls if call[0] in inserted])
     return inserted
 
@@ -119,25 +128,22 @@ def _call(run: Run) -> Call:
 
 
 def _queue_after_commit(calls: Sequence[tuple[Queue, Call]]) -> None:
-    """Hand runs to the workers once they are committed, in one round trip for each queue."""
+    """Hand runs to the workers once they are committed, in one round trip."""
     by_queue: dict[Queue, list[Call]] = {}
     for queue, call in calls:
         by_queue.setdefault(queue, []).append(call)
-    for queue, theirs in by_queue.items():
-        on_commit(_hand_over, queue, theirs)
+    if by_queue:
+        on_commit(_hand_over, by_queue)
 
 
-def _hand_over(queue: Queue, calls: list[Call]) -> None:
-    jobs = [
-        JobCall(
-            name=EXECUTE_RUN,
-            args=[str(run_id)],
-            job_id=job_id,
-            timeout=int(timeout) + JOB_TIMEOUT_MARGIN_SECONDS,
-        )
-        for run_id, job_id, timeout in calls
-    ]
-    if not enqueue(queue, jobs):
+def _hand_over(by_queue: dict[Queue, list[Call]]) -> None:
+    if not enqueue_all({queue: [_job(*call) for call in calls] for queue, calls in by_queue.items()}):
         # Redis is away: the scheduler tries again by itself.
         with transaction():
-            claims.put_off([run_id for run_id, _, _ in calls], seconds=SILENCE_SECONDS)
+            put_off = [run_id for calls in by_queue.values() for run_id, _, _ in calls]
+            claims.put_off(put_off, seconds=SILENCE_SECONDS)
+
+
+def _job(run_id: UUID, job_id: str, timeout: float) -> JobCall:
+    seconds = int(timeout) + JOB_TIMEOUT_MARGIN_SECONDS
+    return JobCall(name=EXECUTE_RUN, args=[str(run_id)], job_id=job_id, timeout=seconds)
