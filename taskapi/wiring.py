@@ -7,6 +7,7 @@ from taskapi.accounts.standing import find_actors, find_standing, queue_up
 from taskapi.analytics.report import REPORT
 from taskapi.background.cache import RedisCache
 from taskapi.background.enqueue import WAKE_RELAY, wake_scheduler
+from taskapi.background.hints import RedisHints
 from taskapi.background.limits import count_in_redis
 from taskapi.calendar.closing import delete_feeds_of, foresee_feeds_of
 from taskapi.core import events
@@ -20,6 +21,8 @@ from taskapi.core.closing import (
     on_handing_over,
 )
 from taskapi.core.following import let_follow, owners_and_administrators, owners_only
+from taskapi.core.freshness import leap, touch_standing
+from taskapi.core.hints import set_shared_hints
 from taskapi.core.idempotency import forget_answers_of
 from taskapi.core.limits import set_shared_counter
 from taskapi.core.standing import set_standing
@@ -74,10 +77,11 @@ def connect_rooms(app: Flask) -> None:
     """Tell the floor what it must not know: who signs in, counts and listens, and what can be done."""
     assert ALL_MODELS
     with app.app_context():
-        set_authenticator(sign_in.authenticate)
+        set_authenticator(sign_in.authenticate, sign_in.recognise)
         set_standing(find_standing, find_actors, queue_up)
         set_shared_counter(count_in_redis)
         set_shared_cache(RedisCache())
+        set_shared_hints(RedisHints())
     events.set_relay_waker(lambda: wake_scheduler(WAKE_RELAY))
     events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
     events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
@@ -100,6 +104,7 @@ def connect_rooms(app: Flask) -> None:
     set_in_use("task", tasks.in_use)
     for pattern in PATTERNS:
         events.watch(f"freshness.{pattern}", pattern, freshen)
+    _let_standings_end()
     _let_follow()
     _settle_accounts()
     for action in (CREATE_TASK, DIGEST, EXPECT_PING, FILE_CLEANUP, REMINDER, REPORT, WEBHOOK):
@@ -107,12 +112,24 @@ def connect_rooms(app: Flask) -> None:
     load_plugins()
 
 
+def _let_standings_end() -> None:
+    """Believe no kept standing, and nothing kept at all, of before these events.
+
+    At once, and again by the relay: the process that recorded the event may have died right after
+    its commit.
+    """
+    for pattern in ("user.*", "session.*", "token.*"):
+        events.watch(f"standing.{pattern}", pattern, touch_standing)
+        events.subscribe(f"standing.{pattern}", pattern, touch_standing)
+    events.subscribe("freshness.restored", "backup.restored", lambda _event: leap())
+
+
 def _let_follow() -> None:
     """Say of which things people are told, and who."""
-    let_follow("task", find_readers=readers_of_tasks, show=show_tasks)
-    let_follow("comment", find_readers=readers_of_tasks, show=show_comments)
-    let_follow("tag", find_readers=readers_of_tags, show=show_tags)
-    let_follow("file", find_readers=readers_of_files, show=show_files)
+    let_follow("task", find_readers=readers_of_tasks, show=show_tasks, ages_lists=True)
+    let_follow("comment", find_readers=readers_of_tasks, show=show_comments, ages_lists=True)
+    let_follow("tag", find_readers=readers_of_tags, show=show_tags, ages_lists=True)
+    let_follow("file", find_readers=readers_of_files, show=show_files, ages_lists=True)
     let_follow("schedule", find_readers=owners_and_administrators, show=show_schedules)
     let_follow("run", find_readers=owners_and_administrators, show=show_runs)
     let_follow("import", find_readers=owners_and_administrators, show=show_imports)

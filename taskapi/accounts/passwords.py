@@ -1,5 +1,7 @@
 """Password hashing with argon2id and the rules for new passwords."""
 
+import base64
+import os
 import re
 import threading
 import unicodedata
@@ -17,7 +19,19 @@ SEQUENCES = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxc
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # Each hash takes 19 MiB and a core: many sign-ins at once must not exhaust either.
 _slots = threading.BoundedSemaphore(4)
-_dummy_hash = _hasher.hash("no account has this password")
+
+
+def _hash_of_nothing() -> str:
+    """What looks like a hash and fits no password: nothing is hashed for it when a process starts."""
+    salt, digest = (
+        base64.b64encode(os.urandom(length)).decode().rstrip("=")
+        for length in (_hasher.salt_len, _hasher.hash_len)
+    )
+    costs = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    return f"$argon2id$v=19${costs}${salt}${digest}"
+
+
+_dummy_hash = _hash_of_nothing()
 
 
 def normal_form(password: str) -> str:

@@ -23,7 +23,7 @@ from taskapi.accounts.errors import (
 from taskapi.accounts.models import PersonalToken
 from taskapi.accounts.tokens import PERSONAL_PREFIX, hash_token, new_opaque_token
 from taskapi.core import clock
-from taskapi.core.access import ALL_SCOPES, Actor, AdminOnly, Scope
+from taskapi.core.access import ALL_SCOPES, Actor, AdminOnly, Scope, Shown
 from taskapi.core.db import session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
@@ -34,6 +34,10 @@ log = structlog.get_logger(__name__)
 MAX_PER_USER = 100
 LONGEST_LIFE = timedelta(days=3653)
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
+# By the hash of a token: which it is, whose, and when its use was noted last. Neither of the first
+# two ever changes; whether the token still lets somebody in is asked each time.
+_known: dict[str, tuple[Shown, datetime]] = {}
+MOST_KNOWN = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,16 @@ def delete_token(*, actor: Actor, token_id: UUID) -> None:
     _record(actor, token_id, "token.deleted", before={"name": name})
 
 
+def recognise(token: str) -> Shown | None:
+    """Which token it is, and whose; None if the database must be asked, as when its use is to be noted."""
+    shown, noted_at = _known.get(hash_token(token), (None, None))
+    return None if noted_at is None or _is_to_be_noted(noted_at) else shown
+
+
+def _is_to_be_noted(noted_at: datetime | None) -> bool:
+    return noted_at is None or clock.now() - noted_at >= USE_IS_NOTED_EVERY
+
+
 def authenticate(token: str) -> Actor:
     """The owner of a token, with the scopes that it was given and that their role still allows.
 
@@ -137,7 +151,8 @@ def authenticate(token: str) -> Actor:
         TokenRevoked: its owner is inactive.
         TokenExpired
     """
-    found = token_queries.token_with_owner(hash_token(token))
+    token_hash = hash_token(token)
+    found = token_queries.token_with_owner(token_hash)
     if found is None:
         raise InvalidToken("The token is not known.")
     if not found.is_active:
@@ -145,8 +160,9 @@ def authenticate(token: str) -> Actor:
     now = clock.now()
     if found.expires_at is not None and now >= found.expires_at:
         raise TokenExpired("The token has expired; make a new one.")
-    if found.last_used_at is None or now - found.last_used_at >= USE_IS_NOTED_EVERY:
-        _note_use(found.token_id, now)
+    noted_at = _note_use(found.token_id, now) if _is_to_be_noted(found.last_used_at) else found.last_used_at
+    if noted_at is not None:
+        _remember(token_hash, Shown(user_id=found.id, token_id=found.token_id), noted_at)
     return Actor(
         user_id=found.id,
         role=found.role,
@@ -164,12 +180,20 @@ def allowed_scopes(given: Sequence[str], *, role: str) -> frozenset[Scope]:
     return cast("frozenset[Scope]", frozenset(given)) & allowed
 
 
-def _note_use(token_id: UUID, now: datetime) -> None:
+def _remember(token_hash: str, shown: Shown, noted_at: datetime) -> None:
+    if len(_known) >= MOST_KNOWN:
+        _known.clear()
+    _known[token_hash] = shown, noted_at
+
+
+def _note_use(token_id: UUID, now: datetime) -> datetime | None:
     try:
         token_queries.note_use_of_token(token_id, now=now, unless_after=now - USE_IS_NOTED_EVERY)
     except SQLAlchemyError as error:
         # When it was last used is worth knowing, but not worth refusing the request.
         log.warning("token.use_not_noted", token=str(token_id), error=type(error).__name__)
+        return None
+    return now
 
 
 def _record(

@@ -3,16 +3,22 @@
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from taskapi.accounts.models import PersonalToken, RefreshToken, SignInSession, User
+from taskapi.accounts.schemas import DirectoryEntrySchema
 from taskapi.core import clock
 from taskapi.core.batches import batches
 from taskapi.core.db import db, session
+from taskapi.core.json_sql import object_of
 from taskapi.core.paging import Page, PageRequest, fetch_page
+from taskapi.core.reading import read
 
+# Statements that name so many users at most are kept compiled.
+FEW = 10
 # Asked with every request: to put it together takes longer than to ask it.
 ACTIVE_USER_OF_SESSION = (
     sa.select(User.id, User.role, User.username, User.timezone)
@@ -109,8 +115,20 @@ def stays_active(user_id: UUID, *, alone: bool = False) -> bool:
 
 def lock_active(user_ids: Collection[UUID]) -> set[UUID]:
     """Those whose accounts are open, and stay so until the transaction ends (see ``stays_active``)."""
+    named = {f"user_{place}": user_id for place, user_id in enumerate(user_ids)}
+    if 0 < len(named) <= FEW:
+        # As UUIDs on both databases.
+        return {UUID(str(user_id)) for (user_id,) in read(_lock_active, len(named), **named)}
+    return set(session().scalars(_lock_those(user_ids)))
+
+
+def _lock_active(number: int) -> sa.Select[UUID]:
+    return _lock_those([sa.bindparam(f"user_{place}", type_=sa.Uuid()) for place in range(number)])
+
+
+def _lock_those(user_ids: Collection[Any]) -> sa.Select[UUID]:
     statement = sa.select(User.id).where(User.id.in_(user_ids), User.is_active).order_by(User.id)
-    return set(session().scalars(statement.with_for_update(read=True)))
+    return statement.with_for_update(read=True)
 
 
 def active_ids() -> sa.Select[UUID]:
@@ -120,6 +138,12 @@ def active_ids() -> sa.Select[UUID]:
 def find_users(user_ids: Collection[UUID]) -> dict[UUID, User]:
     users = session().scalars(sa.select(User).where(User.id.in_(user_ids)))
     return {user.id: user for user in users}
+
+
+def directory_entry(user_id: sa.ColumnElement[UUID | None]) -> sa.ColumnElement[Any]:
+    """JSON of the user with this id, as everybody may see them; null if there is none."""
+    entry = object_of(DirectoryEntrySchema, User.__table__.c)
+    return sa.select(entry).where(User.id == user_id).scalar_subquery()
 
 
 def find_active(names: Collection[str]) -> dict[str, UUID]:

@@ -190,6 +190,11 @@ def find_users(*, user_ids: Collection[UUID]) -> dict[UUID, User]:
     return queries.find_users(user_ids) if user_ids else {}
 
 
+def directory_entry(*, user_id: sa.ColumnElement[UUID | None]) -> sa.ColumnElement[Any]:
+    """For statements of other rooms; see ``queries.directory_entry``."""
+    return queries.directory_entry(user_id)
+
+
 def find_active(*, names: Collection[str]) -> dict[str, UUID]:
     """Who is called by these e-mail addresses and usernames, of those whose accounts are open."""
     return queries.find_active(names) if names else {}

@@ -27,7 +27,7 @@ from taskapi.accounts.tokens import (
 )
 from taskapi.config import Settings
 from taskapi.core import clock
-from taskapi.core.access import Actor
+from taskapi.core.access import Actor, Shown
 from taskapi.core.db import session
 from taskapi.core.events import record_event
 from taskapi.core.refusals import concerns
@@ -163,8 +163,20 @@ def _end_sessions(actor: Actor, which: sa.ColumnElement[bool]) -> None:
     record_event("user.signed_out", subject=("user", actor.user_id), actor=actor, owner_id=actor.user_id)
 
 
+def recognise(token: str) -> Shown | None:
+    """What an access token tells by itself, or what this process knows of a personal one.
+
+    Raises:
+        InvalidToken, TokenExpired
+    """
+    if token.startswith(PERSONAL_PREFIX):
+        return personal_tokens.recognise(token)
+    user_id, session_id, expires_at = read_access_token(token)
+    return Shown(user_id=user_id, session_id=session_id, expires_at=expires_at)
+
+
 def authenticate(token: str) -> Actor:
-    """The caller behind an access token or a personal one; what has ended is looked up, not remembered.
+    """The caller behind an access token or a personal one, as the database says: nothing is remembered.
 
     Raises:
         InvalidToken, TokenExpired, TokenRevoked

@@ -13,16 +13,17 @@ class RedisCache:
         return found if isinstance(found, bytes) else None
 
     def put(self, key: str, value: bytes, *, seconds: float) -> bool | None:
-        return ask_redis(lambda redis: bool(redis.set(PREFIX + key, value, px=_milliseconds(seconds))))
+        return ask_redis(lambda redis: bool(redis.set(PREFIX + key, value, px=milliseconds(seconds))))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool | None:
         return ask_redis(
-            lambda redis: bool(redis.set(PREFIX + key, value, px=_milliseconds(seconds), nx=True))
+            lambda redis: bool(redis.set(PREFIX + key, value, px=milliseconds(seconds), nx=True))
         )
 
     def remove(self, key: str) -> bool | None:
         return ask_redis(lambda redis: bool(redis.delete(PREFIX + key)))
 
 
-def _milliseconds(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
+    """As Redis wants lives: whole, and never none at all."""
     return max(1, round(seconds * 1000))

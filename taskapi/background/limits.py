@@ -1,28 +1,24 @@
 """Rate limits' counts in Redis, which all processes share."""
 
-import time
-from weakref import WeakKeyDictionary
-
-from limits.storage import RedisStorage
-from redis import Redis
+from collections.abc import Sequence
 
 from taskapi.background.connection import ask_redis
+from taskapi.background.scripts import Script
 
-
-class Counts(RedisStorage):
-    """Counts over the connections of a client that exists already."""
-
-    def __init__(self, client: Redis) -> None:
-        super().__init__("redis://", connection_pool=client.connection_pool, key_prefix="taskapi:limit")
-
-    def get_expiry(self, key: str) -> float:
-        """When the count is forgotten, in seconds since 1970."""
-        # TTL rounds to whole seconds, also down: who waited as told would come too early.
-        milliseconds: int = self.storage.pttl(self.prefixed_key(key))
-        return time.time() + max(milliseconds, 0) / 1000
-
-
-_counts: WeakKeyDictionary[Redis, Counts] = WeakKeyDictionary()
+PREFIX = "taskapi:limit:"
+# The count and the milliseconds that are left; seconds would be rounded, also down, and who waits
+# as told would come too early. A count without an end, as a copy of Redis may bring it, gets one.
+COUNT = """
+local function count(key, seconds)
+    local used, left = redis.call('INCR', key), redis.call('PTTL', key)
+    if left < 0 then
+        left = seconds * 1000
+        redis.call('PEXPIRE', key, left)
+    end
+    return used, left
+end
+"""
+COUNT_ONE = Script(COUNT + "return {count(KEYS[1], ARGV[1])}")
 
 
 def count_in_redis(key: str, seconds: int) -> tuple[int, float] | None:
@@ -31,15 +27,15 @@ def count_in_redis(key: str, seconds: int) -> tuple[int, float] | None:
     Returns:
         the count and the seconds that are left, or None while Redis is away.
     """
-    return ask_redis(lambda client: _count(_counts_of(client), key, seconds))
+    found = ask_redis(lambda client: COUNT_ONE.run(client, [key_of(key)], seconds))
+    return counted(found) if found else None
 
 
-def _count(counts: Counts, key: str, seconds: int) -> tuple[int, float]:
-    return counts.incr(key, seconds), counts.get_expiry(key) - time.time()
+def key_of(key: str) -> str:
+    """The key of a count in Redis."""
+    return PREFIX + key
 
 
-def _counts_of(client: Redis) -> Counts:
-    found = _counts.get(client)
-    if found is None:
-        found = _counts[client] = Counts(client)
-    return found
+def counted(found: Sequence[int]) -> tuple[int, float]:
+    """The count and the seconds that are left, of what ``count`` answered."""
+    return found[0], found[1] / 1000

@@ -2,7 +2,8 @@
 
 Every endpoint declares its access with ``public`` or ``requires``; one that declares nothing
 is refused to everybody. The accounts room tells this module how a bearer token becomes an
-``Actor``; services take the actor as an argument and never look here.
+``Actor``, and ``core/asking`` finds out before each request who calls; services take the actor as
+an argument and never look here.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,10 +13,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import structlog
 from flask import current_app, g, request
 
 from taskapi.core.errors import Forbidden, Unauthorized
+from taskapi.core.runtime import current_request
 
 Scope = Literal["read", "write", "admin"]
 ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "admin"})
@@ -42,6 +43,20 @@ class Actor:
     @property
     def is_admin(self) -> bool:
         return self.role == "admin" and "admin" in self.scopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a token tells by itself. Whether it still lets somebody in, and whom, is asked elsewhere.
+
+    Attributes:
+        expires_at: when it ends, if it tells that.
+    """
+
+    user_id: UUID
+    session_id: UUID | None = None
+    token_id: UUID | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +96,22 @@ class SessionRequired(Forbidden):
 
 
 Authenticator = Callable[[str], Actor]
+Recogniser = Callable[[str], Shown | None]
 
 
-def set_authenticator(authenticate: Authenticator) -> None:
-    """Say how a bearer token becomes an actor; it raises ``Unauthorized`` for any other token."""
+def _recognise_none(_token: str) -> None:
+    return None
+
+
+def set_authenticator(authenticate: Authenticator, recognise: Recogniser = _recognise_none) -> None:
+    """Say how a bearer token becomes an actor; it raises ``Unauthorized`` for any other token.
+
+    Args:
+        recognise: reads what a token tells by itself, asking nobody; None if the authenticator has
+            to be asked. It may raise ``Unauthorized``, too.
+    """
     current_app.extensions["taskapi_authenticator"] = authenticate
+    current_app.extensions["taskapi_recogniser"] = recognise
 
 
 def current_actor() -> Actor:
@@ -117,7 +143,7 @@ def bearer_token(kind: str = "an access token") -> str:
 
 
 def authenticate(token: str) -> Actor:
-    """Who shows this token.
+    """Who shows this token, as the database says.
 
     Raises:
         Unauthorized: nobody, or not any more.
@@ -126,24 +152,19 @@ def authenticate(token: str) -> Actor:
     return authenticator(token)
 
 
-def identify() -> None:
-    """Before each request: find out who calls an endpoint that is not public.
+def recognise(token: str) -> Shown | None:
+    """What the token tells by itself, if it tells something.
 
-    ``check_access`` refuses whom nobody knows; until then others may count the attempt.
+    Raises:
+        Unauthorized: it is no token of ours, or its time is over.
     """
-    if _asked_access() == PUBLIC and not _judges_itself():
-        return
-    try:
-        g.actor = authenticate(_shown_token())
-    except Unauthorized as refusal:
-        g.refusal = refusal
-        return
-    structlog.contextvars.bind_contextvars(user=str(g.actor.user_id))
+    recogniser: Recogniser = current_app.extensions["taskapi_recogniser"]
+    return recogniser(token)
 
 
 def check_access() -> None:
     """Before each request: compare the caller with what the endpoint asks."""
-    access = _asked_access()
+    access = asked_access()
     if access == PUBLIC:
         return
     refusal: Unauthorized | None = g.pop("refusal", None)
@@ -160,20 +181,12 @@ def check_access() -> None:
         raise MissingScope(f"This call needs the scope '{access.scope}'.")
 
 
-def _shown_token() -> str:
-    in_path: str | None = (request.view_args or {}).get("token") if _judges_itself() else None
-    return in_path or bearer_token()
-
-
-def _judges_itself() -> bool:
-    return request.endpoint is not None and fact_of(request.endpoint, "judges_caller") is True
-
-
-def _asked_access() -> Access | None:
+def asked_access() -> Access | None:
     """What the requested endpoint asks; anybody may hear that there is none, or which methods it takes."""
-    if request.endpoint is None or request.method == "OPTIONS" or request.routing_exception is not None:
+    asked = current_request()
+    if asked.endpoint is None or asked.method == "OPTIONS" or asked.routing_exception is not None:
         return PUBLIC
-    return access_of(request.endpoint)
+    return access_of(asked.endpoint)
 
 
 def access_of(endpoint: str) -> Access | None:

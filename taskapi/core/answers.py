@@ -1,24 +1,22 @@
 """Answers of lists and figures that are kept for a while, for the one who asked.
 
-The key holds the version of what the caller sees (``core/freshness``), read before the answer is
-made: an answer that is older than a change is never found again.
+What is kept begins with what it depends on: who the caller is, and the versions of what they see
+(``core/freshness``), read before the answer is made. An answer that is older than a change fits no more.
 """
 
-import hashlib
 from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any
 
 import orjson
-from flask import Response, request
+from flask import Response, g
 
-from taskapi.core.access import Actor, current_actor
+from taskapi.core.access import current_actor
 from taskapi.core.cache import shared_cache
-from taskapi.core.freshness import version_for
+from taskapi.core.freshness import sight_of
+from taskapi.core.hints import Hints
 from taskapi.core.paging import query_lists
 from taskapi.core.runtime import runtime_settings
-from taskapi.core.visibility import sees_everything
-from taskapi.version import VERSION
 
 HEADER = "X-Cache"
 KEPT_HEADERS = ("Content-Type", "Link")
@@ -29,6 +27,8 @@ def kept_for_a_while(
 ) -> Callable[..., Response]:
     """Answer as ``CACHE_TTL`` seconds ago at most, if nothing has changed that the caller sees.
 
+    Put it outside of all that reads the request: ``core/asking`` has found the answer already.
+
     Args:
         ages_by: parameters that make the answer depend on the clock, so that it is not kept.
     """
@@ -38,27 +38,31 @@ def kept_for_a_while(
         seconds = runtime_settings().cache_ttl
         if not seconds:
             return view(*args, **kwargs)
-        # A cursor brings its filters along.
-        is_kept = query_lists().keys().isdisjoint(ages_by)
-        key = _key(current_actor()) if is_kept else None
-        kept = shared_cache().get(key) if key else None
-        if kept is not None:
-            return _read(kept)
+        page, sight = _page_and_sight()
+        kept = g.hints.page if page else None
+        if kept is not None and kept.startswith(sight):
+            return _read(kept[len(sight) :])
         response = view(*args, **kwargs)
-        if key and response.status_code == 200 and response.is_sequence:
-            shared_cache().put(key, _written(response), seconds=seconds)
+        # A cursor brings its filters along.
+        if page and _can_be_kept(response) and query_lists().keys().isdisjoint(ages_by):
+            shared_cache().put(page, sight + _written(response), seconds=seconds)
         response.headers[HEADER] = "miss"
         return response
 
     return wrapper
 
 
-def _key(actor: Actor) -> str:
-    sees_all = sees_everything(actor)
-    version = version_for(actor.user_id, sees_all=sees_all)
-    asked = (VERSION, request.path.rstrip("/"), request.query_string.decode("latin-1"))
-    caller = (actor.user_id.hex, actor.role, sees_all, actor.is_admin, actor.timezone, version)
-    return f"answer:{hashlib.sha256(repr((*asked, *caller)).encode()).hexdigest()}"
+def _page_and_sight() -> tuple[str | None, bytes]:
+    """Under which key the answer is kept, and what it depends on; no key while Redis is away."""
+    page: str | None = g.get("page")
+    if page is None:
+        return None, b""
+    hints: Hints = g.hints
+    return page, f"{sight_of(current_actor(), hints.versions)}\n".encode()
+
+
+def _can_be_kept(response: Response) -> bool:
+    return response.status_code == 200 and response.is_sequence
 
 
 def _written(response: Response) -> bytes:

@@ -44,19 +44,27 @@ class FollowedKind:
     name: str
     find_readers: FindReaders
     show: Show
+    ages_lists: bool = False
 
 
 _kinds: dict[str, FollowedKind] = {}
 
 
-def let_follow(name: str, *, find_readers: FindReaders, show: Show) -> None:
+def let_follow(name: str, *, find_readers: FindReaders, show: Show, ages_lists: bool = False) -> None:
     """Tell people of events whose ``subject_type`` is ``name``.
 
     Args:
         find_readers: asked when events are relayed and again when they are told: who sees it then.
         show: asked when events are told.
+        ages_lists: the readers have lists or figures that are kept for a while, and are old then.
     """
-    _kinds[name] = FollowedKind(name, find_readers, show)
+    _kinds[name] = FollowedKind(name, find_readers, show, ages_lists)
+
+
+def ages_lists(event: Event) -> bool:
+    """Whether what the event tells of makes lists old that are kept for its readers."""
+    kind = _kinds.get(event.subject_type)
+    return kind is not None and kind.ages_lists
 
 
 def followed_kinds() -> Collection[str]:

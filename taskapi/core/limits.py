@@ -1,21 +1,24 @@
 """Rate limits: so many requests in a fixed window, which begins with the first of them.
 
-A signed-in caller is counted as a user, others by their address. All processes count in Redis;
-while it is away each counts for itself, so that limits hold, and no request fails for them.
+A signed-in caller is counted as a user, others by their address. All processes count in Redis,
+mostly together with what else a request asks of it (``core/asking``); while it is away each counts
+for itself, so that limits hold, and no request fails for them.
 """
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from flask import current_app, g, request
 from limits.storage import MemoryStorage
 
 from taskapi.core.access import Actor, fact_of
 from taskapi.core.errors import TooManyRequests
+from taskapi.core.hints import Counter
 from taskapi.core.proxies import network_of
-from taskapi.core.runtime import runtime_settings
+from taskapi.core.runtime import current_request, runtime_settings
 from taskapi.environment import Rate
 
 # Counts one more under a key that is forgotten after so many seconds. It answers the count and the
@@ -43,14 +46,30 @@ def limit_rate() -> None:
     Raises:
         TooManyRequests: the window's requests are used up.
     """
-    limit = _limit_of_request()
+    actor: Actor | None = g.get("actor")
+    limit = _limit_of_request(actor.user_id if actor else None)
     if limit is None:
         return
     _use_up(*limit)
 
 
+def counter_of(user_id: UUID) -> Counter | None:
+    """What counts the current request if it is this user's; None if nothing does."""
+    limit = _limit_of_request(user_id)
+    return _counter(*limit) if limit else None
+
+
+def note_counted(counter: Counter, counted: tuple[int, float]) -> None:
+    """The current request is counted already: so many, with so many seconds left."""
+    g.counted = counter, counted
+
+
+def _counter(rate: Rate, caller: str) -> Counter:
+    return Counter(key=f"{rate.seconds}/{caller}", seconds=rate.seconds)
+
+
 def _use_up(rate: Rate, caller: str) -> None:
-    used, seconds_left = _count(f"{rate.seconds}/{caller}", rate.seconds)
+    used, seconds_left = _count(_counter(rate, caller))
     standing = g.standing = Standing(rate.amount, used, max(1, math.ceil(seconds_left)))
     if used > rate.amount:
         wait = standing.seconds_left
@@ -81,19 +100,23 @@ def rate_limit_headers() -> dict[str, str]:
     }
 
 
-def _limit_of_request() -> tuple[Rate, str] | None:
-    """The rate and who is counted, or None for what is never refused."""
-    endpoint, settings = request.endpoint, runtime_settings()
+def _limit_of_request(user_id: UUID | None) -> tuple[Rate, str] | None:
+    """The rate and who is counted, or None for what is never refused.
+
+    Args:
+        user_id: who calls; None if nobody knows.
+    """
+    asked, settings = current_request(), runtime_settings()
+    endpoint = asked.endpoint
     # Browsers ask by OPTIONS before requests of other sites; the requests themselves are counted.
-    if request.method == "OPTIONS":
+    if asked.method == "OPTIONS":
         return None
     if endpoint is not None and (fact_of(endpoint, "for_probes") or endpoint in _uncounted()):
         return None
     if endpoint is not None and fact_of(endpoint, "limited_per_address"):
         rate, caller = settings.rate_limit_auth, f"{endpoint}/{_address()}"
     else:
-        actor: Actor | None = g.get("actor")
-        rate, caller = settings.rate_limit_default, f"user/{actor.user_id}" if actor else _address()
+        rate, caller = settings.rate_limit_default, f"user/{user_id}" if user_id else _address()
     return (rate, caller) if rate else None
 
 
@@ -106,10 +129,13 @@ def _address() -> str:
     return f"address/{network_of(request.remote_addr)}"
 
 
-def _count(key: str, seconds: int) -> tuple[int, float]:
+def _count(counter: Counter) -> tuple[int, float]:
+    already: tuple[Counter, tuple[int, float]] | None = g.pop("counted", None)
+    if already is not None and already[0] == counter:
+        return already[1]
     shared: SharedCounter | None = current_app.extensions.get("taskapi_shared_counter")
-    counted = shared(key, seconds) if shared else None
-    return counted or _count_here(key, seconds)
+    found = shared(counter.key, counter.seconds) if shared else None
+    return found or _count_here(counter.key, counter.seconds)
 
 
 def _count_here(key: str, seconds: int) -> tuple[int, float]:

@@ -7,6 +7,7 @@ read, so that keys can be changed without signing everybody out.
 import base64
 import hmac
 from collections.abc import Iterator
+from functools import lru_cache
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -27,7 +28,12 @@ def all_keys() -> tuple[str, ...]:
 
 def serializer(salt: str) -> URLSafeSerializer:
     """Signs values into URL-safe text; ``salt`` keeps texts for different uses apart."""
-    return URLSafeSerializer(list(reversed(all_keys())), salt=salt)
+    return _serializer(all_keys(), salt)
+
+
+@lru_cache(maxsize=100)
+def _serializer(keys: tuple[str, ...], salt: str) -> URLSafeSerializer:
+    return URLSafeSerializer(list(reversed(keys)), salt=salt)
 
 
 def derived_secrets(purpose: str, identifier: UUID) -> Iterator[str]:

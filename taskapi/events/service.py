@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 from taskapi.background.enqueue import announce_events
 from taskapi.core.db import on_commit, read_database_clock, savepoint, session, transaction
 from taskapi.core.events import Event, Subscriber, subscribers
-from taskapi.core.following import Readers, readers_of
+from taskapi.core.following import Readers, ages_lists, readers_of
+from taskapi.core.freshness import catch_up, touch
 from taskapi.events.audit import chain
 from taskapi.events.models import EventReader, FailedDelivery
 from taskapi.events.webhooks import outbox
@@ -34,6 +35,7 @@ WEBHOOKS = Subscriber("webhooks", "*", outbox.write_one)
 def relay_events() -> int:
     """Relay everything that waits; how many events there were."""
     total = 0
+    catch_up()
     while _something_waits():
         with transaction():
             if not _is_only_relay():
@@ -94,7 +96,8 @@ def _find_readers(events: Sequence[Event]) -> dict[UUID, Readers]:
 
 
 def _note_readers(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> None:
-    """Write down whom the events are for, and wake who tells them."""
+    """Write down whom the events are for, wake who tells them, and let nobody be shown what is old."""
+    aged = {event.id for event in events if event.id in readers and ages_lists(event)}
     rows = [
         {"reader_id": reader, "position": event.position, "formerly": formerly}
         for event in events
@@ -105,6 +108,10 @@ def _note_readers(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> N
     if rows:
         session().execute(sa.insert(EventReader), rows)
         on_commit(announce_events)
+    if aged:
+        # Who made the change did that as well, unless their process died right after the commit.
+        seen_by = [readers[event_id] for event_id in aged]
+        touch({reader for one in seen_by for reader in one.now | one.formerly})
 
 
 def _fill_outboxes(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> None:
