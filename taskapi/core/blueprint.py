@@ -3,30 +3,28 @@
 Strict parsing, access declarations, pages with ``Link``, ``Location``, ``ETag`` and 304.
 """
 
-import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
-from urllib.parse import urlencode
-from uuid import UUID
 
 import marshmallow as ma
-from flask import Response, current_app, request
+from flask import Response, request
 from flask_smorest import Blueprint as SmorestBlueprint
-from werkzeug.http import quote_etag
 
 from taskapi.core.access import PUBLIC, Access, Scope
+from taskapi.core.answering import answer, json_answer
 from taskapi.core.answers import kept_for_a_while
 from taskapi.core.db import repeatable
 from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.idempotency import idempotent
 from taskapi.core.openapi import describe_operation
-from taskapi.core.paging import Page
 from taskapi.core.parser import Parser, refuse_body
 from taskapi.core.preconditions import requested_precondition
 from taskapi.core.preparing import preparing
 from taskapi.core.receiving import receiving
 from taskapi.core.schemas import unknown_field_message
+
+__all__ = ("Blueprint", "json_answer")
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -53,16 +51,31 @@ class Blueprint(SmorestBlueprint):
             if options.get("methods") == ["POST"] and creates and not self.url_prefix.startswith("/api/auth"):
                 view = cast(View, idempotent(_note(view, idempotent=True)))
             facts = getattr(view, "_apidoc", {})
+            registered = receiving(preparing(repeatable(_without_undeclared_input(view))))
             if facts.get("kept_for_a_while"):
-                view = cast(View, kept_for_a_while(view, ages_by=facts.get("ages_by", ())))
-            register(receiving(preparing(repeatable(_without_undeclared_input(view)))))
+                registered = kept_for_a_while(registered, ages_by=facts.get("ages_by", ()))
+            register(registered)
             return view
 
         return decorator
 
-    def arguments(self, schema: type[ma.Schema], **kwargs: Any) -> Callable[[View], View]:
+    def arguments(
+        self, schema: type[ma.Schema], *, location: str = "json", **kwargs: Any
+    ) -> Callable[[View], View]:
         """As in flask-smorest: the view gets what ``schema`` read from the body or the query."""
-        return cast("Callable[[View], View]", super().arguments(schema, **kwargs))
+        document = super().arguments(schema, location=location, **kwargs)
+        shape, parser = schema(), self.ARGUMENTS_PARSER
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kw: Any) -> Any:
+                by_query = location == "query"
+                loaded = parser.query(shape) if by_query else parser.parse(shape, request, location=location)
+                return view(*args, loaded, **kw)
+
+            return _documented(cast(View, wrapper), document)
+
+        return decorator
 
     @staticmethod
     def doc(**kwargs: Any) -> Callable[[View], View]:
@@ -135,45 +148,36 @@ class Blueprint(SmorestBlueprint):
             location: the path of what was created, when it is not the collection's path and the id;
                 ``{0.id}`` in it stands for that attribute of the result.
         """
-        decorate = super().response(status_code, schema, **kwargs)
+        document = super().response(status_code, schema, **kwargs)
+        shape = schema() if isinstance(schema, type) else schema
 
         def decorator(view: View) -> View:
             if location is not None:
                 view = _note(view, has_location=True)
 
             @wraps(view)
-            def wrapper(*args: Any, **kw: Any) -> Any:
+            def wrapper(*args: Any, **kw: Any) -> Response:
                 result = view(*args, **kw)
                 if status_code == 204:
                     return Response(status=204)
                 if isinstance(result, Response):
                     return result
-                headers = _headers_for(result, status_code, location)
-                if getattr(schema, "confidential", False):
-                    # RFC 6749, 5.1: what lets somebody in is kept by no cache, not even for a moment.
-                    headers["Cache-Control"] = "no-store"
-                if request.method in ("GET", "HEAD") and _is_unchanged(headers.get("ETag")):
-                    return Response(status=304, headers=headers)
-                return result, headers
+                return answer(result, shape, status=status_code, location=location)
 
-            return cast(View, decorate(wrapper))
+            return _documented(cast(View, wrapper), document)
 
         return decorator
-
-
-def json_answer(schema: type[ma.Schema], result: Any, *, status: int = 200) -> Response:
-    """An answer of another shape or status than the one that a view has declared first."""
-    response = cast(Response, current_app.json.response(schema().dump(result)))
-    response.status_code = status
-    if (tag := _entity_tag(result)) is not None:
-        response.headers["ETag"] = quote_etag(tag)
-    return response
 
 
 def _note(view: View, **facts: Any) -> View:
     """Keep with the view what ``describe_operation`` and the access check read."""
     view._apidoc = {**getattr(view, "_apidoc", {}), **facts}  # type: ignore[attr-defined]
     return view
+
+
+def _documented(view: View, document: Callable[[View], View]) -> View:
+    """Take from flask-smorest's decorator what it tells the document, not what it does with requests."""
+    return _note(view, **document(view)._apidoc)  # type: ignore[attr-defined]
 
 
 def _without_undeclared_input(view: View) -> View:
@@ -193,49 +197,3 @@ def _without_undeclared_input(view: View) -> View:
         return view(*args, **kwargs)
 
     return cast(View, wrapper)
-
-
-def _headers_for(result: Any, status_code: int, location: str | None) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    if isinstance(result, Page):
-        links = _links(result)
-        if links:
-            headers["Link"] = links
-    elif (tag := _entity_tag(result)) is not None:
-        headers["ETag"] = quote_etag(tag)
-    if location is not None:
-        headers["Location"] = location.format(result)
-    elif status_code == 201:
-        identifier: UUID | None = getattr(result, "id", None)
-        headers["Location"] = f"{request.path.rstrip('/')}/{identifier}"
-    return headers
-
-
-def _entity_tag(result: Any) -> str | None:
-    """A resource may say its tag itself; else it is made of its version."""
-    version: int | None = getattr(result, "version", None)
-    own: str | None = getattr(result, "entity_tag", None)
-    return own or (f"v{version}" if version is not None else None)
-
-
-def _links(page: Page[Any]) -> str:
-    links = []
-    if page.page is not None:
-        # From beyond the end, the page before is the last one, where that is known.
-        before = page.page - 1
-        if page.total is not None:
-            before = min(before, max(1, math.ceil(page.total / page.per_page)))
-        wanted = {"next": page.page + 1 if page.next_cursor else None, "prev": before}
-        links = [_link(rel, {"page": str(number)}) for rel, number in wanted.items() if number]
-    elif page.next_cursor:
-        links = [_link("next", {"cursor": page.next_cursor})]
-    return ", ".join(links)
-
-
-def _link(rel: str, changes: dict[str, str]) -> str:
-    query = urlencode({**dict(request.args.lists()), **changes}, doseq=True)
-    return f'<{request.path}?{query}>; rel="{rel}"'
-
-
-def _is_unchanged(etag: str | None) -> bool:
-    return etag is not None and request.if_none_match.contains_weak(etag.strip('"'))

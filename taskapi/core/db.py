@@ -35,6 +35,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+INSERTS: dict[str, Callable[[Any], postgresql.Insert | sqlite.Insert]]
+INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
 REPEAT_PAUSE_SECONDS = (0.02, 0.06)
 
@@ -199,6 +201,14 @@ def on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) 
     state.hooks.append(partial(function, *args, **kwargs))
 
 
+def first_on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """As ``on_commit``, but before what was asked for earlier: nobody hears of the change before it."""
+    on_commit(function, *args, **kwargs)
+    state = _current.get()
+    assert state is not None
+    state.hooks.insert(0, state.hooks.pop())
+
+
 def before_commit(step: Callable[[set[T]], object], value: T) -> None:
     """Have ``step`` called once, just before the commit, with all values that were given for it.
 
@@ -222,8 +232,7 @@ def once_on_commit(function: Callable[[], object]) -> None:
 
 def insert_into(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT, in the words of the database that is used."""
-    insert = postgresql.insert if session().get_bind().dialect.name == "postgresql" else sqlite.insert
-    return insert(cast(sa.Table, model.__table__))
+    return INSERTS[session().get_bind().dialect.name](cast(sa.Table, model.__table__))
 
 
 def insert_if_new(model: type[Base], **values: Any) -> UUID | None:
@@ -282,7 +291,7 @@ def database_now(plus: float = 0.0) -> ColumnElement[datetime]:
     """
     if clock.is_virtual():
         return sa.literal(clock.now() + timedelta(seconds=plus), UtcDateTime())
-    return DatabaseNow(sa.literal(float(plus), sa.Double()))
+    return DatabaseNow(sa.literal(float(plus), sa.Double())) if plus else DatabaseNow()
 
 
 def read_database_clock() -> datetime:

@@ -3,11 +3,14 @@
 import random
 import sqlite3
 import time
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import event
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from taskapi.config import Settings
 
@@ -24,6 +27,12 @@ KEEPALIVES = {
     "keepalives_count": 3,
     "tcp_user_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
 }
+# A connection that rested for longer is asked whether it still stands before it is used; one that
+# broke sooner is noticed by what it is used for, and that is repeated (``core/db``).
+RESTED_SECONDS = 1.0
+RETURNED = "taskapi_returned"
+# When this process last found one broken, by the monotonic clock.
+_broke_at = 0.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 3.0
 
@@ -36,7 +45,6 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         return {**common, "connect_args": {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}}
     return {
         **common,
-        "pool_pre_ping": True,
         "pool_size": settings.db_pool_size,
         "max_overflow": settings.db_max_overflow,
         "connect_args": {"connect_timeout": 5, "application_name": settings.app_name, **KEEPALIVES},
@@ -50,6 +58,8 @@ def prepare_engine(engine: sa.Engine) -> None:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "checkin", _note_return)
+        event.listen(engine, "checkout", partial(_ask_the_rested, engine.dialect))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -62,8 +72,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("taskapi_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("taskapi_reads", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("taskapi_writes", False) else "BEGIN")
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:
@@ -73,6 +84,29 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
     connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_TIMEOUT_MS}")
     connection.autocommit = before
+
+
+def _note_return(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[RETURNED] = time.monotonic()
+
+
+def doubt_connections() -> None:
+    """A connection was found broken: ask all that rest whether they still stand before they are used."""
+    global _broke_at
+    _broke_at = time.monotonic()
+
+
+def _ask_the_rested(
+    dialect: sa.Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    returned = record.info.get(RETURNED)
+    if returned is None or returned > max(_broke_at, time.monotonic() - RESTED_SECONDS):
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        # The others are as old: the pool opens new ones.
+        raise InvalidatePoolError from error
 
 
 def wait_for_database(engine: sa.Engine, *, timeout: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.columns import HasId, Json, UtcDateTime, partial_index
-from taskapi.core.db import Base, in_transaction, on_commit, once_on_commit, session
+from taskapi.core.db import Base, before_commit, in_transaction, on_commit, once_on_commit, session
+from taskapi.core.ids import new_id
+from taskapi.core.inserting import insert_unknown
 from taskapi.core.origin import current_address, describe_origin
 
 log = structlog.get_logger(__name__)
@@ -104,6 +107,16 @@ def subscribers() -> list[Subscriber]:
     return list(_subscribers.values())
 
 
+def is_watched(event_type: str) -> bool:
+    """Whether somebody has to be called in the transaction that records such an event."""
+    return any(watcher.wants(event_type) for watcher in _watchers.values())
+
+
+def wake_relay() -> None:
+    """Tell the relay that events were committed, which it would see by itself within a second."""
+    _wake_relay()
+
+
 def set_relay_waker(wake: Callable[[], object]) -> None:
     """Say how the relay learns, after a commit, that there are new events."""
     global _wake_relay
@@ -134,6 +147,8 @@ def record_event(
         raise RuntimeError("an event belongs into the transaction of its change")
     context = structlog.contextvars.get_contextvars()
     event = Event(
+        id=new_id(),
+        created_at=clock.now(),
         type=event_type,
         subject_type=subject[0],
         subject_id=subject[1],
@@ -146,14 +161,25 @@ def record_event(
         context=describe_origin(),
         request_id=context.get("request_id") or context.get("run_id"),
     )
+    # Who reads events in the transaction sees it; else those of the transaction are written at its end.
     session().add(event)
+    before_commit(_insert, event)
     for watcher in _watchers.values():
         if watcher.wants(event_type):
             watcher.handle(event)
     user = event.actor_id or owner_id
     on_commit(_announce, event_type, str(subject[1]), str(user) if user else None)
-    once_on_commit(_wake)
+    once_on_commit(wake_relay)
     return event
+
+
+def _insert(events: set[Event]) -> None:
+    """Write the events of the transaction that nobody has made the session write before."""
+    active = session()
+    unwritten = sorted((event for event in events if sa.inspect(event).pending), key=attrgetter("id"))
+    for event in unwritten:
+        active.expunge(event)
+    insert_unknown(unwritten)
 
 
 def erase_contents(which: sa.ColumnElement[bool]) -> None:
@@ -168,7 +194,3 @@ def erase_contents(which: sa.ColumnElement[bool]) -> None:
 
 def _announce(event_type: str, subject_id: str, user: str | None) -> None:
     log.info("event", type=event_type, subject=subject_id, user=user)
-
-
-def _wake() -> None:
-    _wake_relay()

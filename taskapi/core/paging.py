@@ -121,7 +121,7 @@ def page_schema(item: type[Schema]) -> type[Schema]:
 
 
 def fetch_page(
-    session: Session,
+    session: Session | sa.Connection,
     statement: sa.Select[T],
     *,
     request_: PageRequest,
@@ -151,23 +151,29 @@ def fetch_page(
     else:
         position = position.offset((request_.page - 1) * request_.per_page)
     rows = session.execute(position.limit(request_.per_page + 1)).all()
+    total = None
+    if request_.cursor is None:
+        total = count() if count else count_up_to(session, statement)
+    return page_of_rows(rows, request_=request_, total=total)
+
+
+def page_of_rows(rows: Sequence[Any], *, request_: PageRequest, total: int | None) -> Page[Any]:
+    """The page whose rows these are, of item, sort value and key each; one more says that there is a next."""
     next_cursor = None
     if len(rows) > request_.per_page:
-        last = rows[request_.per_page - 1]
-        next_cursor = _write_cursor(last.sort_value, last.sort_key)
-    items = [row[0] for row in rows[: request_.per_page]]
-    if request_.cursor is not None:
-        return Page(items=items, per_page=request_.per_page, next_cursor=next_cursor)
+        _, value, key, *_ = rows[request_.per_page - 1]
+        next_cursor = _write_cursor(value, key)
+    by_number = request_.cursor is None
     return Page(
-        items=items,
+        items=[row[0] for row in rows[: request_.per_page]],
         per_page=request_.per_page,
-        page=request_.page,
-        total=count() if count else count_up_to(session, statement),
+        page=request_.page if by_number else None,
+        total=total if by_number else None,
         next_cursor=next_cursor,
     )
 
 
-def count_up_to(session: Session, statement: sa.Select[Any], limit: int | None = None) -> int:
+def count_up_to(session: Session | sa.Connection, statement: sa.Select[Any], limit: int | None = None) -> int:
     """How many rows ``statement`` finds; it stops looking after ``limit``."""
     rows: sa.Select[Any]
     rows = statement.order_by(None).with_only_columns(sa.literal_column("1"), maintain_column_froms=True)
@@ -184,7 +190,7 @@ def _scope() -> str:
     return f"{request.endpoint} {actor.user_id if actor else ''}"
 
 
-def _write_cursor(value: Any, key: UUID | None) -> str:
+def _write_cursor(value: Any, key: UUID | str | None) -> str:
     filters = {
         name: texts for name, texts in query_lists().items() if name not in ("page", "cursor", "per_page")
     }
@@ -209,13 +215,19 @@ def read_cursor(token: str) -> dict[str, Any]:
 
 
 def _read_position(token: str, column: Any) -> tuple[Any, Any]:
+    value, key = position_in(token, column.type)
+    return sa.bindparam(None, value, column.type, unique=True), sa.literal(key, sa.Uuid())
+
+
+def position_in(token: str, type_: sa.types.TypeEngine[Any]) -> tuple[Any, UUID]:
+    """After which sort value, of this type, and key a cursor goes on."""
     content = read_cursor(token)
     value = content["v"]
-    if isinstance(column.type, UtcDateTime):
+    if isinstance(type_, UtcDateTime):
         value = datetime.fromisoformat(value)
-    elif isinstance(column.type, sa.Uuid):
+    elif isinstance(type_, sa.Uuid):
         value = UUID(value)
-    return sa.bindparam(None, value, column.type, unique=True), sa.literal(UUID(content["k"]), sa.Uuid())
+    return value, UUID(content["k"])
 
 
 def query_lists() -> dict[str, list[str]]:

@@ -1,9 +1,10 @@
 """Reads bodies and queries: strictly, with every fault reported in one shape."""
 
+from functools import lru_cache
 from typing import Any
 
 import marshmallow as ma
-from flask import Request
+from flask import Request, g, request
 from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
@@ -15,6 +16,8 @@ from taskapi.core.schemas import flatten_messages, unknown_field_message
 
 # Where a request keeps what its body says.
 PARSED = "taskapi.json"
+# So many queries are remembered, of so many bytes at most.
+REMEMBERED, REMEMBERED_LENGTH = 1_000, 500
 
 
 def read_body(req: Request) -> bytes:
@@ -60,6 +63,17 @@ class Parser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE, "form": ma.RAISE}
 
+    def query(self, schema: ma.Schema) -> Any:
+        """What the schema reads from the query, which is remembered: the same is asked again and again.
+
+        It depends on the caller's time zone besides; a cursor is read each time, as it depends on more.
+        """
+        text = request.query_string
+        if not isinstance(schema, PageQuery) or len(text) > REMEMBERED_LENGTH or b"cursor" in text:
+            return self.parse(schema, request, location="query")
+        actor = g.get("actor")
+        return dict(_remembered(self, schema, text, actor.timezone if actor else ""))
+
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         if getattr(schema, "may_be_left_out", False) and not read_body(req).strip():
             return {}
@@ -86,6 +100,13 @@ class Parser(FlaskParser):
         for messages in by_location.values():
             flat |= flatten_messages(messages)
         raise ValidationFailed(flat) from error
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _remembered(parser: Parser, schema: ma.Schema, _text: bytes, _timezone: str) -> dict[str, Any]:
+    # Of the request that is being answered, which has this query and this caller.
+    loaded: dict[str, Any] = parser.parse(schema, request, location="query")
+    return loaded
 
 
 def _check_query_value(name: str, texts: list[str], *, repeatable_name: bool) -> None:

@@ -10,9 +10,11 @@ from sqlalchemy.orm import undefer
 from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.folding import folded
+from taskapi.core.json_sql import JsonList, object_of
 from taskapi.core.paging import Page, PageRequest, fetch_page
 from taskapi.core.visibility import made_by, visible_ids
 from taskapi.files.models import StoredFile
+from taskapi.files.schemas import FileSchema
 
 
 def visible_files(actor: Actor) -> sa.Select[StoredFile]:
@@ -87,6 +89,17 @@ def files_of_task(task_id: UUID) -> Sequence[StoredFile]:
     """The files that are attached to a task, in the order in which they came."""
     statement = sa.select(StoredFile).where(StoredFile.task_id == task_id)
     return session().scalars(statement.order_by(StoredFile.created_at, StoredFile.id)).all()
+
+
+def list_of_task(task_id: sa.ColumnElement[UUID]) -> JsonList:
+    """JSON of the files that are attached to a task, in the order in which they came."""
+    files = sa.select(object_of(FileSchema, StoredFile.__table__.c)).where(StoredFile.task_id == task_id)
+    return JsonList(files.order_by(StoredFile.created_at, StoredFile.id))
+
+
+def number_of_task(task_id: sa.ColumnElement[UUID]) -> sa.ScalarSelect[int]:
+    """How many files are attached to a task."""
+    return sa.select(sa.func.count()).where(StoredFile.task_id == task_id).scalar_subquery()
 
 
 def count_by_task(task_ids: Collection[UUID]) -> dict[UUID, int]:

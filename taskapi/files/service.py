@@ -4,9 +4,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from taskapi.core.access import Actor
 from taskapi.core.db import db, session
 from taskapi.core.events import record_event
+from taskapi.core.json_sql import JsonList
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import Precondition
 from taskapi.core.runtime import runtime_settings
@@ -36,6 +39,16 @@ def get_file(*, actor: Actor, file_id: UUID) -> StoredFile:
 def files_of_task(*, task_id: UUID) -> Sequence[StoredFile]:
     """The files that are attached to a task, in the order in which they came."""
     return queries.files_of_task(task_id)
+
+
+def list_of_task(*, task_id: sa.ColumnElement[UUID]) -> JsonList:
+    """For statements of other rooms; see ``queries.list_of_task``."""
+    return queries.list_of_task(task_id)
+
+
+def number_of_task(*, task_id: sa.ColumnElement[UUID]) -> sa.ScalarSelect[int]:
+    """For statements of other rooms; see ``queries.number_of_task``."""
+    return queries.number_of_task(task_id)
 
 
 def count_by_task(*, task_ids: Collection[UUID]) -> dict[UUID, int]:

@@ -10,7 +10,7 @@ from taskapi.core.errors import ValidationFailed
 from taskapi.core.schemas import flatten_messages
 from taskapi.tasks.drafts import Drafts, Messages
 from taskapi.tasks.schemas import NewTaskSchema
-from taskapi.tasks.shown import ShownTask, in_lists
+from taskapi.tasks.shown import ShownTask, as_new
 
 
 def create_all(*, actor: Actor, tasks: Sequence[Any]) -> dict[str, list[ShownTask]]:
@@ -59,7 +59,7 @@ def _create(
     errors |= {indexes[place]: texts for place, texts in batch.errors.items()}
     if errors and not partial:
         return [], errors
-    return in_lists(batch.write()), errors
+    return [as_new(task, tags) for task, tags in batch.write()], errors
 
 
 def _read(sent: Sequence[Any]) -> tuple[dict[int, dict[str, Any]], dict[int, Messages]]:

@@ -1,5 +1,6 @@
 """Writing what became of tasks: to the database, and into their histories."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -7,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.events import record_event
+from taskapi.core.inserting import insert_entities
 from taskapi.tasks.errors import ExternalIdTaken
 from taskapi.tasks.models import Task
 
@@ -21,6 +23,18 @@ def flush() -> None:
     """
     try:
         session().flush()
+    except IntegrityError as error:
+        raise ExternalIdTaken(TAKEN) from error
+
+
+def insert(tasks: Sequence[Task]) -> None:
+    """Write new tasks, all of whose fields that are not empty have been set.
+
+    Raises:
+        ExternalIdTaken
+    """
+    try:
+        insert_entities(tasks)
     except IntegrityError as error:
         raise ExternalIdTaken(TAKEN) from error
 

@@ -9,10 +9,9 @@ from taskapi.accounts import service as accounts
 from taskapi.accounts.errors import TokenRevoked
 from taskapi.core import clock
 from taskapi.core.access import Actor
-from taskapi.core.db import session
 from taskapi.core.ids import new_id
 from taskapi.tasks import queries
-from taskapi.tasks.changes import TAKEN, flush, record_change
+from taskapi.tasks.changes import TAKEN, insert, record_change
 from taskapi.tasks.models import Tag, Task
 from taskapi.tasks.search import index_tasks
 from taskapi.tasks.state import state_of
@@ -22,6 +21,15 @@ from taskapi.tasks.weather_filling import fill_later
 Messages = dict[str, list[str]]
 # Whose people are mailed about each; of more at once they are told in the application alone.
 MAILED_AT_ONCE = 10
+# What a task is of which nothing else is said.
+LEFT_OUT: dict[str, Any] = {
+    "description": "",
+    "status": "todo",
+    "priority": "medium",
+    "due_date": None,
+    "notify_overdue": True,
+    "version": 1,
+}
 NO_SUCH_USER = "There is no active user with this id."
 NO_SUCH_TAG = "There is no tag with this id."
 
@@ -44,24 +52,24 @@ class Drafts:
         self._check_tags()
         self._check_external_ids()
 
-    def write(self) -> list[Task]:
-        """Make tasks of those that nothing speaks against, in their order.
+    def write(self) -> list[tuple[Task, list[Tag]]]:
+        """Make tasks of those that nothing speaks against, in their order; each with its tags.
 
         Raises:
             ExternalIdTaken: somebody was quicker with one of them.
         """
         good = [draft for index, draft in enumerate(self._drafts) if index not in self.errors]
         tasks = [new_task(self._actor, draft) for draft in good]
-        session().add_all(tasks)
-        flush()
+        insert(tasks)
         self._tags.make_unknown(name for draft in good for name in draft.get("tags", ()))
         tags = [self._tags.tags(draft.get("tags", ())) for draft in good]
         add_tags([(task.id, tag.id) for task, theirs in zip(tasks, tags, strict=True) for tag in theirs])
         index_tasks(tasks)
         fill_later(tasks)
-        for task, theirs in zip(tasks, tags, strict=True):
+        made = list(zip(tasks, tags, strict=True))
+        for task, theirs in made:
             _record_created(self._actor, task, theirs, in_bulk=len(tasks) > MAILED_AT_ONCE)
-        return tasks
+        return made
 
     def _check_people(self) -> None:
         wanted = {draft["assignee_id"] for draft in self._drafts if draft.get("assignee_id")}
@@ -100,7 +108,7 @@ def new_task(actor: Actor, draft: dict[str, Any]) -> Task:
     fields = {name: value for name, value in draft.items() if name not in ("tags", "weather")}
     # An import knows when a task was made and completed elsewhere.
     times = {"created_at": now, "completed_at": now if draft.get("status") == "done" else None}
-    task = Task(creator_id=actor.user_id, updated_at=now, **{"id": new_id(), **times, **fields})
+    task = Task(creator_id=actor.user_id, updated_at=now, **{"id": new_id(), **LEFT_OUT, **times, **fields})
     if draft.get("weather"):
         task.weather, task.weather_at = draft["weather"], now
     return task

@@ -7,17 +7,18 @@ elements below, so that a mistake of either library alone lets nothing through.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import marshmallow as ma
-import nh3
-from markdown_it import MarkdownIt
-from markdown_it.common.utils import escapeHtml
-from markdown_it.renderer import RendererHTML
-from markdown_it.rules_core import StateCore
-from markdown_it.token import Token
 
 from taskapi.core.schemas import Text
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.rules_core import StateCore
+    from markdown_it.token import Token
 
 MAX_SOURCE_BYTES = 65_536
 # A table row fills up its missing cells, so that a short source can become a long page.
@@ -77,17 +78,20 @@ def render(source: str) -> Rendered:
         raise ma.ValidationError(f"Send {MAX_SOURCE_BYTES:,} bytes of UTF-8 at most.")
     if len(MARKS.findall(source)) > MAX_MARKS:
         raise ma.ValidationError(TOO_MUCH)
-    tokens = _PARSER.parse(source)
+    parser = _parser()
+    tokens = parser.parse(source)
     mentions = tuple(dict.fromkeys(_mentions(tokens)))
     if len(mentions) > MAX_MENTIONS:
         raise ma.ValidationError(f"Mention {MAX_MENTIONS} people at most.")
-    html = _PARSER.renderer.render(tokens, _PARSER.options, {})
+    html = parser.renderer.render(tokens, parser.options, {})
     if len(html.encode()) > MAX_HTML_BYTES:
         raise ma.ValidationError("It becomes too long when it is rendered.")
     return Rendered(source=source, html=_sanitized(html), mentions=mentions)
 
 
 def _sanitized(html: str) -> str:
+    import nh3
+
     return nh3.clean(
         html,
         tags=TAGS,
@@ -100,7 +104,7 @@ def _sanitized(html: str) -> str:
     )
 
 
-def _mentions(tokens: Sequence[Token]) -> Iterator[str]:
+def _mentions(tokens: "Sequence[Token]") -> Iterator[str]:
     for token in tokens:
         for child in token.children or ():
             if child.type == "text":
@@ -108,26 +112,29 @@ def _mentions(tokens: Sequence[Token]) -> Iterator[str]:
 
 
 def _image_as_link(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, environment: Any
+    renderer: "RendererHTML", tokens: "Sequence[Token]", index: int, options: Any, environment: Any
 ) -> str:
     """An image tells its server who looks at it, and when; a link does so when it is followed."""
+    from markdown_it.common.utils import escapeHtml
+
     token = tokens[index]
     source = str(token.attrs.get("src", ""))
     words = renderer.renderInlineAsText(token.children, options, environment) or source
     return f'<a href="{escapeHtml(source)}">{escapeHtml(words)}</a>'
 
 
-def _refuse_too_much(state: StateCore) -> None:
+def _refuse_too_much(state: "StateCore") -> None:
     if len(state.tokens) > MAX_TOKENS:
         raise ma.ValidationError(TOO_MUCH)
 
 
-def _parser() -> MarkdownIt:
+@cache
+def _parser() -> "MarkdownIt":
+    """Loaded with the first text: most processes never render one."""
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.add_render_rule("image", _image_as_link)
     # Before the text of each block is read.
     parser.core.ruler.after("block", "refuse_too_much", _refuse_too_much)
     return parser
-
-
-_PARSER = _parser()

@@ -67,6 +67,15 @@ class Task(HasId, Base):
         sa.CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
         partial_index("ix_tasks_creator", "creator_id", "created_at", "id", where="deleted_at IS NULL"),
         partial_index("ix_tasks_assignee", "assignee_id", "created_at", "id", where="deleted_at IS NULL"),
+        # A page of somebody's tasks of a status, and how many there are, without reading them.
+        partial_index(
+            *("ix_tasks_creator_status", "creator_id", "status", "created_at", "id"),
+            where="deleted_at IS NULL",
+        ),
+        partial_index(
+            *("ix_tasks_assignee_status", "assignee_id", "status", "created_at", "id", "creator_id"),
+            where="assignee_id IS NOT NULL AND deleted_at IS NULL",
+        ),
         partial_index("ix_tasks_created", "created_at", "id", where="deleted_at IS NULL"),
         partial_index("ix_tasks_updated", "updated_at", "id", where="deleted_at IS NULL"),
         partial_index("ix_tasks_due", "due_key", "id", where="deleted_at IS NULL"),

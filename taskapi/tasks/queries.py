@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from taskapi.core.access import Actor
 from taskapi.core.db import database_now, session
 from taskapi.core.paging import Page, PageRequest, count_up_to, fetch_page
+from taskapi.core.reading import connection
 from taskapi.core.visibility import sees_everything
 from taskapi.tasks.models import OPEN_STATUSES, Comment, Tag, Task, TaskTag
 from taskapi.tasks.search import matches
@@ -24,19 +25,24 @@ SORTS: dict[str, Any] = {
 }
 # The same order, by what no index has: the tasks must be found before they are sorted.
 FOUND_FIRST = {name: sa.func.coalesce(column, column) for name, column in SORTS.items()}
+DEFAULT_SORT = "-created_at"
 # As many are sorted in a moment; of more, a page is found soon by walking along an index.
 FEW = 10_000
 # A day, or any other stretch of time: from the first moment, before the second.
 Stretch = tuple[datetime, datetime]
+T = TypeVar("T")
 
 
 def is_visible(actor: Actor) -> sa.ColumnElement[bool]:
     """Whether a task that is not deleted is the actor's to see."""
+    return Task.deleted_at.is_(None) if sees_everything(actor) else visible_to(actor.user_id)
+
+
+def visible_to(user_id: UUID | sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
+    """Whether a task that is not deleted was made by or given to somebody."""
     living = Task.deleted_at.is_(None)
-    if sees_everything(actor):
-        return living
     # Said twice: SQLite uses two partial indexes for an OR only if each side has their condition.
-    mine = (Task.creator_id == actor.user_id, Task.assignee_id == actor.user_id)
+    mine = (Task.creator_id == user_id, Task.assignee_id == user_id)
     return sa.or_(*(sa.and_(living, is_mine) for is_mine in mine))
 
 
@@ -135,24 +141,30 @@ def page_of_tasks(
     actor: Actor,
     page: PageRequest,
     *,
+    shown: sa.ColumnElement[T],
     deleted: bool = False,
     **filters: Any,
-) -> Page[Task]:
-    """One page of the tasks that the actor sees; or of deleted ones, which is for administrators."""
+) -> Page[T]:
+    """One page of the tasks that the actor sees; or of deleted ones, which is for administrators.
+
+    Args:
+        shown: what is wanted of each.
+    """
     seen = Task.deleted_at.is_not(None) if deleted else is_visible(actor)
-    statement = sa.select(Task).where(seen, *conditions(actor, **filters))
-    # A planner that expects more than there are walks along the order of all tasks, for seconds.
-    number = count_up_to(session(), statement, limit=FEW + 1)
-    few = number <= FEW
-    return fetch_page(
-        session(),
-        statement,
-        request_=page,
-        sorts=FOUND_FIRST if few else SORTS,
-        default_sort="-created_at",
-        key=Task.id,
-        count=(lambda: number) if few else None,
-    )
+    statement = sa.select(shown).select_from(Task).where(seen, *conditions(actor, **filters))
+    with connection() as active:
+        # A planner that expects more than there are walks along the order of all tasks, for seconds.
+        number = count_up_to(active, statement, limit=FEW + 1)
+        few = number <= FEW
+        return fetch_page(
+            active,
+            statement,
+            request_=page,
+            sorts=FOUND_FIRST if few else SORTS,
+            default_sort=DEFAULT_SORT,
+            key=Task.id,
+            count=(lambda: number) if few else None,
+        )
 
 
 def conditions(

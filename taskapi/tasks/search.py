@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from taskapi.core.access import Actor
-from taskapi.core.db import insert_into, session
+from taskapi.core.db import INSERTS, session
 from taskapi.core.folding import folded
+from taskapi.core.inserting import insert_rows
 from taskapi.core.visibility import sees_everything
 from taskapi.tasks.models import Comment, Task, TaskWords
 
@@ -88,13 +89,16 @@ def mark_of(user_id: UUID) -> str:
 def index_tasks(tasks: Iterable[Task], comments: dict[UUID, list[str]] | None = None) -> None:
     """Note the words of tasks; call it whenever what they are made of has changed."""
     said = comments or {}
-    rows = [{"task_id": task.id, "words": _text_of(task, said.get(task.id, []))} for task in tasks]
-    if not rows:
-        return
-    insert = insert_into(TaskWords)
+    rows = [{"task": task.id, "text": _text_of(task, said.get(task.id, []))} for task in tasks]
+    if rows:
+        insert_rows(_note, session().get_bind().dialect.name, rows=rows)
+
+
+def _note(database: str) -> sa.Insert:
+    task, text = sa.bindparam("task", type_=sa.Uuid()), sa.bindparam("text", type_=sa.Text())
+    insert = INSERTS[database](TaskWords).values(task_id=task, words=text).inline()
     newest = {"words": insert.excluded.words}
-    statement = insert.on_conflict_do_update(index_elements=[TaskWords.task_id], set_=newest)
-    session().execute(statement, rows)
+    return insert.on_conflict_do_update(index_elements=[TaskWords.task_id], set_=newest)
 
 
 def index_again(task: Task) -> None:

@@ -8,35 +8,38 @@ from taskapi.core.db import savepoint
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import ANY_VERSION, Precondition
-from taskapi.tasks import deletion, editing, queries
+from taskapi.core.reading import Written
+from taskapi.tasks import deletion, editing, pages, queries, written
 from taskapi.tasks.changes import TAKEN
 from taskapi.tasks.drafts import Drafts
 from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotFound
-from taskapi.tasks.models import Task
-from taskapi.tasks.shown import ShownTask, in_full, in_lists
+from taskapi.tasks.models import Tag, Task
+from taskapi.tasks.shown import new_in_full
 
 NEEDED = "Missing data for required field."
 
 
-def list_tasks(*, actor: Actor, page: PageRequest, deleted: bool = False, **filters: Any) -> Page[ShownTask]:
-    """The tasks that the actor sees; see ``queries.conditions`` for the filters.
+def list_tasks(*, actor: Actor, page: PageRequest, deleted: bool = False, **filters: Any) -> Page[str]:
+    """The tasks that the actor sees, as JSON; see ``queries.conditions`` for the filters.
 
     Raises:
         AdminOnly: somebody else asks for deleted ones.
     """
     if deleted and not actor.is_admin:
         raise AdminOnly("Only an administrator lists deleted tasks.")
-    found = queries.page_of_tasks(actor, page, deleted=deleted, **filters)
-    return found.with_items(in_lists(found.items))
+    return pages.page_of_tasks(actor, page, deleted=deleted, **filters)
 
 
-def get_task(*, actor: Actor, task_id: UUID) -> ShownTask:
+def get_task(*, actor: Actor, task_id: UUID) -> Written:
     """A task that the actor sees, with its comments and files.
 
     Raises:
         TaskNotFound
     """
-    return in_full(find_task(actor=actor, task_id=task_id))
+    task = written.find_task(actor, task_id)
+    if task is None:
+        raise TaskNotFound
+    return task
 
 
 def find_task(*, actor: Actor, task_id: UUID) -> Task:
@@ -51,13 +54,13 @@ def find_task(*, actor: Actor, task_id: UUID) -> Task:
     return task
 
 
-def create_task(*, actor: Actor, **draft: Any) -> ShownTask:
+def create_task(*, actor: Actor, **draft: Any) -> Written:
     """
     Raises:
         ValidationFailed, ExternalIdTaken
         TokenRevoked: the actor's account was closed this moment.
     """
-    return in_full(_create(actor, draft))
+    return new_in_full(*_create(actor, draft))
 
 
 def was_made(*, task_id: UUID) -> bool:
@@ -72,13 +75,10 @@ def update_task(
     changes: dict[str, Any],
     condition: Precondition = ANY_VERSION,
     weather: dict[str, Any] | None = None,
-) -> ShownTask:
+) -> Written:
     """See ``editing.update_task``."""
-    return in_full(
-        editing.update_task(
-            actor=actor, task_id=task_id, changes=changes, condition=condition, weather=weather
-        )
-    )
+    editing.update_task(actor=actor, task_id=task_id, changes=changes, condition=condition, weather=weather)
+    return written.task_in_full(task_id)
 
 
 def put_by_external_id(
@@ -88,7 +88,7 @@ def put_by_external_id(
     changes: dict[str, Any],
     condition: Precondition = ANY_VERSION,
     weather: dict[str, Any] | None = None,
-) -> tuple[ShownTask, bool]:
+) -> tuple[Written, bool]:
     """Change the actor's task of this outside id, or make it; and whether it is new.
 
     Raises:
@@ -101,7 +101,7 @@ def put_by_external_id(
         condition.check_absent()
         try:
             with savepoint():
-                return in_full(_put_new(actor, external_id, changes, weather)), True
+                return new_in_full(*_put_new(actor, external_id, changes, weather)), True
         except ExternalIdTaken:
             # Somebody made it this very moment: then it is there to be changed.
             task = queries.lock_by_external_id(actor.user_id, external_id)
@@ -109,7 +109,7 @@ def put_by_external_id(
                 raise
     condition.check(task.version)
     editing.change(actor, task, changes, weather=weather)
-    return in_full(task), False
+    return written.task_in_full(task.id), False
 
 
 def delete_task(*, actor: Actor, task_id: UUID, condition: Precondition = ANY_VERSION) -> None:
@@ -128,7 +128,7 @@ def delete_task(*, actor: Actor, task_id: UUID, condition: Precondition = ANY_VE
     deletion.delete(actor, task)
 
 
-def restore_task(*, actor: Actor, task_id: UUID) -> ShownTask:
+def restore_task(*, actor: Actor, task_id: UUID) -> Written:
     """Bring a deleted task back, which its creator or an administrator may.
 
     Raises:
@@ -142,10 +142,10 @@ def restore_task(*, actor: Actor, task_id: UUID) -> ShownTask:
             raise TaskForbidden("Only its creator or an administrator restores a task.")
         raise TaskNotFound
     deletion.restore(actor, task)
-    return in_full(task)
+    return written.task_in_full(task_id)
 
 
-def _create(actor: Actor, draft: dict[str, Any]) -> Task:
+def _create(actor: Actor, draft: dict[str, Any]) -> tuple[Task, list[Tag]]:
     batch = Drafts(actor, [draft])
     errors = batch.errors.get(0, {})
     if errors.keys() == {"external_id"}:
@@ -155,7 +155,9 @@ def _create(actor: Actor, draft: dict[str, Any]) -> Task:
     return batch.write()[0]
 
 
-def _put_new(actor: Actor, external_id: str, changes: dict[str, Any], weather: dict[str, Any] | None) -> Task:
+def _put_new(
+    actor: Actor, external_id: str, changes: dict[str, Any], weather: dict[str, Any] | None
+) -> tuple[Task, list[Tag]]:
     if "title" not in changes:
         raise ValidationFailed({"title": [NEEDED]})
     return _create(actor, {**changes, "external_id": external_id, "weather": weather})

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taskapi.accounts import service as accounts
-from taskapi.core.digests import digest
+from taskapi.core.json import dump_json
+from taskapi.core.reading import Written
 from taskapi.files import service as files
 from taskapi.tasks import queries
 from taskapi.tasks.models import Comment, Tag, Task
+from taskapi.tasks.schemas import TaskDetailSchema
 
 if TYPE_CHECKING:
     from taskapi.accounts.models import User
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 # A task shows its newest comments; the list of its comments has them all.
 COMMENTS_SHOWN = 100
+IN_FULL = TaskDetailSchema()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,11 +34,7 @@ class ShownComment:
 
 @dataclass(slots=True, kw_only=True)
 class ShownTask:
-    """A task, and what a client wants to know besides.
-
-    Attributes:
-        content_version: differs as soon as anything that is shown does.
-    """
+    """A task, and what a client wants to know besides."""
 
     task: Task
     tags: Sequence[Tag]
@@ -43,15 +42,9 @@ class ShownTask:
     file_count: int
     comments: Sequence[ShownComment] = field(default=())
     files: "Sequence[StoredFile]" = field(default=())
-    content_version: str = ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
-
-    @property
-    def entity_tag(self) -> str:
-        """The version, which edits are compared with, and what else is shown."""
-        return f"v{self.task.version}.{self.content_version}"
 
 
 def in_lists(tasks: Sequence[Task]) -> list[ShownTask]:
@@ -72,25 +65,15 @@ def in_lists(tasks: Sequence[Task]) -> list[ShownTask]:
     ]
 
 
-def in_full(task: Task) -> ShownTask:
-    """A task with its newest comments and its files."""
-    tags = queries.tags_of([task.id])[task.id]
-    state = queries.comments_state(task.id)
-    attached = files.files_of_task(task_id=task.id)
-    content = (
-        [(tag.id, tag.version) for tag in tags],
-        [(file.id, file.damage) for file in attached],
-        (*state, task.weather, task.deleted_at),
-    )
-    return ShownTask(
-        task=task,
-        tags=tags,
-        comment_count=state[0],
-        file_count=len(attached),
-        comments=with_authors(queries.newest_comments(task.id, COMMENTS_SHOWN)) if state[0] else (),
-        files=attached,
-        content_version=digest(*content),
-    )
+def as_new(task: Task, tags: Sequence[Tag]) -> ShownTask:
+    """A task that was made this moment: nothing is looked for."""
+    return ShownTask(task=task, tags=tags, comment_count=0, file_count=0)
+
+
+def new_in_full(task: Task, tags: Sequence[Tag]) -> Written:
+    """The same as JSON, as ``written.task_in_full`` would read it."""
+    text = dump_json(IN_FULL.dump(as_new(task, tags))).decode()
+    return Written(id=task.id, text=text, version=task.version, state=0)
 
 
 def with_authors(comments: Sequence[Comment]) -> list[ShownComment]:

@@ -11,6 +11,7 @@ from taskapi.core.db import transaction
 from taskapi.core.paging import Page, page_schema
 from taskapi.core.preconditions import Precondition
 from taskapi.core.preparing import prepares
+from taskapi.core.reading import Written
 from taskapi.tasks import bulk, service
 from taskapi.tasks.errors import ExternalIdTaken, TaskForbidden, TaskNotDeleted
 from taskapi.tasks.fields import external_id_in
@@ -25,7 +26,6 @@ from taskapi.tasks.schemas import (
     TaskQuery,
     TaskSchema,
 )
-from taskapi.tasks.shown import ShownTask
 from taskapi.tasks.weather import Found, weather_of_body
 
 blp = Blueprint("tasks", __name__, url_prefix="/api", description="Tasks")
@@ -37,7 +37,7 @@ blp = Blueprint("tasks", __name__, url_prefix="/api", description="Tasks")
 @blp.arguments(NewTaskSchema)
 @blp.problems(ExternalIdTaken)
 @blp.response(201, TaskDetailSchema)
-def create_task(data: dict[str, Any], *, prepared: Found) -> ShownTask:
+def create_task(data: dict[str, Any], *, prepared: Found) -> Written:
     """Make a task"""
     with transaction():
         return service.create_task(actor=current_actor(), weather=prepared, **data)
@@ -65,7 +65,7 @@ def create_tasks(query: dict[str, Any], data: dict[str, Any]) -> dict[str, Any] 
 @blp.arguments(TaskQuery, location="query")
 @blp.problems(AdminOnly)
 @blp.response(200, page_schema(TaskSchema))
-def list_tasks(query: dict[str, Any]) -> Page[ShownTask]:
+def list_tasks(query: dict[str, Any]) -> Page[str]:
     """The tasks one made or is to do; an admin sees all"""
     return service.list_tasks(actor=current_actor(), **query)
 
@@ -73,7 +73,7 @@ def list_tasks(query: dict[str, Any]) -> Page[ShownTask]:
 @blp.route("/tasks/<uuid:task_id>", methods=["GET"])
 @blp.requires("read")
 @blp.response(200, TaskDetailSchema)
-def get_task(task_id: UUID) -> ShownTask:
+def get_task(task_id: UUID) -> Written:
     """A task with its comments and files"""
     return service.get_task(actor=current_actor(), task_id=task_id)
 
@@ -85,9 +85,7 @@ def get_task(task_id: UUID) -> ShownTask:
 @blp.arguments(TaskChangesSchema)
 @blp.problems(TaskForbidden, ExternalIdTaken)
 @blp.response(200, TaskDetailSchema)
-def update_task(
-    data: dict[str, Any], task_id: UUID, *, condition: Precondition, prepared: Found
-) -> ShownTask:
+def update_task(data: dict[str, Any], task_id: UUID, *, condition: Precondition, prepared: Found) -> Written:
     """Change the fields that are sent"""
     with transaction():
         return service.update_task(
@@ -110,7 +108,7 @@ def delete_task(task_id: UUID, *, condition: Precondition) -> None:
 @blp.requires("write")
 @blp.problems(TaskForbidden, TaskNotDeleted, ExternalIdTaken)
 @blp.response(200, TaskDetailSchema)
-def restore_task(task_id: UUID) -> ShownTask:
+def restore_task(task_id: UUID) -> Written:
     """Bring a deleted task back"""
     with transaction():
         return service.restore_task(actor=current_actor(), task_id=task_id)
@@ -126,7 +124,7 @@ def restore_task(task_id: UUID) -> ShownTask:
 @blp.alt_response(200, schema=TaskDetailSchema, description="One's task of this outside id was changed")
 def put_task_by_external_id(
     data: dict[str, Any], external_id: str, *, condition: Precondition, prepared: Found
-) -> ShownTask | Response:
+) -> Written | Response:
     """Make one's task of this outside id, or change it"""
     with transaction():
         task, is_new = service.put_by_external_id(

@@ -4,7 +4,8 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from taskapi.core.db import session
+from taskapi.core import engine
+from taskapi.core.db import db, session
 
 on_postgresql = pytest.mark.parametrize("migrated_app", ["postgresql"], indirect=True)
 
@@ -21,6 +22,49 @@ on_postgresql = pytest.mark.parametrize("migrated_app", ["postgresql"], indirect
 )
 def test_postgresql_is_told_its_limits(context: Flask, setting: str, value: str) -> None:
     assert session().scalar(sa.text(f"SHOW {setting}")) == value
+
+
+@on_postgresql
+@pytest.mark.parametrize(("rested", "is_asked"), [(0.5, False), (1.5, True)])
+def test_only_a_connection_that_rested_is_asked_whether_it_still_stands(
+    context: Flask, monkeypatch: pytest.MonkeyPatch, rested: float, is_asked: bool
+) -> None:
+    asked: list[object] = []
+
+    def note(connection: object) -> bool:
+        asked.append(connection)
+        return True
+
+    monkeypatch.setattr(db.engine.dialect, "do_ping", note)
+    monkeypatch.setattr(engine, "_broke_at", 0.0)
+    db.engine.dispose()
+    with db.engine.connect() as connection:
+        record = connection.connection._connection_record
+    record.info[engine.RETURNED] -= rested
+    with db.engine.connect():
+        assert len(asked) == is_asked
+
+
+@on_postgresql
+def test_once_one_broke_the_others_are_asked_however_shortly_they_rested(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def note(connection: object) -> bool:
+        asked.append(connection)
+        return True
+
+    monkeypatch.setattr(engine, "_broke_at", 0.0)
+    db.engine.dispose()
+    monkeypatch.setattr(db.engine.dialect, "do_ping", note)
+    with db.engine.connect():
+        pass
+    engine.doubt_connections()
+    for _ in range(2):
+        with db.engine.connect():
+            pass
+    assert len(asked) == 1
 
 
 def test_an_error_of_the_database_does_not_show_what_was_written(context: Flask) -> None:

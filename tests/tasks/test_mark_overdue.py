@@ -161,7 +161,7 @@ def test_it_uses_the_index_of_what_may_fall_due(app: Flask, statements: list[str
     asked = next(statement for statement in statements if "due_date <" in statement)
     with app.app_context():
         if session().get_bind().dialect.name == "sqlite":
-            plan = session().connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", (0.0, 500, 0))
+            plan = session().connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", (500, 0))
             assert "ix_tasks_falling_due" in " ".join(str(row) for row in plan)
     # Literally as the index says it, or it could not serve.
     assert "status IN (1, 2)" in asked

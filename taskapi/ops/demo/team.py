@@ -76,8 +76,8 @@ def _make_task(plan: dict[str, Any], actors: dict[str, Actor]) -> None:
         fields["due_date"] = due.replace(minute=0, second=0, microsecond=0)
     made = tasks.create_task(actor=actors[plan["creator"]], **fields)
     for author, content in plan.get("comments", ()):
-        commenting.create_comment(actor=actors[author], task_id=made.task.id, content=render(content))
-    _give_age(made.task.id, plan)
+        commenting.create_comment(actor=actors[author], task_id=made.id, content=render(content))
+    _give_age(made.id, plan)
 
 
 def _give_age(task_id: UUID, plan: dict[str, Any]) -> None:

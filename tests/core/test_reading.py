@@ -1,0 +1,75 @@
+"""Fast reads: on PostgreSQL by the driver alone, with the errors and the pool of the engine."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from taskapi.core.db import db, session, transaction
+from taskapi.core.read_at_once import read_at_once
+from taskapi.core.reading import read
+from tests.people import Person
+from tests.tasks.making import make_task, path_of
+
+pytestmark = pytest.mark.one_database("postgresql")
+
+
+def doubled(factor: int) -> sa.Select[Any]:
+    given = sa.bindparam("given", type_=sa.Integer())
+    columns: list[sa.ColumnElement[Any]] = [given * factor, sa.literal("5 % of it"), given]
+    return sa.select(*columns)
+
+
+def divided() -> sa.Select[Any]:
+    return sa.select(1 / sa.bindparam("given", type_=sa.Integer()))
+
+
+def test_a_read_gives_the_same_inside_of_a_transaction_and_outside(app: Flask) -> None:
+    with app.app_context():
+        outside = [tuple(row) for row in read(doubled, 2, given=21)]
+        with transaction():
+            inside = [tuple(row) for row in read(doubled, 2, given=21)]
+    assert outside == inside == [(42, "5 % of it", 21)]
+
+
+def test_connections_that_broke_cost_a_reader_nothing(app: Flask, owner: Person) -> None:
+    task = make_task(owner)
+    with app.app_context(), db.engine.connect() as mine:
+        with db.engine.connect() as first, db.engine.connect() as second:
+            rested = [other.scalar(sa.select(sa.func.pg_backend_pid())) for other in (first, second)]
+        mine.execute(sa.select(sa.func.pg_terminate_backend(sa.func.unnest(rested))))
+        assert owner.get(path_of(task)).status_code == 200
+
+
+def test_what_the_database_refuses_is_raised_as_by_the_engine_and_spoils_nothing(app: Flask) -> None:
+    with app.app_context():
+        with pytest.raises(DBAPIError) as refusal:
+            read(divided, given=0)
+        assert not refusal.value.connection_invalidated
+        with transaction():
+            driver: Any = session().connection().connection.driver_connection
+            assert driver.autocommit is False
+        assert [tuple(row) for row in read(divided, given=1)] == [(1,)]
+
+
+def test_a_database_that_is_away_is_told_of_as_by_the_engine() -> None:
+    engine = sa.create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(OperationalError):
+        read_at_once(engine, divided, (), {"given": 1})
+
+
+def test_a_reader_who_is_interrupted_leaves_no_connection_that_autocommits(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_anything: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    with app.app_context():
+        monkeypatch.setattr("psycopg.RawCursor.execute", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            read(divided, given=1)
+        with transaction():
+            driver: Any = session().connection().connection.driver_connection
+            assert driver.autocommit is False
