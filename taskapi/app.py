@@ -1,7 +1,6 @@
 """The application factory: the one place that knows every room."""
 
 from flask import Flask
-from flask_migrate import Migrate
 
 from taskapi.accounts.recovery_views import blp as recovery_blp
 from taskapi.accounts.second_factor_views import blp as second_factor_blp
@@ -25,14 +24,15 @@ from taskapi.clients.mail import init_mail
 from taskapi.clients.storage import init_storage
 from taskapi.clients.weather import init_weather
 from taskapi.config import Settings, load_settings
+from taskapi.core.api import Api
+from taskapi.core.application import Application
 from taskapi.core.cors import install_cors
-from taskapi.core.db import db, init_database
+from taskapi.core.db import init_database
 from taskapi.core.docs import install_docs
-from taskapi.core.http import Api, install_http
+from taskapi.core.http import install_http
 from taskapi.core.logging import configure_logging
 from taskapi.core.meters import init_meters
-from taskapi.core.migrations import MIGRATIONS_DIR
-from taskapi.core.openapi import list_problem_codes
+from taskapi.core.migrating import install_migrations
 from taskapi.core.profile import add_profile_section
 from taskapi.core.proxies import install_proxies
 from taskapi.core.refusals import install_refusals
@@ -84,12 +84,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     configure_logging(settings, process="web")
-    app = Flask("taskapi", static_folder=None)
+    app = Application("taskapi", static_folder=None)
     app.extensions["taskapi_settings"] = settings
     app.config.from_mapping(_flask_config(settings))
     init_meters(app, settings)
     init_database(app, settings)
-    Migrate(app, db, directory=str(MIGRATIONS_DIR), compare_type=True, render_as_batch=True)
+    install_migrations(app)
     install_tokens(app)
     init_redis(app, settings)
     init_mail(app, settings)
@@ -123,11 +123,7 @@ def _register_api(app: Flask) -> None:
     install_http(app)
     add_profile_section("storage", StorageUseSchema, files.storage_use)
     api = Api(app)
-    bearer = {"type": "http", "scheme": "bearer"}
-    api.spec.components.security_scheme("bearer", {**bearer, "description": "An access token"})
-    api.spec.components.security_scheme("refresh", {**bearer, "description": "The refresh token"})
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
-    list_problem_codes(api.spec)
     install_docs(app)
     install_dashboard(app)

@@ -8,16 +8,15 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from zoneinfo import ZoneInfo
-
-from xlsxwriter import Workbook
-from xlsxwriter.exceptions import FileCreateError
-from xlsxwriter.worksheet import Worksheet
 
 from taskapi.analytics.rows import Value
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.local import WORKSHOP_PREFIX, disk_errors
+
+if TYPE_CHECKING:
+    from xlsxwriter.worksheet import Worksheet
 
 # What a cell and a sheet hold (Excel's specifications and limits); the length counts UTF-16.
 LONGEST_TEXT = 32_767
@@ -29,6 +28,9 @@ class Book:
     """A workbook that is being written; times appear as they are on the wall of a time zone."""
 
     def __init__(self, path: Path, zone: str) -> None:
+        # Here, as few processes ever write one.
+        from xlsxwriter import Workbook
+
         self._zone = ZoneInfo(zone)
         # Row by row through files in the same directory, so that no size needs memory.
         self._book = Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent)})
@@ -67,7 +69,7 @@ class Book:
         chart.set_legend({"none": True})
         sheet.insert(at, chart)
 
-    def write(self, sheet: Worksheet, row: int, column: int, value: Any, *, is_head: bool = False) -> None:
+    def write(self, sheet: "Worksheet", row: int, column: int, value: Any, *, is_head: bool = False) -> None:
         """Put a value into a cell, by what it is."""
         if isinstance(value, str):
             sheet.write_string(row, column, _cut(value), self._head if is_head else None)
@@ -87,6 +89,8 @@ class Book:
         Raises:
             OSError: the disk does not take it.
         """
+        from xlsxwriter.exceptions import FileCreateError
+
         try:
             self._book.close()
         except FileCreateError as error:
@@ -102,7 +106,7 @@ class Sheet:
     """A sheet that is written from the top."""
 
     def __init__(
-        self, book: Book, sheet: Worksheet, header: Sequence[str], widths: Mapping[str, int]
+        self, book: Book, sheet: "Worksheet", header: Sequence[str], widths: Mapping[str, int]
     ) -> None:
         self._book, self._sheet, self._columns = book, sheet, len(header)
         self.row = 0

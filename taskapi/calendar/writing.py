@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar
-
 from taskapi.calendar.entries import Entry, Kind
 from taskapi.calendar.lines import line, text
 from taskapi.calendar.zones import is_utc, write_zone
@@ -26,6 +24,9 @@ Property: TypeAlias = tuple[str, str]
 
 def write_calendar(*, name: str, zone: str, kind: Kind, entries: Sequence[Entry]) -> bytes:
     """A calendar of events or of to-dos, the same bytes for the same entries."""
+    # Here, as it takes long to load and few processes write calendars.
+    from icalendar import Calendar
+
     calendar = Calendar()
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-
-from icalendar import Timezone, TimezoneDaylight, TimezoneStandard, vRecur
+from typing import TYPE_CHECKING
 
 from taskapi.schedules.timing.wall import stretches, wall_of, zone_of
+
+if TYPE_CHECKING:
+    from icalendar import vRecur
 
 WEEK = timedelta(weeks=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
@@ -37,6 +39,8 @@ def write_zone(name: str, first_year: int, last_year: int) -> bytes:
     Written here: the library's own names the hour to which the clocks are set as the one at which
     they change.
     """
+    from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
+
     if is_utc(name):
         return b""
     onsets: dict[Rule, list[datetime]] = {}
@@ -62,8 +66,10 @@ def write_zone(name: str, first_year: int, last_year: int) -> bytes:
     return written
 
 
-def _yearly(onsets: Sequence[datetime], last_year: int) -> vRecur | None:
+def _yearly(onsets: Sequence[datetime], last_year: int) -> "vRecur | None":
     """On which Sunday of which month it is each year, if it is: Outlook reads no list of dates."""
+    from icalendar import vRecur
+
     first = onsets[0]
     if [onset.year for onset in onsets] != list(range(first.year, last_year + 1)):
         return None

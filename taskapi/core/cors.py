@@ -7,7 +7,6 @@ import logging
 import re
 
 from flask import Flask, Response
-from flask_cors import CORS
 
 from taskapi.config import Settings
 
@@ -47,6 +46,8 @@ def install_cors(app: Flask, settings: Settings) -> None:
     """Answer the preflights of the listed sites and let their pages read our answers."""
     if not settings.cors_origins:
         return
+    from flask_cors import CORS
+
     # It tells of each OPTIONS that is no preflight.
     logging.getLogger("flask_cors").setLevel(logging.WARNING)
     CORS(

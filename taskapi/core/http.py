@@ -1,27 +1,27 @@
-"""The HTTP floor: the life cycle of every request, and the ``Api`` that holds all blueprints.
+"""The HTTP floor: the life cycle of every request.
 
 Request ids, security headers and one log line per request; ``blueprint`` has the conventions
 of single endpoints.
 """
 
+import logging
 import re
 import time
-from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
-from flask_smorest import Api as SmorestApi
 
-from taskapi.core.access import check_access, identify
+from taskapi.core.access import check_access
+from taskapi.core.asking import identify
 from taskapi.core.hosts import check_host
 from taskapi.core.http_meters import count_request
 from taskapi.core.ids import new_id
 from taskapi.core.json import OrjsonProvider
 from taskapi.core.limits import limit_rate, rate_limit_headers
-from taskapi.core.openapi import Plugin
-from taskapi.core.problems import ProblemSchema, register_error_handlers
+from taskapi.core.logging import log_request
+from taskapi.core.runtime import current_request
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 SECURITY_HEADERS = {
@@ -32,19 +32,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, no-cache",
 }
-
-
-class Api(SmorestApi):
-    """OpenAPI 3.1 and error handling for the whole application."""
-
-    ERROR_SCHEMA = ProblemSchema
-    DEFAULT_ERROR_RESPONSE_NAME = None
-
-    def _init_spec(self, **options: Any) -> None:
-        super()._init_spec(marshmallow_plugin=Plugin(), **options)
-
-    def _register_error_handlers(self) -> None:
-        register_error_handlers(self._app)
 
 
 def install_http(app: Flask) -> None:
@@ -64,27 +51,31 @@ def install_http(app: Flask) -> None:
 
 def _begin_request() -> None:
     g.started = time.perf_counter()
-    offered = request.headers.get("X-Request-ID", "")
-    g.request_id = offered if SANE_REQUEST_ID.fullmatch(offered) else str(new_id())
+    offered = request.environ.get("HTTP_X_REQUEST_ID", "")
+    g.request_id = request_id = offered if SANE_REQUEST_ID.fullmatch(offered) else str(new_id())
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 def _finish_response(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
-    response.headers.update(rate_limit_headers())
-    if response.is_sequence and not response.get_data():
+    headers = response.headers
+    headers["X-Request-ID"] = g.request_id
+    for name, value in rate_limit_headers().items():
+        headers[name] = value
+    if response.is_sequence and not any(response.response):
         # Flask calls every answer HTML that is not said to be something else.
-        response.headers.pop("Content-Type", None)
+        headers.pop("Content-Type", None)
+    present = {name.lower() for name, _ in headers}
     for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    actor = g.get("actor")
-    log.info(
-        "request",
-        method=request.method,
-        route=str(request.url_rule) if request.url_rule else None,
-        status=response.status_code,
-        ms=round((time.perf_counter() - g.started) * 1000, 1),
-        user=str(actor.user_id) if actor else None,
-    )
+        if name.lower() not in present:
+            headers.add(name, value)
+    asked, actor = current_request(), g.get("actor")
+    line = {
+        "method": asked.method,
+        "route": asked.url_rule.rule if asked.url_rule else None,
+        "status": response.status_code,
+        "ms": round((time.perf_counter() - g.started) * 1000, 1),
+        "user": str(actor.user_id) if actor else None,
+    }
+    log_request(log, line)
     return response

@@ -2,9 +2,10 @@
 
 import time
 
-from flask import Response, g, request
+from flask import Response, g
 
 from taskapi.core.meters import Counter, Histogram
+from taskapi.core.runtime import current_request
 
 REQUESTS = Counter(
     "taskapi_http_requests_total", "Requests that were answered", ("method", "route", "status")
@@ -17,8 +18,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 def count_request(response: Response) -> Response:
     """After each request; a path that nobody serves is no route, or scanners would make thousands."""
-    method = request.method if request.method in METHODS else "other"
-    route = request.url_rule.rule if request.url_rule else "none"
+    asked = current_request()
+    method = asked.method if asked.method in METHODS else "other"
+    route = asked.url_rule.rule if asked.url_rule else "none"
     REQUESTS.add(method, route, str(response.status_code))
     DURATION.observe(time.perf_counter() - g.started, method, route)
     return response

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from mimetypes import MimeTypes
 from pathlib import Path
 
-import puremagic
-
 from taskapi.files.errors import FileTypeNotAllowed
 from taskapi.files.names import ending_of
 from taskapi.files.zips import DOCX, PPTX, WITH_MACROS, XLSX, ZIP, BrokenZip, type_of_zip
@@ -143,6 +141,8 @@ def _found_types(path: Path, ending: str, *, is_text: bool) -> list[str]:
         by_ending = TYPE_OF.get(ending, TEXT)
         return [by_ending if by_ending in TEXTS else TEXT]
     # By its head and tail alone. Not for texts: one that begins with "This is" it calls a manual of GNU.
+    import puremagic
+
     kinds = dict.fromkeys(match.mime_type for match in puremagic.magic_file(path))
     return [kind for kind in kinds if kind and kind not in TEXTS] or [UNKNOWN]
 
@@ -179,5 +179,8 @@ def _disguise(kind: str, ending: str) -> FileTypeNotAllowed:
 
 def _guess(ending: str) -> str:
     """The type that files of this ending mostly have."""
+    # Here, as it reads a list of a thousand kinds of files.
+    import puremagic
+
     by_puremagic = (row.mime_type for row in puremagic.magic_header_array if row.extension == ending)
     return _mime_types.types_map[True].get(ending) or next(filter(None, by_puremagic), UNKNOWN)

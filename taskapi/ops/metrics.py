@@ -3,14 +3,11 @@
 import hmac
 
 import structlog
-from prometheus_client import generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
 from taskapi.core.db import session
 from taskapi.core.errors import NotFound, Unauthorized
 from taskapi.core.runtime import runtime_settings
-from taskapi.ops.counted import Counted
-from taskapi.ops.figures import DatabaseAway, Figures
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +41,11 @@ def exposition() -> bytes:
 
 def _of_installation() -> bytes:
     """What the database tells, or that it is away: what was counted is told all the same."""
+    # Here, and below, as only who is asked for figures needs the library.
+    from prometheus_client import generate_latest
+
+    from taskapi.ops.figures import DatabaseAway, Figures
+
     try:
         return generate_latest(Figures())
     except SQLAlchemyError as error:
@@ -54,4 +56,8 @@ def _of_installation() -> bytes:
 
 def counted_here() -> bytes:
     """What the processes of this machine have counted, in Prometheus' text format."""
+    from prometheus_client import generate_latest
+
+    from taskapi.ops.counted import Counted
+
     return generate_latest(Counted(runtime_settings().data_dir))

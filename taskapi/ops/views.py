@@ -1,7 +1,6 @@
 """Health and figures."""
 
 from flask import Response, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from taskapi.core.access import bearer_token
 from taskapi.core.blueprint import Blueprint
@@ -50,6 +49,8 @@ def ready() -> Response:
 @blp.response(200, {"type": "string"}, content_type="text/plain")
 def show_metrics() -> Response:
     """Figures for Prometheus; METRICS_TOKEN is the bearer token, if it is set"""
+    from prometheus_client import CONTENT_TYPE_LATEST
+
     if metrics.needs_token():
         metrics.check_token(bearer_token("METRICS_TOKEN"))
     return Response(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

@@ -166,6 +166,24 @@ def test_a_request_is_one_line_with_what_it_was(log_to: Callable[..., Log], clie
     assert "hunter2" not in log.text
 
 
+@pytest.mark.one_database
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_secret_that_came_as_the_id_of_a_request_is_hidden(
+    log_to: Callable[..., Log], client: FlaskClient, log_format: str
+) -> None:
+    log = log_to(LOG_FORMAT=log_format)
+    client.get("/health", headers={"X-Request-ID": "tap_hunter2hunter2"})
+    assert "/health" in log.text
+    assert "hunter2" not in log.text
+
+
+@pytest.mark.one_database
+def test_requests_are_left_out_below_their_level(log_to: Callable[..., Log], client: FlaskClient) -> None:
+    log = log_to(LOG_LEVEL="WARNING")
+    client.get("/health")
+    assert log.text == ""
+
+
 def test_a_request_leaves_nothing_behind_for_the_next(log_to: Callable[..., Log], owner: Person) -> None:
     log = log_to()
     owner.get("/api/auth/me")
@@ -180,6 +198,12 @@ def test_the_file_gets_json_beside_the_console(log_to: Callable[..., Log], tmp_p
     structlog.get_logger("here").info("it.happened")
     assert json.loads((tmp_path / "log/app.log").read_text())["event"] == "it.happened"
     assert "it.happened" in log.text
+
+
+def test_the_file_gets_the_line_of_the_stream(log_to: Callable[..., Log], tmp_path: Path) -> None:
+    log = log_to(LOG_FORMAT="json", LOG_FILE=str(tmp_path / "log/app.log"))
+    structlog.get_logger("here").info("it.happened")
+    assert (tmp_path / "log/app.log").read_text() == log.text
 
 
 def test_a_library_that_talks_too_much_is_heard_from_warnings_on(log_to: Callable[..., Log]) -> None:

@@ -50,7 +50,8 @@ def test_no_line_of_several_processes_is_lost_or_torn(tmp_path: Path) -> None:
         f"{name} {number:04} {'x' * 80} end" for name in range(4) for number in range(400)
     ]
     assert len(files) > 5
-    assert all(file.stat().st_size <= 20_000 for file in files)
+    # Each writer may have been about to write a line when another rotated.
+    assert all(file.stat().st_size <= 20_000 + 4 * 110 for file in files)
 
 
 def say(handler: logging.Handler, text: str) -> None:

@@ -97,7 +97,7 @@ class Gunicorn:
 
     def send(self, request: bytes) -> bytes:
         """The answer to these bytes."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), 30) as connection:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(4096), b""))

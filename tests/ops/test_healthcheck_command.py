@@ -98,7 +98,7 @@ def test_a_worker_is_well_while_it_is_registered(settings: Settings, context: Fl
     with Redis.from_url(settings.redis_url) as redis:
         worker = TaskWorker(context, connection=redis)
         assert what_is_wrong("worker", settings) == f"no worker has been heard of on {HOST}; 0 elsewhere"
-        worker.register_birth()  # type: ignore[no-untyped-call]
+        worker.register_birth()
         assert registered_workers(redis) == [worker.name]
         assert what_is_wrong("worker", settings) is None
         # Who was killed is on the list still; the entry of its own runs out.

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
-from flask_migrate import upgrade
 
 from taskapi.clients.storage.base import Storage, StorageFull, StorageUnavailable
 from taskapi.clients.storage.disk import checked_key
@@ -125,6 +124,9 @@ def restore(archive: Archive, *, storage: Storage, tell: Tell) -> None:
     Raises:
         BackupError
     """
+    # Here, as Alembic takes long to load.
+    from flask_migrate import upgrade
+
     with disk_errors(storage.incoming), TemporaryDirectory(dir=storage.incoming, prefix="export-") as name:
         dump = Path(name) / "dump"
         done = 0
