@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -16,6 +18,8 @@ from taskapi.app import create_app
 from taskapi.background.embedded import EmbeddedRedis
 from taskapi.config import embedded_redis_url, load_settings
 from taskapi.core.db import db
+
+POSTGRESQL = {"shared_buffers": "512MB", "max_connections": "300", "fsync": "on", "synchronous_commit": "on"}
 
 
 @contextmanager
@@ -47,9 +51,18 @@ def _database(folder: Path, kind: str) -> Iterator[str]:
 
     server = get_server(f"{folder}/data", cleanup_mode="delete")
     try:
+        _tune(server, folder / "data")
         yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
     finally:
         server.cleanup()
+
+
+def _tune(server: Any, data: Path) -> None:
+    """Memory as for a small server of its own; what is written stays safe (fsync, synchronous_commit)."""
+    for name, value in POSTGRESQL.items():
+        server.psql(f"ALTER SYSTEM SET {name} = '{value}'")
+    command = (server.bin_path / "pg_ctl", "-w", "-D", data, "-l", data / "log", "-m", "fast", "restart")
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=server.system_user)
 
 
 def _settings(folder: Path, database_url: str) -> dict[str, str]:

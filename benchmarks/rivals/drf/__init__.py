@@ -1,0 +1,1 @@
+"""Tasks with Django REST framework and simplejwt, as their documentation shows."""
