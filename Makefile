@@ -11,16 +11,18 @@ BIN := $(VENV)/bin
 # A stamp is newer than what it was made from: a second `make run` starts at once.
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
+# What taskapi is compared with has an environment of its own.
+RIVALS := benchmarks/.rivals/.installed
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --no-config --strip-extras \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --upgrade
 LIST_DEV = $(BIN)/python -c 'import configparser as c; f = c.ConfigParser(); f.read("setup.cfg"); \
 	print(f["options.extras_require"]["dev"])'
 
-.PHONY: help install run test coverage soak lint bench docs image requirements
+.PHONY: help install run test coverage soak lint bench bench-guard docs image requirements
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(RUNTIME) ## Create .venv with what taskapi needs to run
 
@@ -29,10 +31,18 @@ run: $(RUNTIME) ## Run everything on this machine; Ctrl-C stops it
 
 test: lint ## Run all checks and tests
 	$(BIN)/pytest -n 3 -m "not e2e and not contract and not quiet" --ignore tests/e2e --ignore tests/contract
-	$(BIN)/pytest -n 3 --maxschedchunk 1 -m "(e2e or contract) and not quiet" \
-		tests/e2e tests/contract tests/docs/test_readme.py
+	@# Each process of a test run collects all of its tests, which takes long where they are made from the
+	@# OpenAPI document: one process has those, two have what starts processes.
+	$(MAKE) --jobs 2 --output-sync=target test-contract test-processes
 	@# By themselves: they measure how late work starts, which a busy machine would spoil.
 	$(BIN)/pytest -m quiet tests/e2e tests/schedules/timing
+
+.PHONY: test-contract test-processes
+test-contract:
+	$(BIN)/pytest -m "contract and not quiet" tests/contract
+
+test-processes:
+	$(BIN)/pytest -n 2 --maxschedchunk 1 -m "e2e and not quiet" tests/e2e tests/docs/test_readme.py
 
 coverage: $(DEVELOPMENT) ## Run the tests that reach every line, and tell which they did not
 	$(BIN)/pytest -n 2 -m "not e2e and not contract and not quiet" --cov --cov-branch --cov-fail-under=90
@@ -45,9 +55,17 @@ lint: $(DEVELOPMENT) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(DEVELOPMENT) ## Measure what docs/benchmarks.md tells
-	$(BIN)/python -m benchmarks.history
-	$(BIN)/python -m benchmarks.tasks
+bench: $(DEVELOPMENT) $(RIVALS) ## Measure what docs/benchmarks.md tells; BENCH=quick only tries all
+	$(BIN)/python -m benchmarks.http $(if $(filter quick,$(BENCH)),--quick)
+	$(BIN)/python -m benchmarks.queues $(if $(filter quick,$(BENCH)),--quick)
+	$(BIN)/python -m benchmarks.memory $(if $(filter quick,$(BENCH)),1000)
+	$(BIN)/python -m benchmarks.growth $(if $(filter quick,$(BENCH)),--quick)
+	$(BIN)/python -m benchmarks.history $(if $(filter quick,$(BENCH)),1000 2000)
+	$(BIN)/python -m benchmarks.tasks $(if $(filter quick,$(BENCH)),1000 2000)
+	$(if $(filter quick,$(BENCH)),,$(BIN)/python -m benchmarks.report)
+
+bench-guard: $(DEVELOPMENT) ## Count what a request, a job and a run cost, and compare with what is kept
+	$(BIN)/python -m benchmarks.guard
 
 docs: $(DEVELOPMENT) ## Write what the documents list of settings and endpoints
 	$(BIN)/python -m tests.docs.pages
@@ -78,4 +96,9 @@ $(RUNTIME): requirements.txt setup.cfg pyproject.toml | $(BIN)/python
 
 $(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
 	@$(PIP_INSTALL) --requirement requirements-dev.txt
+	@touch $@
+
+$(RIVALS): benchmarks/requirements-rivals.txt | $(BIN)/python
+	@$(BIN)/python -m venv benchmarks/.rivals
+	@benchmarks/.rivals/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
