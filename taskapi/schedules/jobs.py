@@ -16,6 +16,7 @@ def rescue_runs() -> None:
     """Give runs back whose worker died, queue those again that Redis forgot, hand on lost turns."""
     rescue.rescue_dead_leases()
     rescue.requeue_forgotten()
+    rescue.complete_exhausted()
     turns.hand_on_lost_turns()
 
 

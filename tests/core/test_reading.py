@@ -41,6 +41,9 @@ def test_connections_that_broke_cost_a_reader_nothing(app: Flask, owner: Person)
             rested = [other.scalar(sa.select(sa.func.pg_backend_pid())) for other in (first, second)]
         mine.execute(sa.select(sa.func.pg_terminate_backend(sa.func.unnest(rested))))
         assert owner.get(path_of(task)).status_code == 200
+    with app.app_context():
+        # What is left of them is not the next test's, which repeats nothing as a request does.
+        db.engine.dispose()
 
 
 def test_what_the_database_refuses_is_raised_as_by_the_engine_and_spoils_nothing(app: Flask) -> None:

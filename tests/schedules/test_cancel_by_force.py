@@ -60,6 +60,9 @@ def test_its_process_is_ended_and_the_next_job_is_done(
     other = owner.post(f"/api/schedules/{after['id']}/run").json
 
     def cancel_when_it_runs() -> None:
+        # What SQLite has locked in this thread would stay locked in a process that is forked meanwhile.
+        while worker.horse is None:
+            real_time.sleep(0.01)
         while owner.get(f"/api/runs/{run['id']}").json["status"] == "pending":
             real_time.sleep(0.05)
         owner.post(f"/api/runs/{run['id']}/cancel")

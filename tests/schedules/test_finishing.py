@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +18,12 @@ from taskapi.schedules.actions.base import RunContext
 from taskapi.schedules.engine import finishing, statements
 from taskapi.schedules.engine.execution import execute_run
 from taskapi.schedules.engine.rescue import rescue_dead_leases
-from taskapi.schedules.models import Run
+from taskapi.schedules.jobs import rescue_runs
+from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
-from tests.schedules.making import Time, make
+from tests.schedules.making import Time, make, runs_of
 from tests.schedules.probe import Probe
-from tests.work import run_jobs, tick
+from tests.work import dispatch_all, run_jobs, tick
 
 PROBE = {"action": "probe", "params": {}, "cron": "0 0 1 1 *", "overlap": "allow"}
 
@@ -39,6 +41,21 @@ def requested(owner: Person, number: int = 1, **fields: Any) -> list[UUID]:
     schedule = make(owner, **{**PROBE, **fields})
     answers = [owner.post(f"/api/schedules/{schedule['id']}/run") for _ in range(number)]
     return [UUID(answer.json["id"]) for answer in answers]
+
+
+def once(owner: Person, time: Time, number: int) -> list[UUID]:
+    """The runs of so many schedules that have no other."""
+    due = (time.now + timedelta(minutes=1)).isoformat()
+    made = [make(owner, action="probe", params={}, run_at=due) for _ in range(number)]
+    time.pass_(minutes=1)
+    dispatch_all()
+    return [UUID(runs_of(owner, schedule)[0]["id"]) for schedule in made]
+
+
+def schedule_states() -> list[str]:
+    """Of all schedules, the oldest first."""
+    session().rollback()
+    return list(session().scalars(sa.select(Schedule.status).order_by(Schedule.created_at, Schedule.id)))
 
 
 def states(*run_ids: UUID) -> list[str]:
@@ -246,3 +263,48 @@ def test_what_cannot_be_stored_keeps_the_next_run_not_back(
         execute_run(run_id=second, worker="w")
     run_idle_steps()
     assert states(first, second) == ["running", "completed"]
+
+
+def test_schedules_that_ended_with_their_run_are_closed_together(
+    horse: Flask, owner: Person, time: Time, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "OVER_AT_ONCE", 2)
+    runs = once(owner, time, 3)
+    for run_id in runs:
+        execute_run(run_id=run_id, worker="w")
+    assert (states(*runs), schedule_states()) == (
+        ["completed", "completed", "running"],
+        ["completed", "completed", "active"],
+    )
+    run_idle_steps()
+    assert (states(*runs), schedule_states()) == (["completed"] * 3, ["completed"] * 3)
+    told = sa.select(sa.func.count()).where(Event.type == "schedule.completed")
+    assert session().scalar(told) == 3
+
+
+def test_a_schedule_with_another_run_open_is_not_over(
+    horse: Flask, owner: Person, time: Time, probe: Probe
+) -> None:
+    (run_id,) = once(owner, time, 1)
+    (schedule,) = owner.get("/api/schedules").json["items"]
+    by_hand = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
+    execute_run(run_id=run_id, worker="w")
+    run_idle_steps()
+    assert (states(run_id, by_hand), schedule_states()) == (["completed", "pending"], ["active"])
+    execute_run(run_id=by_hand, worker="w")
+    run_idle_steps()
+    assert schedule_states() == ["completed"]
+
+
+def test_what_a_worker_did_not_come_to_close_is_closed_by_the_rescue(
+    horse: Flask, owner: Person, time: Time, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run_id,) = once(owner, time, 1)
+    execute_run(run_id=run_id, worker="w")
+    with monkeypatch.context() as killed:
+        killed.setattr(finishing, "_close_those_over", finishing._kept.over.clear)
+        run_idle_steps()
+    finishing._kept.over.clear()
+    assert (states(run_id), schedule_states()) == (["completed"], ["active"])
+    rescue_runs()
+    assert schedule_states() == ["completed"]

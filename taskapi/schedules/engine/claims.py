@@ -73,15 +73,26 @@ def has_open_run(schedule_id: UUID) -> bool:
     return schedule_id in schedules_with_open_runs([schedule_id])
 
 
-def lock_exhausted(schedule_id: UUID) -> Schedule | None:
-    """The schedule, locked, if it is active but has no due time left."""
+def lock_exhausted(schedule_ids: Iterable[UUID]) -> list[Schedule]:
+    """Those of the schedules that are active but have no due time left, locked in one order."""
     statement = (
         sa.select(Schedule)
-        .where(Schedule.id == schedule_id, Schedule.status == "active", Schedule.next_run_at.is_(None))
+        .where(
+            Schedule.id.in_(list(schedule_ids)), Schedule.status == "active", Schedule.next_run_at.is_(None)
+        )
+        .order_by(Schedule.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return session().scalar(statement)
+    return list(session().scalars(statement))
+
+
+def exhausted_schedules(limit: int) -> list[UUID]:
+    """Active schedules without a due time left, and without an open run that would close them as it ends."""
+    open_run = sa.exists().where(Run.schedule_id == Schedule.id, IS_OPEN).correlate(Schedule)
+    # Literally as the index of what is due says it, which has them, too.
+    over = sa.text("schedules.status = 'active' AND schedules.dispatch_at IS NULL")
+    return list(session().scalars(sa.select(Schedule.id).where(over, sa.not_(open_run)).limit(limit)))
 
 
 def claim_run(

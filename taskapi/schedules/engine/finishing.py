@@ -3,9 +3,12 @@
 A work-horse keeps the end of its last run until it gets the next one, and writes it before that
 begins, before it waits for work and before it leaves. Killed in between, it has done a run whose
 outcome nobody knows: as after any other crash the lease runs out, and the run is done again.
+
+Schedules that ended with their run are closed many at a time, soon after; the rescue closes those
+whose worker did not come to it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -22,7 +25,7 @@ from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.events import is_watched, record_event, wake_relay
 from taskapi.core.ids import new_id
 from taskapi.core.origin import describe_origin
-from taskapi.schedules.engine import admission, claims, counts, meters, statements
+from taskapi.schedules.engine import admission, claims, counts, meters, outcomes, statements
 from taskapi.schedules.engine.claims import Claim
 from taskapi.schedules.engine.lease import LEASE_SECONDS
 from taskapi.schedules.engine.settling import Ending, settle
@@ -32,13 +35,16 @@ log = structlog.get_logger(__name__)
 
 # So often a process wakes the relay while it has one run after the other.
 WAKE_SECONDS = 0.01
+# So many schedules may be over before they are closed, while there is one run after the other.
+OVER_AT_ONCE = 50
 
 
 @dataclass(slots=True)
 class _Kept:
-    """What this process has not done yet: write the end of its last run, wake the relay."""
+    """What this process has not done yet: write the end of its last run, close schedules, wake the relay."""
 
     ending: Ending | None = None
+    over: set[UUID] = field(default_factory=set)
     owes_waking: bool = False
     woke_at: float = 0.0
 
@@ -63,6 +69,7 @@ def end(ending: Ending) -> None:
         _kept.ending = ending
     else:
         _write(ending)
+        _close_those_over()
         _pay_waking()
 
 
@@ -77,6 +84,8 @@ def claim(run_id: UUID, *, worker: str) -> Claim | None:
             log.exception("run.outcome_lost", run_id=str(_kept.ending.claim.id))
         finally:
             _kept.ending = None
+        if len(_kept.over) >= OVER_AT_ONCE:
+            _close_those_over()
     return claimed or _claim_alone(following)
 
 
@@ -87,6 +96,7 @@ def write_kept() -> None:
             _write(_kept.ending)
     finally:
         _kept.ending = None
+        _close_those_over()
         _pay_waking()
 
 
@@ -130,6 +140,8 @@ def _end_in_steps(ending: Ending) -> bool:
     record_event(statements.COMPLETED, subject=subject, owner_id=row.owner_id, after=_told(ending) | known)
     counts.count_ended([(row.schedule_id, "completed")])
     admission.wake_if_running_dry(row.owner_id)
+    if row.schedule_next_run_at is None:
+        _kept.over.add(row.schedule_id)
     on_commit(_note_end, ending.claim, took)
     return True
 
@@ -156,7 +168,9 @@ def _end_in_one(ending: Ending, following: _Next | None) -> tuple[bool, Claim | 
     _wake_relay()
     if row.runs_dry:
         admission.wake()
-    claimed = row[3:]
+    if row.schedule_next_run_at is None:
+        _kept.over.add(ending.claim.schedule_id)
+    claimed = row[4:]
     return True, Claim(*claimed) if claimed[0] else None
 
 
@@ -203,6 +217,17 @@ def _told(ending: Ending) -> dict[str, Any]:
 def _note_end(ended: Claim, duration_ms: int | None) -> None:
     meters.count_success(ended.action, lag_ms=ended.lag_ms, duration_ms=duration_ms)
     log.info("run.ended", status="completed", error=None, ms=duration_ms, lag_ms=ended.lag_ms)
+
+
+def _close_those_over() -> None:
+    over, _kept.over = _kept.over, set()
+    if not over:
+        return
+    try:
+        with transaction():
+            outcomes.complete_if_over(*over)
+    except (SQLAlchemyError, OutcomeUnknown) as error:
+        log.warning("schedule.completed_later", count=len(over), error=type(error).__name__)
 
 
 def _wake_relay() -> None:

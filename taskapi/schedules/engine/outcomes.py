@@ -161,15 +161,19 @@ def _after_end(run: Run, actor: Actor | None = None, *, locked: bool = True) -> 
     admission.wake_if_running_dry(run.owner_id)
 
 
-def complete_if_over(schedule_id: UUID) -> None:
-    """Close a schedule that has no further due time once its last run has ended."""
-    # Locked before its runs are looked at: a dispatch may just be adding the last one.
-    schedule = claims.lock_exhausted(schedule_id)
-    if schedule is None or claims.has_open_run(schedule.id):
+def complete_if_over(*schedule_ids: UUID) -> None:
+    """Close those of the schedules that have no further due time and whose last run has ended."""
+    # Locked before their runs are looked at: a dispatch may just be adding the last one.
+    exhausted = claims.lock_exhausted(schedule_ids)
+    if not exhausted:
         return
-    schedule.status = "completed"
+    busy = claims.schedules_with_open_runs([schedule.id for schedule in exhausted])
+    over = [schedule for schedule in exhausted if schedule.id not in busy]
+    for schedule in over:
+        schedule.status = "completed"
     session().flush()
-    record_event("schedule.completed", subject=("schedule", schedule.id), owner_id=schedule.owner_id)
+    for schedule in over:
+        record_event("schedule.completed", subject=("schedule", schedule.id), owner_id=schedule.owner_id)
 
 
 def run_state(run: Run, schedule_name: str) -> dict[str, Any]:

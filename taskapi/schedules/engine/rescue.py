@@ -1,4 +1,4 @@
-"""Runs that fell between the chairs: their worker died, or Redis forgot them."""
+"""What fell between the chairs: its worker died, or Redis forgot it."""
 
 from uuid import UUID
 
@@ -51,3 +51,18 @@ def _requeue(run_ids: list[UUID]) -> int:
         requeue_runs(runs)
         log.warning("runs.requeued", count=len(runs))
         return len(runs)
+
+
+def complete_exhausted() -> int:
+    """Close schedules that are over although the end of no run did; how many there may be.
+
+    A worker died between the end of a last run and that, or a dispatch left out the last due time
+    while a run just ended.
+    """
+    found = claims.exhausted_schedules(BATCH)
+    # Looking takes no write lock, which SQLite has only one of.
+    session().rollback()
+    if found:
+        with transaction():
+            outcomes.complete_if_over(*found)
+    return len(found)

@@ -61,13 +61,14 @@ def claim(lease_seconds: float) -> Any:
 
     No row if it is not pending, or should have started before now. Who has locked it is waited for.
     """
-    return _claim(runs.c.id == sa.bindparam("next_id", type_=sa.Uuid()), lease_seconds)
+    this_one = runs.c.id == sa.bindparam("next_id", type_=sa.Uuid())
+    return _claim(lease_seconds, this_one, *_may_start(runs))
 
 
-def _claim(which: sa.ColumnElement[bool], lease_seconds: float) -> Any:
+def _claim(lease_seconds: float, *which: sa.ColumnElement[bool]) -> Any:
     return (
         sa.update(runs)
-        .where(which, *_may_start(runs))
+        .where(*which)
         .values(
             status=RUNNING,
             attempt=runs.c.attempt + ONE,
@@ -105,11 +106,11 @@ def end() -> Any:
     """Complete attempt ``old_attempt`` at run ``old_id``, if that concerns nobody else.
 
     No row if the run is no longer this attempt's, and none if its schedule has to be locked: a turn is
-    to be handed on, failures came before, it was the last run, or the next part of a backfill waits.
+    to be handed on, failures came before, or the next part of a backfill waits. Without a
+    ``schedule_next_run_at`` the schedule may be over.
     """
     plain = sa.exists().where(
         schedules.c.id == runs.c.schedule_id,
-        schedules.c.next_run_at.is_not(None),
         schedules.c.failures_in_row == ZERO,
         schedules.c.overlap != _word("queue"),
         schedules.c.overlap != _word("replace"),
@@ -137,7 +138,8 @@ def end() -> Any:
         )
         .returning(
             *(runs.c.id, runs.c.schedule_id, runs.c.owner_id, runs.c.notify),
-            *(runs.c.started_at, runs.c.finished_at, _of_schedule(schedules.c.name)),
+            *(runs.c.started_at, runs.c.finished_at),
+            *(_of_schedule(schedules.c.name), _of_schedule(schedules.c.next_run_at)),
         )
     )
 
@@ -146,10 +148,10 @@ def end() -> Any:
 def end_and_claim(lease_seconds: float) -> Any:
     """On PostgreSQL: ``end`` with all that belongs to it, and ``claim``, as one statement.
 
-    Gives one row: ``started_at`` and ``finished_at`` of the run that ended, whether its owner runs
-    dry, then the columns of ``claim``, which is for an attempt that has ended only. Locks are taken in
-    one order: the run that ended, the next one if nobody else has locked it, since waiting for it
-    might be waiting in a ring, and the counts.
+    Gives one row: ``started_at`` and ``finished_at`` of the run that ended, its schedule's next due time,
+    whether its owner runs dry, then the columns of ``claim``, which is for an attempt that has ended
+    only. Locks are taken in one order: the run that ended, the next one if nobody else has locked it,
+    since waiting for it might be waiting in a ring, and the counts.
     """
     ended = end().cte("ended")
     candidate = runs.alias("free")
@@ -159,9 +161,10 @@ def end_and_claim(lease_seconds: float) -> Any:
         .where(_rows_of(ended) > ZERO)
         .with_for_update(skip_locked=True)
     )
-    claimed = _claim(runs.c.id == free.scalar_subquery(), lease_seconds).cte("claimed")
+    claimed = _claim(lease_seconds, runs.c.id == free.scalar_subquery()).cte("taken")
     answer = sa.select(sa.literal_column("1").label("one")).subquery("answer").outerjoin(ended, sa.true())
-    columns = (ended.c.started_at, ended.c.finished_at, _runs_dry(ended.c.owner_id), *claimed.c)
+    times = (ended.c.started_at, ended.c.finished_at, ended.c.schedule_next_run_at)
+    columns = (*times, _runs_dry(ended.c.owner_id), *claimed.c)
     told = (_count(ended, claimed).cte("counted"), _tell(ended).cte("told"), _keep_lines(ended).cte("kept"))
     return sa.select(*columns).select_from(answer.outerjoin(claimed, sa.true())).add_cte(*told)
 
