@@ -1,4 +1,4 @@
-"""Indexes by which a page of somebody's tasks of one status is found and counted without reading tasks."""
+"""Indexes by which a page of somebody's tasks, also of one status, is found and counted without reading more."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,15 +8,14 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-OF_STATUS = {
+GIVEN = "creator_id <> assignee_id AND deleted_at IS NULL"
+INDEXES = {
     "ix_tasks_creator_status": (
         ["creator_id", "status", "created_at", "id"],
         "deleted_at IS NULL",
     ),
-    "ix_tasks_assignee_status": (
-        ["assignee_id", "status", "created_at", "id", "creator_id"],
-        "assignee_id IS NOT NULL AND deleted_at IS NULL",
-    ),
+    "ix_tasks_given": (["assignee_id", "created_at", "id"], GIVEN),
+    "ix_tasks_given_status": (["assignee_id", "status", "created_at", "id"], GIVEN),
 }
 
 
@@ -24,19 +23,19 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         _index_beside_the_work()
     else:
-        for name in OF_STATUS:
+        for name in INDEXES:
             _index(name)
 
 
 def downgrade() -> None:
-    for name in OF_STATUS:
+    for name in INDEXES:
         op.drop_index(name, "tasks")
 
 
 def _index_beside_the_work() -> None:
     """A big table is read for long, and others go on writing. Whoever is interrupted goes on from there."""
     with op.get_context().autocommit_block():
-        for name in OF_STATUS:
+        for name in INDEXES:
             if _is_whole(name):
                 continue
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
@@ -44,7 +43,7 @@ def _index_beside_the_work() -> None:
 
 
 def _index(name: str, **options: bool) -> None:
-    columns, condition = OF_STATUS[name]
+    columns, condition = INDEXES[name]
     where = sa.text(condition)
     op.create_index(name, "tasks", columns, postgresql_where=where, sqlite_where=where, **options)
 

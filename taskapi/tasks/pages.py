@@ -101,7 +101,8 @@ def _total(numbers: tuple[tuple[str, int], ...]) -> sa.ColumnElement[int]:
 
 def _made_or_given() -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     me = sa.bindparam("me", type_=sa.Uuid())
-    return Task.creator_id == me, sa.and_(Task.assignee_id == me, Task.creator_id != me)
+    # In the words of the indexes of what others have given.
+    return Task.creator_id == me, sa.and_(Task.assignee_id == me, Task.creator_id != Task.assignee_id)
 
 
 def _conditions(numbers: tuple[tuple[str, int], ...]) -> list[sa.ColumnElement[bool]]:
