@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ CELERY = (
 RQ_SCHEDULER = ("rqscheduler", "--interval", "1", "--url")
 
 
-class System:
+class System(ABC):
     """One system on an installation: gets jobs, and works on them in two processes.
 
     Attributes:
@@ -43,17 +44,17 @@ class System:
         self.stamps = folder / "stamps"
         self.log = folder / f"{self.name.replace(' ', '-')}.out"
 
+    @abstractmethod
     def fill(self, due: Sequence[float]) -> None:
         """Queue a job for each due time, to be done at once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plan(self, due: Sequence[float]) -> None:
         """Have a job done at each due time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def workers(self) -> AbstractContextManager[None]:
         """Two workers, once they are ready."""
-        raise NotImplementedError
 
     def timekeeper(self) -> AbstractContextManager[None]:
         """Workers and whatever else is needed for what is planned."""

@@ -124,19 +124,6 @@ def comment_counts(task_ids: Collection[UUID]) -> dict[UUID, int]:
     return {task_id: count for task_id, count in rows}  # noqa: C416 - rows are no pairs for the type checker
 
 
-def newest_comments(task_id: UUID, limit: int) -> Sequence[Comment]:
-    """The newest comments, oldest of them first."""
-    newest = sa.select(Comment).where(Comment.task_id == task_id)
-    newest = newest.order_by(Comment.created_at.desc(), Comment.id.desc()).limit(limit)
-    return session().scalars(newest).all()[::-1]
-
-
-def comments_state(task_id: UUID) -> tuple[Any, ...]:
-    """What differs as soon as a comment was added, edited or deleted."""
-    facts = (sa.func.count(), sa.func.sum(Comment.version), sa.func.max(Comment.created_at))
-    return tuple(session().execute(sa.select(*facts).where(Comment.task_id == task_id)).one())
-
-
 def page_of_tasks(
     actor: Actor,
     page: PageRequest,

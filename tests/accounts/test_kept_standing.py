@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from redis import Redis
 
@@ -19,25 +18,14 @@ from taskapi.events.service import relay_events
 from tests.accounts.helpers import code
 from tests.conftest import settings_for
 from tests.people import Person, set_role
+from tests.schedules.conftest import redis_away
+from tests.tasks.conftest import statements
 from tests.tasks.making import make_task
+
+__all__ = ("redis_away", "statements")
 
 ME = "/api/auth/me"
 LIST = "/api/tasks"
-
-
-@pytest.fixture
-def statements(app: Flask) -> Iterator[list[str]]:
-    """The SQL that is sent to the database."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
-        sent.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    sa.event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
@@ -52,15 +40,6 @@ def trips(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Redis, "execute_command", note)
     return sent
-
-
-@pytest.fixture
-def redis_away(app: Flask) -> Iterator[None]:
-    """Redis does not answer: nobody listens where the application looks for it."""
-    there = app.extensions["taskapi_redis"]
-    app.extensions["taskapi_redis"] = Redis.from_url("unix:///nowhere/valkey.sock")
-    yield
-    app.extensions["taskapi_redis"] = there
 
 
 @pytest.fixture
