@@ -16,7 +16,7 @@ import click
 from flask import Flask
 
 from benchmarks.http_seed import PAGE, PER_STATUS, Data, forget_new, seed_ours, seed_theirs
-from benchmarks.http_stacks import OURS, OURS_UNCACHED, Stack, all_stacks, scheduler
+from benchmarks.http_stacks import LIFETIME, OURS, OURS_UNCACHED, Stack, all_stacks, scheduler
 from benchmarks.installation import installation
 from benchmarks.load import Plan, Result, ask, median_of, request
 from benchmarks.processes import RIVALS, rivals_database
@@ -218,7 +218,7 @@ def command(quick: bool, only: str) -> None:
     sizes = QUICK if quick else Sizes()
     rows: list[Sequence[str]] = []
     kept: dict[str, dict[str, list[dict[str, float]]]] = {}
-    with installation() as app:
+    with installation(**LIFETIME) as app:
         theirs = seed_theirs(rivals_database(app), users=sizes.users, tasks=sizes.tasks)
         ours = seed_ours(app, users=sizes.users, tasks=sizes.tasks)
         with all_stacks(app, ours, theirs) as every:
