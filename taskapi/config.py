@@ -68,8 +68,8 @@ class Settings:
     app_name: str = "taskapi"
     web_concurrency: int = 2
     live_connections: int = 4096
-    db_pool_size: int = 5
-    db_max_overflow: int = 15
+    db_pool_size: int = 15
+    db_max_overflow: int = 5
     db_connect_timeout: int = 30
     access_token_minutes: int = 15
     refresh_token_days: int = 30
@@ -148,8 +148,8 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         app_name=single_line("APP_NAME", env.text("APP_NAME") or "taskapi"),
         web_concurrency=env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=256),
         live_connections=env.integer("LIVE_CONNECTIONS", 4096, minimum=1, maximum=1_000_000),
-        db_pool_size=env.integer("DB_POOL_SIZE", 5, minimum=1, maximum=1000),
-        db_max_overflow=env.integer("DB_MAX_OVERFLOW", 15, maximum=1000),
+        db_pool_size=env.integer("DB_POOL_SIZE", 15, minimum=1, maximum=1000),
+        db_max_overflow=env.integer("DB_MAX_OVERFLOW", 5, maximum=1000),
         db_connect_timeout=env.integer("DB_CONNECT_TIMEOUT", 30, maximum=3600),
         access_token_minutes=env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", 15, minimum=1, maximum=1440),
         refresh_token_days=env.integer("REFRESH_TOKEN_EXPIRE_DAYS", 30, minimum=1, maximum=3650),

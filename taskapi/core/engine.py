@@ -47,6 +47,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         **common,
         "pool_size": settings.db_pool_size,
         "max_overflow": settings.db_max_overflow,
+        # The last one used has its statements planned, and its memory warm.
+        "pool_use_lifo": True,
         "connect_args": {"connect_timeout": 5, "application_name": settings.app_name, **KEEPALIVES},
     }
 
