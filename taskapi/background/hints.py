@@ -8,7 +8,7 @@ from redis import Redis
 from taskapi.background.cache import PREFIX, milliseconds
 from taskapi.background.connection import ask_redis
 from taskapi.background.limits import COUNT, counted, key_of
-from taskapi.background.scripts import Script
+from taskapi.background.scripts import Lines, Script
 from taskapi.core.hints import VERSION_LENGTH, VERSIONS_LIVE_SECONDS, Counter, Hints, Question
 
 VERSIONS = "taskapi:version:"
@@ -57,8 +57,17 @@ end
 class RedisHints:
     """Versions, standings and kept pages; nothing is known while Redis is away."""
 
+    def __init__(self) -> None:
+        self._lines: Lines | None = None
+
     def ask(self, question: Question) -> Hints | None:
-        return ask_redis(lambda redis: _ask(redis, question))
+        return ask_redis(lambda redis: _ask(self._lines_to(redis), question))
+
+    def _lines_to(self, redis: Redis) -> Lines:
+        lines = self._lines
+        if lines is None or lines.redis is not redis:
+            lines = self._lines = Lines(redis)
+        return lines
 
     def keep(
         self, key: str, value: bytes, *, seconds: float, counter: Counter | None = None
@@ -78,13 +87,13 @@ def _renew(redis: Redis, keys: list[str]) -> bool:
     return True
 
 
-def _ask(redis: Redis, question: Question) -> Hints:
+def _ask(lines: Lines, question: Question) -> Hints:
     counter, number = question.counter, len(question.versions)
     keys = [key_of(counter.key if counter else ""), PREFIX + question.standing]
     keys += [VERSIONS + name for name in question.versions]
     if question.page is not None:
         keys.append(PREFIX + question.page)
-    found = ASK.run(redis, keys, number, counter.seconds if counter else 0, _new_version(), LIVE)
+    found = ASK.run(lines, keys, number, counter.seconds if counter else 0, _new_version(), LIVE)
     return Hints(
         versions=tuple(version.decode() for version in found[3 : 3 + number]),
         standing=found[2],

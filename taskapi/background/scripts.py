@@ -1,6 +1,9 @@
 """Scripts that Redis runs (Lua): several commands in one round trip, with nothing between them."""
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hiredis import pack_command
@@ -42,6 +45,39 @@ class Line:
         return self._connection.read_response()
 
 
+class Lines:
+    """Lines for many threads: each takes one that rests, or opens another."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self._process = os.getpid()
+        self._resting: list[Line] = []
+
+    def evalsha(self, *arguments: str | bytes | float) -> Any:
+        """As ``Redis.evalsha``."""
+        with self._line() as line:
+            return line.evalsha(*arguments)
+
+    def eval(self, *arguments: str | bytes | float) -> Any:
+        """As ``Redis.eval``."""
+        with self._line() as line:
+            return line.eval(*arguments)
+
+    @contextmanager
+    def _line(self) -> Iterator[Line]:
+        if self._process != os.getpid():
+            # A connection that two processes use mixes up their answers.
+            self._process, self._resting = os.getpid(), []
+        try:
+            line = self._resting.pop()
+        except IndexError:
+            line = Line(self.redis)
+        try:
+            yield line
+        finally:
+            self._resting.append(line)
+
+
 class Script:
     """A script that Redis knows by its hash once it has seen it."""
 
@@ -50,7 +86,7 @@ class Script:
         # By which Redis names scripts; it protects nothing.
         self._hash = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    def run(self, client: Redis | Line, keys: list[str], *arguments: str | bytes | float) -> Any:
+    def run(self, client: Redis | Line | Lines, keys: list[str], *arguments: str | bytes | float) -> Any:
         """What the script answers; after a restart or a flush of Redis it is sent anew."""
         try:
             return client.evalsha(self._hash, len(keys), *keys, *arguments)

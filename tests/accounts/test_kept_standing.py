@@ -12,6 +12,7 @@ from redis import Redis
 from taskapi.accounts import sign_in
 from taskapi.app import create_app
 from taskapi.background import hints
+from taskapi.background.scripts import Line
 from taskapi.core import freshness
 from taskapi.core.db import db, transaction
 from taskapi.events.service import relay_events
@@ -38,7 +39,14 @@ def trips(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sent.append(words[0])
         return execute(client, *words, **options)
 
+    say: Callable[..., Any] = Line._say
+
+    def note_on_line(line: Line, *words: Any) -> Any:
+        sent.append(words[0])
+        return say(line, *words)
+
     monkeypatch.setattr(Redis, "execute_command", note)
+    monkeypatch.setattr(Line, "_say", note_on_line)
     return sent
 
 
