@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from flask import current_app, g, request
+from flask import current_app, g
 
 from taskapi.core.errors import Forbidden, Unauthorized
-from taskapi.core.runtime import current_request
+from taskapi.core.runtime import current_request, request_state
 
 Scope = Literal["read", "write", "admin"]
 ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "admin"})
@@ -72,6 +72,20 @@ class Access:
 
 
 PUBLIC = Access(None, public=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an endpoint's view says of itself (see ``Blueprint``), as far as each request asks for it."""
+
+    access: Access | None = PUBLIC
+    judges_caller: bool = False
+    kept_for_a_while: bool = False
+    for_probes: bool = False
+    limited_per_address: bool = False
+
+
+NOWHERE = Facts()
 
 
 class AdminOnly(Forbidden):
@@ -136,7 +150,8 @@ def bearer_token(kind: str = "an access token") -> str:
     Raises:
         Unauthorized: there is none.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    shown: str = current_request().environ.get("HTTP_AUTHORIZATION", "")
+    scheme, _, token = shown.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized(f"Send {kind} as 'Authorization: Bearer …'.")
     return token.strip()
@@ -165,12 +180,13 @@ def recognise(token: str) -> Shown | None:
 def check_access() -> None:
     """Before each request: compare the caller with what the endpoint asks."""
     access = asked_access()
-    if access == PUBLIC:
+    if access is PUBLIC:
         return
-    refusal: Unauthorized | None = g.pop("refusal", None)
+    state = request_state()
+    refusal: Unauthorized | None = state.pop("refusal", None)
     if refusal is not None:
         raise refusal
-    actor = current_actor()
+    actor: Actor = state.actor
     if access is None:
         raise Forbidden("This endpoint has no access rule.")
     if access.session and actor.session_id is None:
@@ -184,9 +200,10 @@ def check_access() -> None:
 def asked_access() -> Access | None:
     """What the requested endpoint asks; anybody may hear that there is none, or which methods it takes."""
     asked = current_request()
-    if asked.endpoint is None or asked.method == "OPTIONS" or asked.routing_exception is not None:
+    if asked.method == "OPTIONS" or asked.routing_exception is not None:
         return PUBLIC
-    return access_of(asked.endpoint)
+    facts: Facts = request_state().facts
+    return facts.access
 
 
 def access_of(endpoint: str) -> Access | None:
@@ -195,6 +212,18 @@ def access_of(endpoint: str) -> Access | None:
         return PUBLIC
     access: Access | None = fact_of(endpoint, "access")
     return access
+
+
+def facts_of(endpoint: str | None) -> Facts:
+    """The facts of a request's endpoint; of none where the path leads nowhere."""
+    if endpoint is None:
+        return NOWHERE
+    known: dict[str, Facts] = current_app.extensions["taskapi_facts"]
+    if endpoint not in known:
+        names = ("judges_caller", "kept_for_a_while", "for_probes", "limited_per_address")
+        said = {name: fact_of(endpoint, name) is True for name in names}
+        known[endpoint] = Facts(access=access_of(endpoint), **said)
+    return known[endpoint]
 
 
 def fact_of(endpoint: str, name: str) -> Any:

@@ -8,27 +8,27 @@ them, and is not let in again.
 import hashlib
 import hmac
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import structlog
-from flask import g, request
 
 from taskapi.core import clock
 from taskapi.core.access import (
     PUBLIC,
     Actor,
+    Facts,
     Shown,
     asked_access,
     authenticate,
     bearer_token,
-    fact_of,
     recognise,
 )
 from taskapi.core.errors import Unauthorized
 from taskapi.core.freshness import ask, versions_of_sight, versions_of_standing
 from taskapi.core.hints import Hints, Question, shared_hints
 from taskapi.core.limits import counter_of, note_counted
-from taskapi.core.runtime import runtime_settings
+from taskapi.core.runtime import current_request, request_state, runtime_settings
 from taskapi.core.signing import keyed_digests
 from taskapi.version import VERSION
 
@@ -43,34 +43,32 @@ def identify() -> None:
 
     ``check_access`` refuses whom nobody knows; until then others may count the attempt.
     """
-    if asked_access() == PUBLIC and not _judges_itself():
+    state = request_state()
+    facts: Facts = state.facts
+    if not facts.judges_caller and asked_access() is PUBLIC:
         return
     try:
-        g.actor = _caller(_shown_token())
+        state.actor = actor = _caller(state, _shown_token(facts))
     except Unauthorized as refusal:
-        g.refusal = refusal
+        state.refusal = refusal
         return
-    structlog.contextvars.bind_contextvars(user=str(g.actor.user_id))
+    structlog.contextvars.bind_contextvars(user=str(actor.user_id))
 
 
-def _shown_token() -> str:
-    in_path: str | None = (request.view_args or {}).get("token") if _judges_itself() else None
+def _shown_token(facts: Facts) -> str:
+    in_path: str | None = (current_request().view_args or {}).get("token") if facts.judges_caller else None
     return in_path or bearer_token()
 
 
-def _judges_itself() -> bool:
-    return request.endpoint is not None and fact_of(request.endpoint, "judges_caller") is True
-
-
-def _caller(token: str) -> Actor:
+def _caller(state: Any, token: str) -> Actor:
     shown = recognise(token)
     if shown is None:
         return authenticate(token)
-    question = _question_of(shown)
+    question = _question_of(state.facts, shown)
     hints: Hints | None = ask(question)
     if hints is None:
         return authenticate(token)
-    g.hints, g.page = hints, question.page
+    state.hints, state.page = hints, question.page
     counter, counted = question.counter, hints.counted
     version = "".join(hints.versions[:2])
     actor = _read(hints.standing, question.standing, version, shown)
@@ -85,8 +83,8 @@ def _caller(token: str) -> Actor:
     return actor
 
 
-def _question_of(shown: Shown) -> Question:
-    page = _page_of(shown)
+def _question_of(facts: Facts, shown: Shown) -> Question:
+    page = _page_of(facts, shown)
     versions = versions_of_standing(shown.user_id)
     return Question(
         standing=f"standing:{shown.user_id.hex}:{(shown.session_id or shown.token_id or shown.user_id).hex}",
@@ -96,11 +94,11 @@ def _question_of(shown: Shown) -> Question:
     )
 
 
-def _page_of(shown: Shown) -> str | None:
+def _page_of(facts: Facts, shown: Shown) -> str | None:
     """Under which key the request's answer is kept, if it is: what is asked, by whom."""
-    endpoint = request.endpoint
-    if endpoint is None or not runtime_settings().cache_ttl or not fact_of(endpoint, "kept_for_a_while"):
+    if not facts.kept_for_a_while or not runtime_settings().cache_ttl:
         return None
+    request = current_request()
     asked = (VERSION, shown.user_id.hex, request.path.rstrip("/"), request.query_string.decode("latin-1"))
     return f"page:{hashlib.sha256(repr(asked).encode()).hexdigest()}"
 

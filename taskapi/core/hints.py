@@ -19,10 +19,11 @@ VERSIONS_LIVE_SECONDS = 7 * 86_400
 
 @dataclass(slots=True, kw_only=True)
 class Counter:
-    """A count that is forgotten so many seconds after it began."""
+    """A count that is forgotten so many seconds after it began, and may go so far until then."""
 
     key: str
     seconds: int
+    allowed: int
 
 
 @dataclass(slots=True, kw_only=True)

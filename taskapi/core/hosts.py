@@ -6,11 +6,8 @@ are set, a page that lets its own name lead to this machine is refused (DNS rebi
 
 import re
 
-from flask import request
-
-from taskapi.core.access import fact_of
 from taskapi.core.errors import DomainError
-from taskapi.core.runtime import runtime_settings
+from taskapi.core.runtime import current_request, request_state, runtime_settings
 
 # RFC 9110, 7.2, as far as names are in use: one with an underscore is common in containers.
 HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
@@ -36,11 +33,11 @@ def check_host() -> None:
     Raises:
         UnknownHost
     """
-    host = request.headers.get("Host", "")
+    host = current_request().environ.get("HTTP_HOST", "")
     if host and not is_host(host):
         raise UnknownHost("The Host header names no host.")
     allowed = runtime_settings().allowed_hosts
-    if not allowed or "*" in allowed or (request.endpoint and fact_of(request.endpoint, "for_probes")):
+    if not allowed or "*" in allowed or request_state().facts.for_probes:
         return
     name = _name_of(host)
     if not any(_fits(name, _name_of(pattern)) for pattern in allowed):

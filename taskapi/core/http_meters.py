@@ -2,10 +2,10 @@
 
 import time
 
-from flask import Response, g
+from flask import Response
 
 from taskapi.core.meters import Counter, Histogram
-from taskapi.core.runtime import current_request
+from taskapi.core.runtime import current_request, request_state
 
 REQUESTS = Counter(
     "taskapi_http_requests_total", "Requests that were answered", ("method", "route", "status")
@@ -22,5 +22,5 @@ def count_request(response: Response) -> Response:
     method = asked.method if asked.method in METHODS else "other"
     route = asked.url_rule.rule if asked.url_rule else "none"
     REQUESTS.add(method, route, str(response.status_code))
-    DURATION.observe(time.perf_counter() - g.started, method, route)
+    DURATION.observe(time.perf_counter() - request_state().started, method, route)
     return response

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from flask import current_app, g, request
+from flask import current_app, request
 from limits.storage import MemoryStorage
 
-from taskapi.core.access import Actor, fact_of
+from taskapi.core.access import Actor, Facts
 from taskapi.core.errors import TooManyRequests
 from taskapi.core.hints import Counter
 from taskapi.core.proxies import network_of
-from taskapi.core.runtime import current_request, runtime_settings
+from taskapi.core.runtime import current_request, request_state, runtime_settings
 from taskapi.environment import Rate
 
 # Counts one more under a key that is forgotten after so many seconds. It answers the count and the
@@ -46,11 +46,15 @@ def limit_rate() -> None:
     Raises:
         TooManyRequests: the window's requests are used up.
     """
-    actor: Actor | None = g.get("actor")
-    limit = _limit_of_request(actor.user_id if actor else None)
-    if limit is None:
+    state = request_state()
+    counted: tuple[Counter, tuple[int, float]] | None = state.get("counted")
+    if counted is not None:
+        _stand(*counted)
         return
-    _use_up(*limit)
+    actor: Actor | None = state.get("actor")
+    limit = _limit_of_request(actor.user_id if actor else None)
+    if limit is not None:
+        _use_up(*limit)
 
 
 def counter_of(user_id: UUID) -> Counter | None:
@@ -61,19 +65,24 @@ def counter_of(user_id: UUID) -> Counter | None:
 
 def note_counted(counter: Counter, counted: tuple[int, float]) -> None:
     """The current request is counted already: so many, with so many seconds left."""
-    g.counted = counter, counted
+    request_state().counted = counter, counted
 
 
 def _counter(rate: Rate, caller: str) -> Counter:
-    return Counter(key=f"{rate.seconds}/{caller}", seconds=rate.seconds)
+    return Counter(key=f"{rate.seconds}/{caller}", seconds=rate.seconds, allowed=rate.amount)
 
 
 def _use_up(rate: Rate, caller: str) -> None:
-    used, seconds_left = _count(_counter(rate, caller))
-    standing = g.standing = Standing(rate.amount, used, max(1, math.ceil(seconds_left)))
-    if used > rate.amount:
-        wait = standing.seconds_left
-        detail = f"Only {rate.amount} requests are allowed in {rate.seconds} s; try again in {wait} s."
+    counter = _counter(rate, caller)
+    _stand(counter, _count(counter))
+
+
+def _stand(counter: Counter, counted: tuple[int, float]) -> None:
+    used, seconds_left = counted
+    allowed, wait = counter.allowed, max(1, math.ceil(seconds_left))
+    request_state().standing = Standing(allowed, used, wait)
+    if used > allowed:
+        detail = f"Only {allowed} requests are allowed in {counter.seconds} s; try again in {wait} s."
         raise TooManyRequests(detail, headers={"Retry-After": str(wait)})
 
 
@@ -88,16 +97,16 @@ def limit_failures(kind: str) -> None:
         _use_up(rate, f"failures/{kind}/{_address()}")
 
 
-def rate_limit_headers() -> dict[str, str]:
+def rate_limit_headers() -> list[tuple[str, str]]:
     """What every answer tells of the caller's limit; nothing when the request was not counted."""
-    standing: Standing | None = g.get("standing")
+    standing: Standing | None = request_state().get("standing")
     if standing is None:
-        return {}
-    return {
-        "RateLimit-Limit": str(standing.allowed),
-        "RateLimit-Remaining": str(max(0, standing.allowed - standing.used)),
-        "RateLimit-Reset": str(standing.seconds_left),
-    }
+        return []
+    return [
+        ("RateLimit-Limit", str(standing.allowed)),
+        ("RateLimit-Remaining", str(max(0, standing.allowed - standing.used))),
+        ("RateLimit-Reset", str(standing.seconds_left)),
+    ]
 
 
 def _limit_of_request(user_id: UUID | None) -> tuple[Rate, str] | None:
@@ -107,14 +116,12 @@ def _limit_of_request(user_id: UUID | None) -> tuple[Rate, str] | None:
         user_id: who calls; None if nobody knows.
     """
     asked, settings = current_request(), runtime_settings()
-    endpoint = asked.endpoint
+    facts: Facts = request_state().facts
     # Browsers ask by OPTIONS before requests of other sites; the requests themselves are counted.
-    if asked.method == "OPTIONS":
+    if asked.method == "OPTIONS" or facts.for_probes or asked.endpoint in _uncounted():
         return None
-    if endpoint is not None and (fact_of(endpoint, "for_probes") or endpoint in _uncounted()):
-        return None
-    if endpoint is not None and fact_of(endpoint, "limited_per_address"):
-        rate, caller = settings.rate_limit_auth, f"{endpoint}/{_address()}"
+    if facts.limited_per_address:
+        rate, caller = settings.rate_limit_auth, f"{asked.endpoint}/{_address()}"
     else:
         rate, caller = settings.rate_limit_default, f"user/{user_id}" if user_id else _address()
     return (rate, caller) if rate else None
@@ -130,9 +137,6 @@ def _address() -> str:
 
 
 def _count(counter: Counter) -> tuple[int, float]:
-    already: tuple[Counter, tuple[int, float]] | None = g.pop("counted", None)
-    if already is not None and already[0] == counter:
-        return already[1]
     shared: SharedCounter | None = current_app.extensions.get("taskapi_shared_counter")
     found = shared(counter.key, counter.seconds) if shared else None
     return found or _count_here(counter.key, counter.seconds)
