@@ -2,43 +2,58 @@
 
 import os
 import sys
+from importlib import import_module
+from typing import cast
 
 import click
 from flask import Flask, current_app
 from flask.cli import FlaskGroup
 
-from taskapi.accounts.cli import users
-from taskapi.admin.audit_cli import audit_group
-from taskapi.admin.cli import stats_command
-from taskapi.admin.queue_cli import queues
 from taskapi.core.logging import configure_logging
 from taskapi.core.meters import tallies_of
 from taskapi.core.origin import acting_via
 from taskapi.core.runtime import runtime_settings
-from taskapi.files.cli import files
-from taskapi.ops.backup.cli import backup, restore
 from taskapi.ops.cli import healthcheck_command, scheduler_command, up_command, worker_command
-from taskapi.ops.demo.cli import demo
-from taskapi.ops.doctor.cli import doctor
-from taskapi.schedules.cli import runs_group, schedules
-from taskapi.tasks.cli import tasks
+
+# Where the rooms' own groups are: loaded when one is asked for, as most processes run none of them.
+GROUPS = {
+    "audit": "taskapi.admin.audit_cli:audit_group",
+    "backup": "taskapi.ops.backup.cli:backup",
+    "demo": "taskapi.ops.demo.cli:demo",
+    "doctor": "taskapi.ops.doctor.cli:doctor",
+    "files": "taskapi.files.cli:files",
+    "queues": "taskapi.admin.queue_cli:queues",
+    "restore": "taskapi.ops.backup.cli:restore",
+    "runs": "taskapi.schedules.cli:runs_group",
+    "schedules": "taskapi.schedules.cli:schedules",
+    "stats": "taskapi.admin.cli:stats_command",
+    "tasks": "taskapi.tasks.cli:tasks",
+    "users": "taskapi.accounts.cli:users",
+}
 
 
-@click.group("admin", help="Operate this installation from the shell.")
+class RoomGroups(click.Group):
+    """The rooms' groups, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return list(GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The group of this name, if there is one."""
+        if cmd_name not in GROUPS:
+            return None
+        module, _, name = GROUPS[cmd_name].partition(":")
+        return cast(click.Command, getattr(import_module(module), name))
+
+
+@click.group("admin", cls=RoomGroups, help="Operate this installation from the shell.")
 def admin() -> None:
     """Group of the rooms' own groups."""
     # Standard output belongs to the answer, which a script may read.
     configure_logging(runtime_settings(), process="cli", stream=sys.stderr)
     click.get_current_context().with_resource(acting_via("cli"))
     tallies_of(current_app).kind = "cli"
-
-
-GROUPS = (
-    *(audit_group, users, backup, demo, doctor, restore),
-    *(files, queues, tasks, stats_command, runs_group, schedules),
-)
-for group in GROUPS:
-    admin.add_command(group)
 
 
 def register_commands(app: Flask) -> None:

@@ -9,8 +9,11 @@ gc.disable()
 from taskapi.app import create_app  # noqa: E402
 from taskapi.environment import ConfigError  # noqa: E402
 
+# What ``flask`` runs without answering requests.
+ANSWERS_NOBODY = ("admin", "db", "scheduler", "worker")
+
 try:
-    app = create_app()
+    app = create_app(endpoints=not set(sys.argv[1:2]).intersection(ANSWERS_NOBODY))
 except ConfigError as error:
     sys.exit(f"taskapi: {error}")
 

@@ -22,7 +22,7 @@ scheduler: flask scheduler
 """
 WSGI_FILE = Path("wsgi.py")
 # What stands for wsgi.py where an installed taskapi runs without the repository.
-FACTORY = "taskapi.app:create_app()"
+APPLICATION = "taskapi.wsgi:app"
 
 
 def read_procfile(path: Path) -> dict[str, str]:
@@ -58,7 +58,7 @@ def make_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, 
     """The environment of the processes: what this one was told, with everything made definite."""
     # REDIS_URL is left as it is: unset, it means the embedded server to every command.
     return {
-        "FLASK_APP": str(WSGI_FILE) if WSGI_FILE.exists() else FACTORY,
+        "FLASK_APP": str(WSGI_FILE) if WSGI_FILE.exists() else APPLICATION,
         **os.environ,
         "PORT": str(settings.port),
         "HOST": settings.host,
@@ -72,4 +72,4 @@ def make_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, 
 
 
 def _built_in() -> str:
-    return PROCFILE if WSGI_FILE.exists() else PROCFILE.replace("wsgi:app", FACTORY)
+    return PROCFILE if WSGI_FILE.exists() else PROCFILE.replace("wsgi:app", APPLICATION)

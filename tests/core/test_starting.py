@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,46 @@ print(*sorted(set(sys.modules) & set(sys.argv[1:])))
 """
 
 
-def test_what_few_processes_use_is_not_loaded_at_the_start(tmp_path: Path) -> None:
-    environment = {"DATA_DIR": str(tmp_path), "SECRET_KEY": "a secret for tests that is long enough"}
-    command = [sys.executable, "-c", START, *LATE]
+# Which of these are loaded by whoever runs the command in the arguments.
+COMMAND = """
+import sys
+from taskapi.wsgi import app
+
+ours = sorted(name for name in sys.modules if name.startswith("taskapi."))
+print(*(name for name in ours if name.endswith(("views", "cli"))))
+print(sorted(app.blueprints))
+"""
+
+
+def told(code: str, arguments: Sequence[str], folder: Path) -> str:
+    """What a new process says that runs this code."""
+    environment = {"DATA_DIR": str(folder), "SECRET_KEY": "a secret for tests that is long enough"}
+    command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.split() == []
+    return done.stdout
+
+
+def test_what_few_processes_use_is_not_loaded_at_the_start(tmp_path: Path) -> None:
+    assert told(START, LATE, tmp_path).split() == []
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("command", ["admin", "db", "scheduler", "worker"])
+def test_who_answers_no_requests_loads_no_endpoints(tmp_path: Path, command: str) -> None:
+    modules, blueprints = told(COMMAND, [command], tmp_path).splitlines()
+    assert modules.split() == ["taskapi.cli", "taskapi.ops.cli"]
+    assert blueprints == "[]"
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("arguments", [[], ["run"], ["-c", "worker"]])
+def test_everybody_else_has_them_and_no_commands_of_rooms(tmp_path: Path, arguments: list[str]) -> None:
+    modules, blueprints = told(COMMAND, arguments, tmp_path).splitlines()
+    assert "taskapi.tasks.views" in modules.split()
+    assert "taskapi.tasks.cli" not in modules.split()
+    assert "tasks" in blueprints
 
 
 @pytest.mark.one_database

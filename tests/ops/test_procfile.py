@@ -24,8 +24,8 @@ def test_a_directory_without_a_procfile_gets_the_repositorys(directory: Path) ->
 
 
 def test_without_wsgi_py_the_factory_stands_for_it(directory: Path) -> None:
-    assert read_procfile(directory / "Procfile")["web"].endswith(" taskapi.app:create_app()")
-    assert make_environment(load_settings({}), {})["FLASK_APP"] == "taskapi.app:create_app()"
+    assert read_procfile(directory / "Procfile")["web"].endswith(" taskapi.wsgi:app")
+    assert make_environment(load_settings({}), {})["FLASK_APP"] == "taskapi.wsgi:app"
 
 
 @pytest.mark.parametrize(
