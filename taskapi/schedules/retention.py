@@ -5,6 +5,7 @@ short and stands for itself, so whoever is killed has only less done.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -27,6 +28,21 @@ MAX_BATCHES = 200
 # Where a walk over runs stands: the time and id of the last one looked at.
 Position = tuple[datetime, UUID]
 BEGINNING: Position = (datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUID(int=0))
+# A run may be large, by its params and its result: only this much of it is read.
+RunsLookedAt = sa.Select[UUID, UUID, str, datetime, datetime, datetime | None]
+LOOKED_AT = (Run.id, Run.schedule_id, Run.status, Run.scheduled_for, Run.created_at, Run.finished_at)
+
+
+@dataclass(frozen=True, slots=True)
+class OldRun:
+    """What is looked at, in its order."""
+
+    id: UUID
+    schedule_id: UUID
+    status: str
+    scheduled_for: datetime
+    created_at: datetime
+    finished_at: datetime | None
 
 
 def forget_old_runs() -> int:
@@ -46,8 +62,10 @@ def forget_old_runs() -> int:
     return gone
 
 
-def _ended_before(before: datetime, after: Position) -> sa.Select[Run]:
-    statement = sa.select(Run).where(Run.created_at < before, _position() > sa.tuple_(*_literals(after)))
+def _ended_before(before: datetime, after: Position) -> RunsLookedAt:
+    statement = sa.select(*LOOKED_AT).where(
+        Run.created_at < before, _position() > sa.tuple_(*_literals(after))
+    )
     return statement.order_by(Run.created_at, Run.id)
 
 
@@ -62,37 +80,36 @@ def _forget_beyond(schedule_id: UUID, kept: int) -> int:
         return 0
     last: Position = (found[0], found[1])
 
-    def beyond(after: Position) -> sa.Select[Run]:
-        statement = sa.select(Run).where(Run.schedule_id == schedule_id)
+    def beyond(after: Position) -> RunsLookedAt:
+        statement = sa.select(*LOOKED_AT).where(Run.schedule_id == schedule_id)
         statement = statement.where(_position() > sa.tuple_(*_literals(after)))
         return statement.where(_position() <= sa.tuple_(*_literals(last))).order_by(Run.created_at, Run.id)
 
     return _walk(beyond, now)
 
 
-def _walk(runs_after: Callable[[Position], sa.Select[Run]], ended_before: datetime) -> int:
+def _walk(runs_after: Callable[[Position], RunsLookedAt], ended_before: datetime) -> int:
     """Delete what may go of the runs that a query gives, batch by batch; how many."""
     gone, position = 0, BEGINNING
     for _ in range(MAX_BATCHES):
         with transaction():
             # Whoever opens a run again has it locked: it is left to them.
             statement = runs_after(position).limit(BATCH).with_for_update(skip_locked=True)
-            runs = session().scalars(statement.execution_options(populate_existing=True)).all()
+            runs = [OldRun(*row) for row in session().execute(statement)]
             gone += _delete([run for run in runs if _is_over(run, ended_before)])
             if len(runs) < BATCH:
                 break
             position = (runs[-1].created_at, runs[-1].id)
-            session().expunge_all()
     return gone
 
 
-def _is_over(run: Run, before: datetime) -> bool:
+def _is_over(run: OldRun, before: datetime) -> bool:
     # A due time that was left out by hand may lie ahead still.
     ended = run.status in counts.ENDS and run.scheduled_for < before
     return ended and (run.finished_at or run.created_at) < before
 
 
-def _delete(runs: Sequence[Run]) -> int:
+def _delete(runs: Sequence[OldRun]) -> int:
     last = queries.last_run_ids({run.schedule_id for run in runs})
     old = [run for run in runs if run.id not in last]
     if old:

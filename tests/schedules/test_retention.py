@@ -98,7 +98,7 @@ def test_whoever_is_killed_has_only_less_done(
     monkeypatch.setattr(retention, "BATCH", 2)
     done = retention._delete
 
-    def die_in_the_second_batch(runs: list[Run]) -> int:
+    def die_in_the_second_batch(runs: list[retention.OldRun]) -> int:
         if len(days_left()) < 6:
             raise KeyboardInterrupt
         return done(runs)
