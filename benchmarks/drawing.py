@@ -1,52 +1,160 @@
-"""A picture of cost against size, as SVG, in a few lines of our own."""
+"""Pictures as SVG, in a few lines of our own: cost against size, and how many times as fast one is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from math import log10
+from math import ceil, floor, log2, log10
 
-WIDTH, HEIGHT, LEFT, BOTTOM, RIGHT, TOP = 640, 360, 60, 40, 200, 20
-COLOURS = ("#1f6feb", "#bf8700", "#1a7f37", "#cf222e", "#8250df", "#57606a")
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 190, 60, 56, 44
+# Of a picture of lines, whose height says how much.
+TALL, NARROW = 360, 64
+BAR, GAP, LETTER = 13, 12, 6.2
+# By turns for light and for dark: what is compared keeps its colour.
+COLOURS = (
+    *(("#2f6fb7", "#6ea8ee"), ("#b57a12", "#e0ac4b"), ("#2f8545", "#67c17f")),
+    *(("#8250df", "#c297ff"), ("#cf222e", "#ff7b72"), ("#57606a", "#9da7b1")),
+)
 Points = Sequence[tuple[float, float]]
+Place = Callable[[float], float]
 
 
-def picture(title: str, across: str, lines: Mapping[str, Points]) -> str:
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How many times something is something else: the middle of all rounds, the least and the most."""
+
+    name: str
+    middle: float
+    least: float
+    most: float
+
+
+def lines(title: str, across: str, each: Mapping[str, Points]) -> str:
     """Lines over a logarithmic width, from zero up.
 
     Args:
         across: what the width counts; the height is milliseconds.
     """
-    points = [point for line in lines.values() for point in line]
+    points = [point for line in each.values() for point in line]
     least, most = log10(min(x for x, _ in points)), log10(max(x for x, _ in points))
     highest = max(y for _, y in points) or 1.0
+    top = TOP + 18 * (len(each) // 2)
 
     def place(x: float, y: float) -> tuple[float, float]:
         part = (log10(x) - least) / ((most - least) or 1.0)
-        width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-        return LEFT + part * width, HEIGHT - BOTTOM - y / highest * height
+        return NARROW + part * (WIDTH - NARROW - RIGHT), TALL - BOTTOM - y / highest * (TALL - BOTTOM - top)
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"'
-        f' font-size="12"><title>{escape(title)}</title><rect width="100%" height="100%" fill="white"/>'
-    ]
+    parts = [*_frame(title, TALL), *_legend(list(each))]
     for x in sorted({x for x, _ in points}):
         at, low = place(x, 0)
-        parts.append(f'<text x="{at:.0f}" y="{low + 16:.0f}" text-anchor="middle">{x:,.0f}</text>')
+        parts.append(_text(at, low + 18, f"{x:,.0f}", "middle"))
     for part in (0.0, 0.5, 1.0):
         _, at = place(10**least, highest * part)
-        parts.append(
-            f'<path d="M{LEFT} {at:.0f}H{WIDTH - RIGHT}" stroke="#d0d7de"/>'
-            f'<text x="{LEFT - 6}" y="{at + 4:.0f}" text-anchor="end">{highest * part:.0f} ms</text>'
-        )
-    for number, (name, line) in enumerate(lines.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
-        x, y = WIDTH - RIGHT + 12, TOP + 12 + 18 * number
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<text x="{x}" y="{y}" fill="{colour}">{escape(name)}</text>'
-        )
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(
-        f'<text x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{escape(across)}</text></svg>'
+        parts.append(f'<path class="grid" d="M{NARROW} {at:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(_text(NARROW - 8, at + 4, f"{highest * part:.3g} ms", "end"))
+    for number, line in enumerate(each.values()):
+        places = [place(*point) for point in line]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline class="line s{number}" points="{path}"/>')
+        parts += [f'<circle class="f{number}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
+    parts.append(_text((NARROW + WIDTH - RIGHT) / 2, TALL - 8, across, "middle"))
+    return _closed(parts)
+
+
+def bars(title: str, groups: Mapping[str, Sequence[Bar]]) -> str:
+    """Bars from 1 to the right where taskapi is faster, and to the left where it is slower.
+
+    Each step of the width doubles, so that twice and half as fast are equally long. A thin line
+    shows the least and the most of the rounds.
+    """
+    every = [bar for group in groups.values() for bar in group]
+    names = list(dict.fromkeys(bar.name for bar in every))
+    # With room for what is written beside the longest ones.
+    least = floor(log2(min([bar.least for bar in every] + [1.0])) - 0.5)
+    most = ceil(log2(max([bar.most for bar in every] + [1.0])) + 0.3)
+    height = TOP + sum(len(group) * BAR + GAP for group in groups.values()) + BOTTOM
+
+    def place(times: float) -> float:
+        return LEFT + (log2(times) - least) / (most - least) * (WIDTH - LEFT - RIGHT)
+
+    parts = [*_frame(title, height), *_legend(names)]
+    for step in range(least, most + 1):
+        kind, times = "one" if step == 0 else "grid", 2.0**step
+        parts.append(f'<path class="{kind}" d="M{place(times):.1f} {TOP - 6}V{height - BOTTOM}"/>')
+        parts.append(_text(place(times), height - BOTTOM + 18, f"{times:g}x", "middle"))
+    parts.append(_text(place(1), height - 8, "slower ← taskapi → faster", "middle"))
+    top = float(TOP)
+    for name, group in groups.items():
+        parts.append(_text(LEFT - 12, top + len(group) * BAR / 2 + 4, name, "end"))
+        for bar in group:
+            parts += _bar(bar, names.index(bar.name), place(1), place, top)
+            top += BAR
+        top += GAP
+    return _closed(parts)
+
+
+def _bar(bar: Bar, number: int, one: float, place: Place, top: float) -> Iterator[str]:
+    end, middle = place(bar.middle), top + BAR / 2 - 0.5
+    yield (
+        f'<rect class="f{number}" x="{min(one, end):.1f}" y="{top:.1f}" width="{abs(end - one):.1f}"'
+        f' height="{BAR - 1}"><title>{escape(bar.name)}: {bar.middle:.2f}</title></rect>'
     )
-    return "\n".join(parts) + "\n"
+    if bar.least < bar.most:
+        yield f'<path class="range" d="M{place(bar.least):.1f} {middle:.1f}H{place(bar.most):.1f}"/>'
+    # Beside the bar and the line upon it, on the side to which they point.
+    if bar.middle >= 1:
+        yield _text(place(bar.most) + 4, middle + 4, _times(bar.middle), "start")
+    else:
+        yield _text(place(bar.least) - 4, middle + 4, _times(bar.middle), "end")
+
+
+def _times(number: float) -> str:
+    return f"{number:.{0 if number >= 10 else 1 if number >= 1.1 else 2}f}x"
+
+
+def _text(x: float, y: float, words: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def _legend(names: Sequence[str]) -> Iterator[str]:
+    """The colour of each name: as many in a row as have room."""
+    at, row = 12.0, 0
+    for number, name in enumerate(names):
+        width = 22 + LETTER * len(name) + 18
+        if at + width > WIDTH:
+            at, row = 12.0, row + 1
+        y = 34 + 18 * row
+        yield f'<rect class="f{number}" x="{at:.0f}" y="{y}" width="12" height="12" rx="2"/>'
+        yield _text(at + 18, y + 10, name, "start")
+        at += width
+
+
+def _frame(title: str, height: float) -> Iterator[str]:
+    """The picture's head and paper. It brings its own paper: nobody knows what it will lie on."""
+    light, dark = (
+        "".join(
+            f".f{number} {{ fill: {pair[place]}; }} .s{number} {{ stroke: {pair[place]}; }} "
+            for number, pair in enumerate(COLOURS)
+        )
+        for place in (0, 1)
+    )
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img"'
+        f' aria-labelledby="title" font-size="12"'
+        f""" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif">"""
+        f'<title id="title">{escape(title)}</title>'
+    )
+    yield (
+        "<style>.paper { fill: #ffffff; } text { fill: #374151; }"
+        " .head { font-size: 15px; font-weight: 600; }"
+        " .grid { stroke: #d8dee4; } .one { stroke: #374151; } .range { stroke: #111827; }"
+        f" .line {{ fill: none; stroke-width: 2; }} {light}"
+        "@media (prefers-color-scheme: dark) { .paper { fill: #0d1117; } text { fill: #c9d1d9; }"
+        " .grid { stroke: #30363d; } .one { stroke: #c9d1d9; } .range { stroke: #f0f6fc; }"
+        f" {dark}}}</style>"
+    )
+    yield f'<rect class="paper" width="{WIDTH}" height="{height:.0f}"/>'
+    yield f'<text class="head" x="12" y="22">{escape(title)}</text>'
+
+
+def _closed(parts: Sequence[str]) -> str:
+    return "\n".join([*parts, "</svg>"]) + "\n"

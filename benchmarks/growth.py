@@ -1,37 +1,32 @@
-"""The same calls with ten thousand runs and with a million: ``python -m benchmarks.growth [--quick]``.
+"""The same calls with ten thousand runs and tasks and with a million: ``python -m benchmarks.growth``.
 
-``--most 10000000`` goes further. Times are medians of 40 requests, first page and a cursor that lies
-10,000 pages deep (or as deep as there are runs); and of deleting old runs, which is done in batches.
+``--largest`` goes on to ten million runs, ``--quick`` only tries whether it works. Times are medians of
+40 requests, with nothing cached: a page, and what follows a cursor 10,000 pages on (or halfway through).
+Old runs are forgotten meanwhile by a process of its own.
 """
 
 import statistics
 import time
 from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
 import click
-import sqlalchemy as sa
 from flask import Flask
 
-from benchmarks.drawing import picture
+from benchmarks.forgetting import beside_others
 from benchmarks.history import seed
+from benchmarks.http_seed import seed_ours
 from benchmarks.installation import installation
 from benchmarks.measuring import REQUESTS
-from benchmarks.processes import ROOT
 from benchmarks.results import save, table
-from taskapi.core.db import db
-from taskapi.core.paging import MAX_PAGE
-from taskapi.schedules.retention import forget_old_runs
-from tests.people import Person
+from taskapi.accounts import service as accounts
+from taskapi.accounts import sign_in
+from tests.people import Person, make_person
 
-SIZES = (10_000, 100_000, 1_000_000)
-QUICK = (1_000, 4_000)
-DEEP = 10_000
-PICTURE = ROOT / "docs" / "images" / "growth.svg"
-# Old enough for the default retention of 90 days.
-AGE = """
-UPDATE runs SET created_at = created_at - interval '400 days', finished_at = finished_at - interval '400 days'
-WHERE id IN (SELECT id FROM runs LIMIT 20000)
-"""
+SIZES, LARGEST, QUICK = (10_000, 100_000, 1_000_000), 10_000_000, (4_000, 10_000)
+DEEP, PER_PAGE = 10_000, 20
+TASKS_OF_A_USER, FEWEST_USERS = 20, 100
 Figures = dict[str, float]
 
 
@@ -46,54 +41,77 @@ def median_time(person: Person, address: str) -> float:
     return statistics.median(times)
 
 
-def measure(runs: int) -> Figures:
-    """Milliseconds of each call with so many runs."""
-    with installation() as app:
-        person = seed(app, runs)["admin"]
-        page = min(DEEP, runs // 2, MAX_PAGE)
-        cursor = person.get(f"/api/runs?per_page=1&page={page}").json["next_cursor"]
+def times_of(who: str, person: Person, path: str, number: int) -> Figures:
+    """Milliseconds of the first page, of a deep one by its cursor, and of one thing, of so many."""
+    page = max(min(DEEP, number // PER_PAGE // 2), 1)
+    deep = person.get(f"{path}?per_page={PER_PAGE}&page={page}").json
+    return {
+        f"{who}: page 1": median_time(person, path),
+        f"{who}: cursor": median_time(person, f"{path}?cursor={deep['next_cursor']}"),
+        f"{who}: one": median_time(person, f"{path}/{deep['items'][0]['id']}"),
+    }
+
+
+def measure_runs(number: int) -> tuple[Figures, Figures]:
+    """Milliseconds of each call with so many runs; and of who reads and writes while some are forgotten."""
+    with installation(CACHE_TTL="0", WEATHER="off") as app:
+        people = seed(app, number)
+        # A quarter and more is the user's.
+        times = {
+            **times_of("a user", people["user"], "/api/runs", number // 4),
+            **times_of("an administrator", people["admin"], "/api/runs", number),
+        }
+        schedule = UUID(people["user"].get("/api/schedules?per_page=1").json["items"][0]["id"])
+        return times, beside_others(app, people["user"], schedule, number)
+
+
+def measure_tasks(number: int) -> Figures:
+    """Milliseconds of each call with so many tasks, of which a user has up to 5,000."""
+    with installation(CACHE_TTL="0", WEATHER="off") as app:
+        users = max(number // TASKS_OF_A_USER, FEWEST_USERS)
+        user = person_of(app, seed_ours(app, users=users, tasks=number).tokens[0])
+        theirs = user.get("/api/tasks?per_page=1").json["total"]
+        admin = make_person(app, "admin@example.org", role="admin")
         return {
-            "first page": median_time(person, "/api/runs"),
-            "deep cursor": median_time(person, f"/api/runs?cursor={cursor}"),
-            "longest statement of retention": longest_of_retention(app),
+            **times_of("a user", user, "/api/tasks", theirs),
+            **times_of("an administrator", admin, "/api/tasks", number),
         }
 
 
-def longest_of_retention(app: Flask) -> float:
-    """Milliseconds of the longest statement while old runs are deleted: no lock is held for longer."""
-    times: list[float] = [0.0]
-    begun = 0.0
-
-    def start(*_arguments: object) -> None:
-        nonlocal begun
-        begun = time.perf_counter()
-
-    def end(*_arguments: object) -> None:
-        times.append((time.perf_counter() - begun) * 1000)
-
+def person_of(app: Flask, token: str) -> Person:
+    """Whom a token belongs to."""
     with app.app_context():
-        with db.engine.begin() as connection:
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            connection.exec_driver_sql(AGE)
-        sa.event.listen(db.engine, "before_cursor_execute", start)
-        sa.event.listen(db.engine, "after_cursor_execute", end)
-        forget_old_runs()
-    return max(times)
+        actor = sign_in.authenticate(token)
+        email = accounts.get_user(user_id=actor.user_id).email
+    return Person(actor.user_id, email, actor, token, "", app.test_client())
+
+
+def table_of(head: str, figures: dict[int, Figures]) -> str:
+    """A line for each call, a column for each size."""
+    sizes = list(figures)
+    rows = [(name, *(f"{figures[size][name]:,.1f}" for size in sizes)) for name in figures[sizes[0]]]
+    return table((head, *(f"{size:,}" for size in sizes)), rows)
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Few runs: only to see that it works.")
-@click.option("--most", type=int, help="One size more, such as 10000000.")
-def command(quick: bool, most: int | None) -> None:
-    """Measure, print the table, keep it, and draw the picture."""
-    sizes: Sequence[int] = QUICK if quick else SIZES + ((most,) if most else ())
-    figures = {size: measure(size) for size in sizes}
-    names = list(figures[sizes[0]])
-    rows = [(name, *(f"{figures[size][name]:.1f}" for size in sizes)) for name in names]
-    save("growth", {"Median, ms": table(("call", *(f"{size:,} runs" for size in sizes)), rows)}, figures)
-    if not quick:
-        lines = {name: [(size, figures[size][name]) for size in sizes] for name in names[:2]}
-        PICTURE.write_text(picture("Time of a page against the number of runs", "runs", lines))
+@click.option("--quick", is_flag=True, help="Few runs and tasks: only to see that it works.")
+@click.option("--largest", is_flag=True, help="Ten million runs, too: that needs 20 GB and half an hour.")
+def command(quick: bool, largest: bool) -> None:
+    """Measure, print the tables, and keep them."""
+    sizes: Sequence[int] = QUICK if quick else SIZES
+    runs: dict[int, Figures] = {}
+    forgetting: dict[int, Figures] = {}
+    for size in (*sizes, *((LARGEST,) if largest else ())):
+        runs[size], forgetting[size] = measure_runs(size)
+        click.echo(f"{size:,} runs: {runs[size]}", err=True)
+    tasks = {size: measure_tasks(size) for size in sizes}
+    tables = {
+        "Median by number of runs, ms": table_of("runs", runs),
+        "Median by number of tasks, ms": table_of("tasks", tasks),
+        "While old runs are forgotten, ms": table_of("runs", forgetting),
+    }
+    kept: dict[str, Any] = {"runs": runs, "tasks": tasks, "forgetting": forgetting}
+    save("growth", tables, kept)
 
 
 if __name__ == "__main__":

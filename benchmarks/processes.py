@@ -44,6 +44,8 @@ def environment(app: Flask, **settings: str) -> dict[str, str]:
         "WEB_CONCURRENCY": "2",
         "FLASK_APP": "wsgi.py",
         "PYTHONPATH": str(ROOT),
+        # As where it is installed: the second start compiles nothing.
+        "PYTHONDONTWRITEBYTECODE": "",
         **settings,
     }
 

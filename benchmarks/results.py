@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,16 @@ def quantile(ordered: Sequence[float], part: float) -> float:
     return ordered[min(int(len(ordered) * part), len(ordered) - 1)] if ordered else 0.0
 
 
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """How many times ours is theirs, round by round: the median, the least and the most."""
+    each = [one / other for one, other in zip(ours, theirs, strict=True)]
+    return statistics.median(each), min(each), max(each)
+
+
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
     """How many times ours is theirs, round by round: ``median [least-most]``."""
-    each = [one / other for one, other in zip(ours, theirs, strict=True)]
-    return f"{statistics.median(each):.2f} [{min(each):.2f}-{max(each):.2f}]"
+    middle, least, most = ratios(ours, theirs)
+    return f"{middle:.2f} [{least:.2f}-{most:.2f}]"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -32,12 +38,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def save(name: str, tables: dict[str, str], figures: Any) -> None:
+def save(name: str, tables: dict[str, str], figures: Mapping[str, Any]) -> None:
     """Print tables, and keep them with their figures as ``results/<name>.json``."""
     RESULTS.mkdir(exist_ok=True)
     # Parts of a program may be run one after the other.
-    before = (load(name) or {}).get("tables", {})
-    content = {"tables": {**before, **tables}, "figures": figures, "machine": machine()}
+    before = load(name) or {"tables": {}, "figures": {}}
+    content = {
+        "tables": {**before["tables"], **tables},
+        "figures": {**before["figures"], **figures},
+        "machine": machine(),
+    }
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1))
     for title, text in tables.items():
         click.echo(f"\n{title}\n\n{text}")
