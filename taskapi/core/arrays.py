@@ -27,7 +27,7 @@ def uses_arrays() -> bool:
 
 
 def array(name: str, type_: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
-    """A parameter that takes a list of UUIDs, times, whole numbers or truths; None is NULL."""
+    """A parameter that takes a list of UUIDs or their texts, times, whole numbers or truths; None is NULL."""
     return sa.cast(sa.bindparam(name, type_=_ArrayText()), postgresql.ARRAY(type_))
 
 
@@ -48,14 +48,16 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
     last, text = None, "NULL"
     for value in values:
         # Whole columns are often one and the same.
-        if value is not last:
+        if value != last:
             last, text = value, _text(value)
         yield text
 
 
-def _text(value: UUID | datetime | float | None) -> str:
+def _text(value: str | UUID | datetime | float | None) -> str:
     if value is None:
         return "NULL"
+    if isinstance(value, str):
+        return value
     if isinstance(value, UUID):
         return value.hex
     if isinstance(value, datetime):

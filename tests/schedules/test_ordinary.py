@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import current_thread
 from typing import Any
 from unittest.mock import Mock, patch
 from uuid import UUID
@@ -12,7 +13,7 @@ from flask import Flask
 from redis import Redis
 from sqlalchemy import event
 
-from taskapi.background.enqueue import PUSH
+from taskapi.background.enqueue import PUSH, enqueue_all
 from taskapi.background.names import Queue
 from taskapi.core.db import db, session, transaction
 from taskapi.schedules.engine import admission, dispatch, due, queueing
@@ -84,8 +85,8 @@ def test_the_statements_of_a_batch_do_not_grow_with_it(context: Flask, owner: Pe
         with statements() as seen:
             dispatch_batch()
         counts.append(len(seen))
-    # Claim, clock, open runs; move the marks; lock windows, who holds, what is in flight; insert.
-    assert counts == [8, 8]
+    # Claim, clock, open runs; lock windows, who holds, what is in flight; insert and move the marks.
+    assert counts == [7, 7]
 
 
 def test_looking_at_nothing_due_is_one_statement(context: Flask, owner: Person, time: Time) -> None:
@@ -189,11 +190,88 @@ def test_runs_for_two_queues_reach_redis_in_one_round_trip(context: Flask, owner
     assert {len(queued(queue)) for queue in (Queue.RUNS, Queue.RUNS_BULK)} == {admission.FIRST_LANE, 2}
 
 
+def in_batches(monkeypatch: pytest.MonkeyPatch, first: int, following: int) -> None:
+    """Have batches be so large."""
+    monkeypatch.setattr(dispatch, "BATCH", first)
+    monkeypatch.setattr(dispatch, "BACKLOG_BATCH", following)
+    monkeypatch.setattr(due, "_backlog", due._Backlog())
+
+
+@pytest.mark.one_database("postgresql")
+def test_behind_a_full_batch_comes_a_larger_one(
+    context: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_batches(monkeypatch, 2, 5)
+    for _ in range(9):
+        make(owner, every=3600, **QUIET)
+    time.pass_(seconds=3600)
+    assert [dispatch_batch() for _ in range(4)] == [2, 5, 2, 0]
+
+
+@pytest.mark.one_database("postgresql")
+@pytest.mark.parametrize("number", [6, 7])
+def test_a_backlog_is_handed_over_beside_and_in_its_order(
+    context: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    in_batches(monkeypatch, 2, 2)
+    for _ in range(number):
+        make(owner, every=3600, **QUIET)
+        time.pass_(seconds=1)
+    time.pass_(seconds=3600)
+    threads: list[str] = []
+
+    def hand_over(*given: Any) -> bool:
+        threads.append(current_thread().name)
+        return enqueue_all(*given)
+
+    monkeypatch.setattr(queueing, "enqueue_all", hand_over)
+    dispatch_all()
+    assert [name.startswith("beside") for name in threads] == [True] * 3 + [False] * (number - 6)
+    in_turn = session().scalars(sa.select(Run.id).order_by(Run.scheduled_for))
+    assert [job.id for job in queued(Queue.RUNS)] == [f"run-{run_id}-1" for run_id in in_turn]
+
+
+@pytest.mark.one_database("postgresql")
+def test_runs_of_a_backlog_that_nobody_told_redis_of_are_queued_later(
+    context: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_batches(monkeypatch, 2, 2)
+    for _ in range(6):
+        make(owner, every=3600, **QUIET)
+    time.pass_(seconds=3600)
+    with monkeypatch.context() as dying:
+        dying.setattr(queueing, "enqueue_all", Mock(side_effect=[Killed, True]))
+        assert dispatch_due() == 0.0
+        with pytest.raises(Killed):
+            dispatch_due()
+    dispatch_all()
+    time.pass_(seconds=10)
+    rescue_runs()
+    assert jobs_waiting() == {f"run-{run_id}-1" for run_id in session().scalars(sa.select(Run.id))}
+    assert len(jobs_waiting()) == 6
+
+
+@pytest.mark.one_database("postgresql")
+def test_a_claim_locks_no_more_than_it_takes(context: Flask, owner: Person, time: Time) -> None:
+    for _ in range(6):
+        make(owner, every=3600, **QUIET)
+    time.pass_(seconds=3600)
+    free = sa.select(Schedule.id).with_for_update(skip_locked=True)
+    with transaction():
+        taken = {schedule.id for schedule in due.claim_due(2)}
+        with db.engine.connect() as other:
+            left = set(other.execute(free).scalars())
+    assert len(taken) == 2
+    assert len(left) == 4
+    assert not taken & left
+
+
 @pytest.mark.one_database("postgresql")
 def test_what_was_hidden_by_a_backlog_gets_its_turn(
     context: Flask, owner: Person, teammate: Person, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(due, "ALL_EACH", 3)
+    monkeypatch.setattr(due, "_backlog", due._Backlog())
+    monkeypatch.setattr(due, "ALL_EACH", 6)
     for _ in range(14):
         make(owner, every=3600, **QUIET)
     time.pass_(seconds=1)
@@ -222,7 +300,7 @@ def test_a_claim_goes_by_indexes_whatever_the_statistics_say(
         session().execute(sa.text("ANALYZE schedules"))
         oldest = sa.text("SELECT id FROM schedules LIMIT 2000")
         session().execute(sa.update(Schedule).where(Schedule.id.in_(oldest)).values(dispatch_at=time.now))
-    statement = due._claim(100, due._COLUMNS)
+    statement = due._claim_one_by_one(100, 400)
     compiled = statement.compile(dialect=db.engine.dialect, compile_kwargs={"render_postcompile": True})
     connection = session().connection()
     bound = compiled.construct_params()

@@ -23,7 +23,7 @@ from taskapi.schedules.engine.backfilling import work_backfills
 from taskapi.schedules.engine.cancelling import give_way
 from taskapi.schedules.engine.ordinary import dispatch_ordinary
 from taskapi.schedules.engine.planning import plan_cancelled, plan_schedule, policy_of
-from taskapi.schedules.engine.queueing import insert_runs, queue_retries, release_held
+from taskapi.schedules.engine.queueing import insert_runs, queue_retries, release_held, wait_for_hand_over
 from taskapi.schedules.engine.signals import use_early_ping
 from taskapi.schedules.engine.skips import record_skips
 from taskapi.schedules.models import Schedule
@@ -33,6 +33,8 @@ from taskapi.schedules.timing.verdicts import MAX_DUE_TIMES, Policy
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+# Behind a full one: more share what a transaction costs, and workers have something to do meanwhile.
+BACKLOG_BATCH = 2_000
 # Of schedules that go the long way: the whole rows take their time, and locks are held meanwhile.
 WHOLE_ROWS = 200
 # Bounds one transaction in sum: SQLite's only writer is held meanwhile.
@@ -59,6 +61,8 @@ def dispatch_due() -> float | None:
     ahead = due.look_ahead()
     session().rollback()
     handled = _handle_due(ahead)
+    if not (ahead.schedules and due.has_backlog()):
+        wait_for_hand_over()
     seconds = OTHERS_ARE_BUSY_SECONDS if ahead.seconds == 0 else ahead.seconds
     released, some_are_held = release_held() if ahead.held else (0, False)
     # The past only when nothing live is due.
@@ -73,8 +77,13 @@ def _handle_due(ahead: due.Ahead) -> int:
     return handled + (queue_retries(BATCH) if ahead.retries else 0)
 
 
-def dispatch_batch(limit: int = BATCH) -> int:
-    """Handle one batch of due schedules in one transaction; how many were claimed."""
+def dispatch_batch(limit: int | None = None) -> int:
+    """Handle one batch of due schedules in one transaction; how many were claimed.
+
+    Args:
+        limit: at most so many, in the place of as many as seem right.
+    """
+    limit = limit or (BACKLOG_BATCH if due.has_backlog() else BATCH)
 
     def claim() -> Sequence[Schedule]:
         return due.claim_due_schedules(min(limit, WHOLE_ROWS))
@@ -82,7 +91,7 @@ def dispatch_batch(limit: int = BATCH) -> int:
     def ordinary_first() -> int:
         schedules = due.claim_due(limit)
         if rest := dispatch_ordinary(schedules):
-            _handle(claims.lock_schedules(rest))
+            _handle(claims.lock_schedules(rest[:BATCH]))
         return len(schedules)
 
     # SQLite unfolds no arrays; who has very many due times has PostgreSQL.

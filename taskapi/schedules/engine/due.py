@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from taskapi.core import clock
+from taskapi.core.columns import UtcDateTime
 from taskapi.core.db import database_now, session
 from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.engine import admission
@@ -20,12 +22,12 @@ from taskapi.schedules.models import Run, Schedule
 CANDIDATES = 4
 # A literal, so that the partial index is seen to fit.
 BACKFILL_IS_OPEN = sa.text("backfills.status = 'running'")
-# In a long backlog each so manieth batch takes turns among all, so that nobody is hidden for long.
-ALL_EACH = 128
+# In a long backlog the batch in which so many are full takes turns among all, so that nobody is hidden
+# for long.
+ALL_EACH = 64_000
 
 
-@dataclass(slots=True)
-class DueSchedule:
+class DueSchedule(NamedTuple):
     """What the ordinary way needs to know of a due schedule, in the words of the table."""
 
     id: UUID
@@ -73,6 +75,7 @@ class _ReadOnce(sa.types.TypeDecorator[Any]):
 
 
 _read_json = lru_cache(maxsize=1024)(json.loads)
+_TIME = sa.DateTime(timezone=True)
 _OF_THEIR_OWN: dict[str, sa.ColumnElement[Any]] = {
     **{name: sa.cast(getattr(Schedule, name), _ReadOnce()) for name in ("dst", "exclude")},
     "is_special": sa.or_(
@@ -81,31 +84,48 @@ _OF_THEIR_OWN: dict[str, sa.ColumnElement[Any]] = {
         Schedule.early_ping.is_not(None),
     ),
 }
-_COLUMNS = [
-    _OF_THEIR_OWN.get(field.name, getattr(Schedule, field.name, None)) for field in fields(DueSchedule)
-]
+
+
+def _column(name: str) -> sa.ColumnElement[Any]:
+    column = _OF_THEIR_OWN[name] if name in _OF_THEIR_OWN else getattr(Schedule, name)
+    # PostgreSQL's connections speak UTC: there is nothing to convert.
+    return sa.type_coerce(column, _TIME) if isinstance(column.type, UtcDateTime) else column
+
+
+_COLUMNS = [_column(name) for name in DueSchedule._fields]
 
 
 @dataclass(slots=True)
 class _Backlog:
-    """How many full batches this process has claimed one after the other."""
+    """How many schedules this process has claimed in full batches one after the other."""
 
-    batches: int = 0
+    claimed: int = 0
 
     def note(self, claimed: int, limit: int) -> None:
-        self.batches = self.batches + 1 if claimed == limit else 0
+        self.claimed = self.claimed + claimed if claimed == limit else 0
 
     def seen_at_once(self, limit: int) -> int | None:
         """Among how many due schedules, the oldest, the next batch is chosen; None for all."""
-        return None if self.batches % ALL_EACH == ALL_EACH - 1 else limit * CANDIDATES
+        return None if self.claimed % ALL_EACH >= ALL_EACH - limit else limit * CANDIDATES
 
 
 _backlog = _Backlog()
 
 
+def has_backlog() -> bool:
+    """Whether the last batch of this process was a full one, so that more is likely to be due."""
+    return _backlog.claimed > 0
+
+
 def claim_due(limit: int) -> list[DueSchedule]:
-    """Due schedules, locked, as far as the ordinary way needs them; in turn as ``claim_due_schedules``."""
-    claimed = [DueSchedule(*row) for row in session().execute(_claim(limit, _COLUMNS))]
+    """On PostgreSQL: due schedules, locked, as far as the ordinary way needs them.
+
+    They come in turn as from ``claim_due_schedules``.
+    """
+    # Under a virtual clock the time stands in the statement.
+    build = _claim_one_by_one if clock.is_virtual() else _built_once
+    rows = session().connection().execute(build(limit, _backlog.seen_at_once(limit))).all()
+    claimed = list(map(DueSchedule._make, rows))
     _backlog.note(len(claimed), limit)
     return claimed
 
@@ -115,31 +135,56 @@ def claim_due_schedules(limit: int) -> list[Schedule]:
 
     Those that other schedulers hold are left out, and there are enough candidates for several.
     """
-    return list(session().scalars(_claim(limit, [Schedule])))
-
-
-def _claim(limit: int, what: Sequence[Any]) -> sa.Select[Any]:
-    is_due = (Schedule.dispatch_at <= database_now(), _is_not_set_aside())
-    oldest = sa.select(Schedule.id, Schedule.owner_id, Schedule.dispatch_at)
-    oldest = oldest.where(Schedule.status == "active", *is_due)
-    if (bound := _backlog.seen_at_once(limit)) is not None:
-        oldest = oldest.order_by(Schedule.dispatch_at).limit(bound)
-    seen = oldest.subquery("seen")
-    place = sa.func.row_number().over(partition_by=seen.c.owner_id, order_by=seen.c.dispatch_at)
-    due = sa.select(seen.c.id, seen.c.dispatch_at, place.label("place")).subquery("due")
-    order = (due.c.place, due.c.dispatch_at)
-    first = sa.select(due).order_by(*order).limit(limit * CANDIDATES).subquery("first")
-    return (
-        sa.select(*what)
+    first = _first(limit, _backlog.seen_at_once(limit))
+    statement = (
+        sa.select(Schedule)
         .join_from(first, Schedule, first.c.id == Schedule.id)
-        # Once more, for a row that changed before it was locked. In words that fit no index: with
-        # statistics that know of nothing due, a planner would walk all that is due for each row.
-        .where(Schedule.status.concat("") == "active", *is_due)
+        .where(_is_still_due())
         .order_by(first.c.place, first.c.dispatch_at)
         .limit(limit)
         .with_for_update(of=Schedule, skip_locked=True)
         .execution_options(populate_existing=True)
     )
+    return list(session().scalars(statement))
+
+
+def _claim_one_by_one(limit: int, bound: int | None) -> sa.Select[Any]:
+    """Look each candidate up by its key, until enough are locked.
+
+    A join would read and sort all candidates, or, where a planner thinks the table small, the table.
+    """
+    first = _first(limit, bound)
+    locked = sa.select(*_COLUMNS).where(Schedule.id == first.c.id, _is_still_due())
+    one = locked.with_for_update(skip_locked=True).lateral("one")
+    return sa.select(one).join_from(first, one, sa.true()).limit(limit)
+
+
+_built_once = cache(_claim_one_by_one)
+
+
+def _first(limit: int, bound: int | None) -> sa.Subquery:
+    """Candidates, in turn: ``id``, ``dispatch_at`` and their ``place`` among those of their owner."""
+    oldest = sa.select(Schedule.id, Schedule.owner_id, Schedule.dispatch_at)
+    oldest = oldest.where(Schedule.status == "active", *_is_due())
+    if bound is not None:
+        oldest = oldest.order_by(Schedule.dispatch_at).limit(bound)
+    seen = oldest.subquery("seen")
+    place = sa.func.row_number().over(partition_by=seen.c.owner_id, order_by=seen.c.dispatch_at)
+    due = sa.select(seen.c.id, seen.c.dispatch_at, place.label("place")).subquery("due")
+    return sa.select(due).order_by(due.c.place, due.c.dispatch_at).limit(limit * CANDIDATES).subquery("first")
+
+
+def _is_due() -> tuple[sa.ColumnElement[bool], ...]:
+    return Schedule.dispatch_at <= database_now(), _is_not_set_aside()
+
+
+def _is_still_due() -> sa.ColumnElement[bool]:
+    """Asked once more, for a row that changed before it was locked.
+
+    In words that fit no index: with statistics that know of nothing due, a planner would walk all that
+    is due for each row.
+    """
+    return sa.and_(Schedule.status.concat("") == "active", *_is_due())
 
 
 def claim_unsettled_schedules(limit: int) -> list[Schedule]:

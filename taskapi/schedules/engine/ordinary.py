@@ -1,11 +1,11 @@
 """The ordinary due time, which is nearly every one: in time, run once, and done with few statements.
 
-It is planned from a few columns and written by one statement for all schedules and one for all
+It is planned from a few columns and written by one statement for all schedules and their
 runs, in which PostgreSQL copies what a run takes over. Whatever is rare (skipped, missed,
 replaced, waiting for a ping, completing a schedule) is left to the long way, on whole rows.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -17,10 +17,10 @@ from taskapi.core import clock
 from taskapi.core.arrays import array, as_lists, unfolded
 from taskapi.core.columns import UtcDateTime
 from taskapi.core.db import insert_into, read_database_clock, session
-from taskapi.core.ids import new_id
+from taskapi.core.ids import new_id_text
 from taskapi.schedules.actions import registry
 from taskapi.schedules.definition import trigger_of
-from taskapi.schedules.engine import claims
+from taskapi.schedules.engine import claims, due
 from taskapi.schedules.engine.due import DueSchedule
 from taskapi.schedules.engine.planning import deadline, policy_of
 from taskapi.schedules.engine.queueing import insert_due
@@ -32,17 +32,15 @@ from taskapi.schedules.timing.verdicts import Plan, Verdict, plan
 FEW = 3
 
 _TIME = UtcDateTime()
-_MOVED = unfolded(
-    "moved", {"schedule_id": sa.Uuid(), "next_run_at": _TIME, "dispatch_at": _TIME, "more": sa.Integer()}
-)
-_PLANNED = unfolded(
-    "planned",
-    {
-        **{name: sa.Uuid() for name in ("id", "schedule_id")},
-        **dict.fromkeys(("scheduled_for", "due_at", "queued_at", "start_by", "finish_by"), _TIME),
-        "waits_for_turn": sa.Boolean(),
-    },
-)
+# What is as in the schedule, or as another time here, is NULL: times cost most to write and to read.
+_TIMES = ("scheduled_for", "due_at", "start_by", "finish_by", "next_run_at", "dispatch_at")
+_PLANNED: dict[str, sa.types.TypeEngine[Any]] = {
+    # Not named as a column of schedules: SQLAlchemy would set that, too.
+    **dict.fromkeys(("run_id", "schedule_id"), sa.Uuid()),
+    **dict.fromkeys(_TIMES, _TIME),
+    **dict.fromkeys(("is_queued", "waits_for_turn"), sa.Boolean()),
+    "more": sa.Integer(),
+}
 # What a run takes over from its schedule as it is now: later edits do not change it.
 _TAKEN_OVER = ("owner_id", "action", "params", "timeout", "retry", "notify")
 
@@ -53,17 +51,16 @@ def dispatch_ordinary(schedules: Sequence[DueSchedule]) -> list[UUID]:
     The schedules are locked by the caller.
     """
     now, busy = read_database_clock(), _that_overlap(schedules)
-    rest, rows, moved = [], [], []
+    rest, rows = [], []
     for schedule in schedules:
         planned = None if _is_special(schedule) else _plan(schedule, schedule.id in busy, now)
         if planned is None:
             rest.append(schedule.id)
-            continue
-        moved.append((schedule.id, planned.next_run_at, planned.dispatch_at, len(planned.verdicts)))
-        rows += [_row(schedule, verdict, now) for verdict in planned.verdicts]
+        else:
+            rows += _rows(schedule, planned, now)
     if rows:
-        _move(moved)
-        insert_due(rows, _insert)
+        # Of a backlog the next batch is looked at meanwhile.
+        insert_due(rows, _write, beside=due.has_backlog())
     return rest
 
 
@@ -91,28 +88,46 @@ def _plan(schedule: DueSchedule, is_busy: bool, now: datetime) -> Plan | None:
     return planned if is_ordinary else None
 
 
-def _row(schedule: DueSchedule, verdict: Verdict, now: datetime) -> dict[str, Any]:
-    """What of a run is its own, and what its way to the workers needs."""
-    due_at, waits = verdict.due_at, verdict.outcome == "wait"
+def _rows(schedule: DueSchedule, planned: Plan, now: datetime) -> list[dict[str, Any]]:
+    """What of each run is its own, and what its way to the workers needs; the last one moves the mark."""
+    schedule_id = str(schedule.id)
+    rows = [_row(schedule, schedule_id, verdict, now) for verdict in planned.verdicts]
+    rows[-1] |= {
+        "more": len(rows),
+        "next_run_at": planned.next_run_at,
+        "dispatch_at": _unless(planned.next_run_at, planned.dispatch_at),
+    }
+    return rows
+
+
+def _row(schedule: DueSchedule, schedule_id: str, verdict: Verdict, now: datetime) -> dict[str, Any]:
+    at, due_at, waits = verdict.at, verdict.due_at, verdict.outcome == "wait"
     return {
-        "id": new_id(),
-        "schedule_id": schedule.id,
+        "id": new_id_text(),
+        "schedule_id": schedule_id,
         "owner_id": schedule.owner_id,
         "timeout": schedule.timeout,
         "status": "pending",
-        "scheduled_for": verdict.at,
-        "due_at": due_at,
+        "scheduled_for": _unless(schedule.next_run_at, at),
+        "due_at": _unless(at, due_at),
         "created_at": now,
         "queued_at": None if waits else now,
         "waits_for_turn": waits,
         "start_by": deadline(schedule.start_deadline, due_at, verdict.trigger),
         "finish_by": deadline(schedule.finish_deadline, due_at, verdict.trigger),
+        "more": None,
+        "next_run_at": None,
+        "dispatch_at": None,
     }
+
+
+def _unless(known: datetime | None, value: datetime | None) -> datetime | None:
+    return None if value == known else value
 
 
 def _that_overlap(schedules: Sequence[DueSchedule]) -> set[UUID]:
     """Which have a run open that stands in the way; where runs may overlap nobody asks."""
-    asked = [schedule.id for schedule in schedules if schedule.overlap != "allow"]
+    asked = [schedule.id.hex for schedule in schedules if schedule.overlap != "allow"]
     return set(session().scalars(_overlapping(), {"ids": asked})) if asked else set()
 
 
@@ -126,46 +141,50 @@ def _overlapping() -> sa.Select[Any]:
     return sa.select(asked.c.id).where(any_run.is_not(None))
 
 
-def _move(moved: Collection[tuple[Any, ...]]) -> None:
-    """Move each schedule's mark past its due times, as planning a whole row does."""
-    names = ("schedule_id", "next_run_at", "dispatch_at", "more")
-    values = dict(zip(names, zip(*moved, strict=True), strict=True))
-    session().connection().execute(_moving(), {**values, "moved_at": clock.now()})
+def _write(rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Insert those runs whose due time has none yet, and move the schedules' marks; the ids inserted."""
+    for row in rows:
+        row |= {"run_id": row["id"], "is_queued": row["queued_at"] is not None}
+    params = {**as_lists(rows, _PLANNED), "made_at": rows[0]["created_at"], "moved_at": clock.now()}
+    return set(session().connection().execute(_writing(), params).scalars().all())
 
 
 @cache
-def _moving() -> sa.Update:
+def _writing() -> sa.Insert:
+    """One statement, so that an insert sees the marks as they were."""
+    planned = sa.select(*unfolded("unfolded", _PLANNED).c).cte("planned")
+    made_at = sa.bindparam("made_at", type_=_TIME)
+    scheduled_for = sa.func.coalesce(planned.c.scheduled_for, Schedule.next_run_at)
+    values: dict[str, Any] = {name: getattr(Schedule, name) for name in _TAKEN_OVER}
+    values |= {name: planned.c[name] for name in ("schedule_id", "start_by", "finish_by", "waits_for_turn")}
+    values |= {
+        "id": planned.c.run_id,
+        "scheduled_for": scheduled_for,
+        "due_at": sa.func.coalesce(planned.c.due_at, scheduled_for),
+        "queued_at": sa.case((planned.c.is_queued, made_at)),
+        "trigger": sa.literal("schedule"),
+        "status": sa.literal("pending"),
+        "max_attempts": Schedule.retry["max_attempts"].as_integer(),
+        "created_at": made_at,
+        **{name: sa.literal(0) for name in ("attempt", "lost_attempts", "earlier_attempts")},
+    }
+    source = sa.select(*values.values()).join_from(planned, Schedule, Schedule.id == planned.c.schedule_id)
+    insert = insert_into(Run).from_select(list(values), source, include_defaults=False)
+    insert = insert.on_conflict_do_nothing().add_cte(_moving(planned).cte("moved"))
+    return insert.returning(sa.cast(Run.id, sa.Text()))
+
+
+def _moving(planned: sa.CTE) -> sa.Update:
+    """Move each schedule's mark past its due times, as planning a whole row does."""
     return (
         sa.update(Schedule.__table__)  # type: ignore[arg-type]
-        .where(Schedule.id == _MOVED.c.schedule_id)
+        .where(Schedule.id == planned.c.schedule_id, planned.c.more.is_not(None))
         .values(
-            next_run_at=_MOVED.c.next_run_at,
-            dispatch_at=_MOVED.c.dispatch_at,
-            run_count=Schedule.run_count + _MOVED.c.more,
+            next_run_at=planned.c.next_run_at,
+            dispatch_at=sa.func.coalesce(planned.c.dispatch_at, planned.c.next_run_at),
+            run_count=Schedule.run_count + planned.c.more,
             fault=None,
             set_aside_until=None,
             updated_at=sa.bindparam("moved_at", type_=_TIME),
         )
     )
-
-
-def _insert(rows: Sequence[dict[str, Any]]) -> set[UUID]:
-    """Insert those runs whose due time has none yet; their ids."""
-    params = {**as_lists(rows, _PLANNED.c.keys()), "created_at": rows[0]["created_at"]}
-    return set(session().connection().execute(_inserting(), params).scalars())
-
-
-@cache
-def _inserting() -> sa.Insert:
-    values: dict[str, Any] = {name: _PLANNED.c[name] for name in _PLANNED.c.keys()}  # noqa: SIM118
-    values |= {name: getattr(Schedule, name) for name in _TAKEN_OVER}
-    values |= {
-        "trigger": sa.literal("schedule"),
-        "status": sa.literal("pending"),
-        "max_attempts": Schedule.retry["max_attempts"].as_integer(),
-        "created_at": sa.bindparam("created_at", type_=_TIME),
-        **{name: sa.literal(0) for name in ("attempt", "lost_attempts", "earlier_attempts")},
-    }
-    source = sa.select(*values.values()).join_from(_PLANNED, Schedule, Schedule.id == _PLANNED.c.schedule_id)
-    insert = insert_into(Run).from_select(list(values), source, include_defaults=False)
-    return insert.on_conflict_do_nothing().returning(Run.id)

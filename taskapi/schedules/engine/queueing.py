@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from taskapi.background.connection import SILENCE_SECONDS
@@ -11,6 +11,7 @@ from taskapi.background.enqueue import JobCall, enqueue_all
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import insert_new, on_commit, once_on_commit, read_database_clock, session, transaction
 from taskapi.schedules.engine import admission, claims, counts, due
+from taskapi.schedules.engine.beside import Beside
 from taskapi.schedules.engine.meters import meter_ends
 from taskapi.schedules.engine.waiting import let_row_wait, let_run_wait
 from taskapi.schedules.models import Run
@@ -20,9 +21,12 @@ RELEASE_BATCH = 200
 # RQ's own limit on the job is a net below ours, for an action that blocks our signal.
 JOB_TIMEOUT_MARGIN_SECONDS = 30
 # A run's id, its job's id and its time limit in seconds.
-Call = tuple[UUID, str, float]
-# The columns of a run that is to be.
+Call = tuple[str, str, float]
+# The columns of a run that is to be; its id is a UUID, or the text of one.
 Row = dict[str, Any]
+RunId = TypeVar("RunId", UUID, str)
+
+_beside = Beside()
 
 
 def insert_runs(rows: Sequence[dict[str, Any]]) -> set[UUID]:
@@ -39,14 +43,22 @@ def insert_runs(rows: Sequence[dict[str, Any]]) -> set[UUID]:
     return inserted
 
 
-def insert_due(rows: Sequence[Row], insert: Callable[[Sequence[Row]], set[UUID]]) -> set[UUID]:
-    """Admit rows that wait for no signal, insert them by ``insert``, queue them; the ids inserted."""
-    calls = _admit_rows([row for row in rows if row["queued_at"] is not None])
+def insert_due(
+    rows: Sequence[Row], insert: Callable[[Sequence[Row]], set[RunId]], *, beside: bool = False
+) -> set[RunId]:
+    """Admit rows that wait for no signal, insert them by ``insert``, queue them; the ids inserted.
+
+    Args:
+        beside: Redis is told while the caller goes on, as far as it does not ``wait_for_hand_over``.
+    """
+    admitted = _admit_rows([row for row in rows if row["queued_at"] is not None])
     if any(map(_is_held, rows)):
         # Its window may only have been busy: the scheduler looks at once.
         once_on_commit(admission.wake)
     inserted = insert(rows)
-    _queue_after_commit([(queue, call) for queue, call in calls if call[0] in inserted])
+    if len(inserted) < len(rows):
+        admitted = [(queue, row) for queue, row in admitted if row["id"] in inserted]
+    _queue_after_commit([(queue, _first_call(row)) for queue, row in admitted], beside=beside)
     return inserted
 
 
@@ -54,18 +66,23 @@ def _is_held(row: dict[str, Any]) -> bool:
     return row["status"] == "pending" and row["queued_at"] is None and not row["waits_for_turn"]
 
 
-def _admit_rows(rows: Sequence[dict[str, Any]]) -> list[tuple[Queue, Call]]:
+def _admit_rows(rows: Sequence[Row]) -> list[tuple[Queue, Row]]:
     """The queues of rows that are to be queued; those that are held lose their ``queued_at``."""
     if not rows:
         return []
     lanes = admission.admit(Counter(row["owner_id"] for row in rows))
-    calls = []
+    admitted = []
     for row in rows:
         if queue := next(lanes[row["owner_id"]], None):
-            calls.append((queue, (row["id"], f"run-{row['id']}-1", row["timeout"])))
+            admitted.append((queue, row))
         else:
             row["queued_at"] = None
-    return calls
+    return admitted
+
+
+def _first_call(row: Row) -> Call:
+    run_id = str(row["id"])
+    return run_id, f"run-{run_id}-1", row["timeout"]
 
 
 def queue_runs(runs: Sequence[Run], *, held: bool = False) -> None:
@@ -124,26 +141,35 @@ def queue_retries(limit: int) -> int:
 
 
 def _call(run: Run) -> Call:
-    return run.id, run.job_id, run.timeout
+    return str(run.id), run.job_id, run.timeout
 
 
-def _queue_after_commit(calls: Sequence[tuple[Queue, Call]]) -> None:
+def wait_for_hand_over() -> None:
+    """Return once all runs that are handed over beside this are."""
+    _beside.wait()
+
+
+def _queue_after_commit(calls: Sequence[tuple[Queue, Call]], *, beside: bool = False) -> None:
     """Hand runs to the workers once they are committed, in one round trip."""
     by_queue: dict[Queue, list[Call]] = {}
     for queue, call in calls:
         by_queue.setdefault(queue, []).append(call)
     if by_queue:
-        on_commit(_hand_over, by_queue)
+        on_commit(_hand_over_beside if beside else _hand_over, by_queue)
+
+
+def _hand_over_beside(by_queue: dict[Queue, list[Call]]) -> None:
+    _beside.do(_hand_over, by_queue)
 
 
 def _hand_over(by_queue: dict[Queue, list[Call]]) -> None:
     if not enqueue_all({queue: [_job(*call) for call in calls] for queue, calls in by_queue.items()}):
         # Redis is away: the scheduler tries again by itself.
         with transaction():
-            put_off = [run_id for calls in by_queue.values() for run_id, _, _ in calls]
+            put_off = [UUID(run_id) for calls in by_queue.values() for run_id, _, _ in calls]
             claims.put_off(put_off, seconds=SILENCE_SECONDS)
 
 
-def _job(run_id: UUID, job_id: str, timeout: float) -> JobCall:
+def _job(run_id: str, job_id: str, timeout: float) -> JobCall:
     seconds = int(timeout) + JOB_TIMEOUT_MARGIN_SECONDS
-    return JobCall(name=EXECUTE_RUN, args=[str(run_id)], job_id=job_id, timeout=seconds)
+    return JobCall(name=EXECUTE_RUN, args=[run_id], job_id=job_id, timeout=seconds)
