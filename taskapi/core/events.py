@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -78,7 +79,13 @@ class Subscriber:
     handle: Callable[[Event], None]
 
     def wants(self, event_type: str) -> bool:
-        return fnmatchcase(event_type, self.pattern)
+        return _fits(event_type, self.pattern)
+
+
+# Types are few, and asked for again with each event.
+@lru_cache(maxsize=4096)
+def _fits(event_type: str, pattern: str) -> bool:
+    return fnmatchcase(event_type, pattern)
 
 
 _subscribers: dict[str, Subscriber] = {}

@@ -1,15 +1,17 @@
 """A statement on PostgreSQL by its driver alone: what SQLAlchemy does around it takes as long as it does."""
 
 import logging
+import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from taskapi.core.compiled import Build, numbered
-from taskapi.core.engine import doubt_connections
+from taskapi.core.engine import RESTED_SECONDS, doubt_connections
 
 # As the engine's own (``LOG_SQL``).
 log = logging.getLogger("sqlalchemy.engine.Engine")
@@ -23,41 +25,95 @@ def read_at_once(
     Raises:
         sqlalchemy.exc.DBAPIError: as the engine raises it; a connection that broke is thrown away.
     """
-    statement = numbered(engine.dialect, build, shape)
+    held = HeldConnection(engine)
     try:
-        borrowed = engine.raw_connection()
-    except psycopg.Error as error:
-        raise _translated(engine, statement.text, error) from error
-    try:
-        return _fetch(engine, borrowed.driver_connection, statement.text, statement.values(values))
-    except BaseException as error:
-        # What autocommits must not come to those who expect a transaction.
-        is_broken = _is_broken(engine, error, borrowed.driver_connection)
+        return held.rows(build, shape, values)
+    finally:
+        held.give_back()
+
+
+class HeldConnection:
+    """A connection for one statement after the other, each a transaction by itself; for one thread.
+
+    It is taken out of the engine's pool when it is first needed, and again after it was given back.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._borrowed: PoolProxiedConnection | None = None
+        self._used_at = 0.0
+
+    def rows(
+        self, build: Build, shape: tuple[Hashable, ...], values: Mapping[str, Any]
+    ) -> Sequence[tuple[Any, ...]]:
+        """The rows of ``build(*shape)``.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: as the engine raises it; the connection is thrown away.
+        """
+        statement = numbered(self.engine.dialect, build, shape)
+        if self._borrowed is not None and time.monotonic() - self._used_at > RESTED_SECONDS:
+            self._ask_whether_it_stands(self._borrowed)
+        borrowed = self._borrowed or self._borrow(statement.text)
+        try:
+            return _fetch(self.engine, borrowed.driver_connection, statement.text, statement.values(values))
+        except BaseException as error:
+            # What autocommits must not come to those who expect a transaction.
+            is_broken = self._throw_away(error, borrowed)
+            if isinstance(error, psycopg.Error):
+                raise _translated(self.engine, statement.text, error, is_broken) from error
+            raise
+        finally:
+            self._used_at = time.monotonic()
+
+    def give_back(self) -> None:
+        """Let others have the connection."""
+        borrowed, self._borrowed = self._borrowed, None
+        if borrowed is not None:
+            driver: Any = borrowed.driver_connection
+            try:
+                driver.autocommit = False
+            except psycopg.Error:
+                borrowed.invalidate()
+            borrowed.close()
+
+    def _borrow(self, text: str) -> PoolProxiedConnection:
+        try:
+            borrowed = self.engine.raw_connection()
+        except psycopg.Error as error:
+            raise _translated(self.engine, text, error) from error
+        driver: Any = borrowed.driver_connection
+        driver.autocommit = True
+        self._borrowed = borrowed
+        return borrowed
+
+    def _ask_whether_it_stands(self, borrowed: PoolProxiedConnection) -> None:
+        """As the pool asks those that rested; another takes the place of one that does not."""
+        driver: Any = borrowed.driver_connection
+        try:
+            self.engine.dialect.do_ping(driver)
+        except psycopg.Error as error:
+            self._throw_away(error, borrowed)
+
+    def _throw_away(self, error: Any, borrowed: PoolProxiedConnection) -> bool:
+        """Whether it was broken."""
+        is_broken = self.engine.dialect.is_disconnect(error, borrowed.driver_connection, None)
+        self._borrowed = None
         borrowed.invalidate()
+        borrowed.close()
         if is_broken:
             doubt_connections()
-        if isinstance(error, psycopg.Error):
-            raise _translated(engine, statement.text, error, is_broken) from error
-        raise
-    finally:
-        borrowed.close()
-
-
-def _is_broken(engine: sa.Engine, error: Any, driver: Any) -> bool:
-    return engine.dialect.is_disconnect(error, driver, None)
+        return is_broken
 
 
 def _fetch(engine: sa.Engine, driver: Any, text: str, values: list[Any]) -> list[tuple[Any, ...]]:
     log.info(text)
-    driver.autocommit = True
     cursor = psycopg.RawCursor(driver)
     # Whoever watches what the engine sends sees this, too.
     for watch in engine.dispatch.before_cursor_execute:
         watch(None, cursor, text, values, None, False)
     # It is sent again and again: PostgreSQL parses it once on each connection.
-    rows = cursor.execute(text, values, prepare=True).fetchall()
-    driver.autocommit = False
-    return rows
+    return cursor.execute(text, values, prepare=True).fetchall()
 
 
 def _translated(engine: sa.Engine, text: str, error: psycopg.Error, is_broken: bool = False) -> BaseException:

@@ -33,7 +33,6 @@ def execute_run(*, run_id: UUID, worker: str) -> None:
         return
     structlog.contextvars.bind_contextvars(run_id=str(run_id), user=str(claim.owner_id))
     bound = structlog.contextvars.get_contextvars()
-    log.debug("run.started", action=claim.action, attempt=claim.attempt, lag_ms=claim.lag_ms)
     context = _context(claim)
     journal = Journal(context)
     with keep_lease(context, journal) as watch:

@@ -8,7 +8,10 @@ Schedules that ended with their run are closed many at a time, soon after; the r
 whose worker did not come to it.
 """
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -20,11 +23,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from taskapi.background.idling import before_idle
 from taskapi.background.process import is_work_horse
 from taskapi.core import clock
+from taskapi.core.compiled import numbered
 from taskapi.core.db import db, on_commit, session, transaction
 from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.events import is_watched, record_event, wake_relay
 from taskapi.core.ids import new_id
+from taskapi.core.logging import log_often
 from taskapi.core.origin import describe_origin
+from taskapi.core.read_at_once import HeldConnection, read_at_once
 from taskapi.schedules.engine import admission, claims, counts, meters, outcomes, statements
 from taskapi.schedules.engine.claims import Claim
 from taskapi.schedules.engine.lease import LEASE_SECONDS
@@ -32,9 +38,10 @@ from taskapi.schedules.engine.settling import Ending, settle
 from taskapi.schedules.models import milliseconds
 
 log = structlog.get_logger(__name__)
+lines = logging.getLogger(__name__)
 
 # So often a process wakes the relay while it has one run after the other.
-WAKE_SECONDS = 0.01
+WAKE_SECONDS = 0.05
 # So many schedules may be over before they are closed, while there is one run after the other.
 OVER_AT_ONCE = 50
 
@@ -47,6 +54,8 @@ class _Kept:
     over: set[UUID] = field(default_factory=set)
     owes_waking: bool = False
     woke_at: float = 0.0
+    # While there is one run after the other, each asks on the same connection.
+    line: HeldConnection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,8 @@ def write_kept() -> None:
             _write(_kept.ending)
     finally:
         _kept.ending = None
+        if _kept.line is not None:
+            _kept.line.give_back()
         _close_those_over()
         _pay_waking()
 
@@ -105,15 +116,15 @@ def _write(ending: Ending, following: _Next | None = None) -> Claim | None:
 
     What goes wrong with both together is tried with the end alone.
     """
-    with structlog.contextvars.bound_contextvars(**ending.bound):
-        try:
-            ended, claimed = _write_plain(ending, following)
-        except (SQLAlchemyError, OutcomeUnknown) as error:
-            log.warning("run.settle_waits", error=type(error).__name__)
-            ended, claimed = False, None
-        if not ended:
+    try:
+        ended, claimed = _write_plain(ending, following)
+    except (SQLAlchemyError, OutcomeUnknown) as error:
+        log.warning("run.settle_waits", error=type(error).__name__, **ending.bound)
+        ended, claimed = False, None
+    if not ended:
+        with structlog.contextvars.bound_contextvars(**ending.bound):
             settle(ending)
-        return claimed
+    return claimed
 
 
 def _write_plain(ending: Ending, following: _Next | None) -> tuple[bool, Claim | None]:
@@ -142,7 +153,7 @@ def _end_in_steps(ending: Ending) -> bool:
     admission.wake_if_running_dry(row.owner_id)
     if row.schedule_next_run_at is None:
         _kept.over.add(row.schedule_id)
-    on_commit(_note_end, ending.claim, took)
+    on_commit(_note_end, ending.claim, ending.bound, took)
     return True
 
 
@@ -160,24 +171,26 @@ def _end_in_one(ending: Ending, following: _Next | None) -> tuple[bool, Claim | 
         "next_id": following and following.run_id,
         "new_worker": following and following.worker,
     }
-    with _by_itself() as connection:
-        row = connection.execute(statements.end_and_claim(LEASE_SECONDS), values).one()
-    if row.finished_at is None:
+    ((started_at, finished_at, next_run_at, runs_dry, *claimed),) = _ask(statements.end_and_claim, values)
+    if finished_at is None:
         return False, None
-    _note_end(ending.claim, milliseconds(row.started_at, row.finished_at))
+    _note_end(ending.claim, ending.bound, milliseconds(started_at, finished_at))
     _wake_relay()
-    if row.runs_dry:
+    if runs_dry:
         admission.wake()
-    if row.schedule_next_run_at is None:
+    if next_run_at is None:
         _kept.over.add(ending.claim.schedule_id)
-    claimed = row[4:]
     return True, Claim(*claimed) if claimed[0] else None
 
 
 def _claim_alone(following: _Next) -> Claim | None:
     if db.engine.dialect.name == "postgresql":
-        with _by_itself() as connection:
-            return _claim(following, connection)
+        rows = _ask(statements.claim, {"next_id": following.run_id, "new_worker": following.worker})
+        if rows:
+            return Claim(*rows[0])
+        # As when a worker warms up: what its work-horses will ask again and again is made ready.
+        numbered(db.engine.dialect, _at_this_time(statements.end_and_claim), (LEASE_SECONDS,))
+        return None
     with transaction():
         return _claim(following, session().connection())
 
@@ -189,9 +202,20 @@ def _claim(following: _Next, connection: sa.Connection) -> Claim | None:
     )
 
 
-def _by_itself() -> sa.Connection:
-    """A connection on which each statement is a transaction: no round trips to begin and to commit."""
-    return db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+def _ask(build: Callable[[float], Any], values: dict[str, Any]) -> Sequence[tuple[Any, ...]]:
+    """The rows of a statement that is a transaction by itself: no round trips to begin and to commit."""
+    engine, statement = db.engine, _at_this_time(build)
+    if not is_work_horse():
+        return read_at_once(engine, statement, (LEASE_SECONDS,), values)
+    before_idle(write_kept)
+    if _kept.line is None or _kept.line.engine is not engine:
+        _kept.line = HeldConnection(engine)
+    return _kept.line.rows(statement, (LEASE_SECONDS,), values)
+
+
+def _at_this_time(build: Callable[[float], Any]) -> Callable[[float], Any]:
+    # Under a virtual clock the time stands in the statement: that is another one each time.
+    return partial(build) if clock.is_virtual() else build
 
 
 def _values(ending: Ending) -> dict[str, Any]:
@@ -214,9 +238,11 @@ def _told(ending: Ending) -> dict[str, Any]:
     }
 
 
-def _note_end(ended: Claim, duration_ms: int | None) -> None:
-    meters.count_success(ended.action, lag_ms=ended.lag_ms, duration_ms=duration_ms)
-    log.info("run.ended", status="completed", error=None, ms=duration_ms, lag_ms=ended.lag_ms)
+def _note_end(ended: Claim, bound: dict[str, Any], duration_ms: int | None) -> None:
+    lag_ms = ended.lag_ms
+    meters.count_success(ended.action, lag_ms=lag_ms, duration_ms=duration_ms)
+    told = {"status": "completed", "error": None, "ms": duration_ms, "lag_ms": lag_ms}
+    log_often(lines, "run.ended", {**bound, **told})
 
 
 def _close_those_over() -> None:
