@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from flask import Flask
 
 from taskapi.background.idling import run_idle_steps
 from taskapi.core import events
+from taskapi.core.compiled import numbered
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
 from taskapi.schedules.actions.base import RunContext
@@ -308,3 +310,22 @@ def test_what_a_worker_did_not_come_to_close_is_closed_by_the_rescue(
     assert (states(run_id), schedule_states()) == (["completed"], ["active"])
     rescue_runs()
     assert schedule_states() == ["completed"]
+
+
+@pytest.mark.parametrize("migrated_app", ["postgresql"], indirect=True)
+def test_a_run_that_ends_is_found_by_its_id_though_none_is_open_as_yet(
+    context: Flask, owner: Person, probe: Probe
+) -> None:
+    (run_id,) = requested(owner)
+    execute_run(run_id=run_id, worker="w")
+    run_idle_steps()
+    text = numbered(db.engine.dialect, partial(statements.end_and_claim), (20.0,)).text
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO runs SELECT (jsonb_populate_record(run, jsonb_build_object("
+            "'id', gen_random_uuid(), 'status', 'completed'))).* FROM runs AS run, generate_series(1, 1000)"
+        )
+        connection.exec_driver_sql("ANALYZE runs")
+        asked = f"EXPLAIN (GENERIC_PLAN) {text}"
+        plan = "\n".join(row[0] for row in connection.exec_driver_sql(asked))
+    assert [name for name in ("open", "pending", "leases") if f"ix_runs_{name} " in plan] == []
