@@ -8,6 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from taskapi.core import clock
 from taskapi.core.db import database_now, session
 from taskapi.schedules.engine import statements
 from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule, milliseconds
@@ -73,18 +74,26 @@ def has_open_run(schedule_id: UUID) -> bool:
     return schedule_id in schedules_with_open_runs([schedule_id])
 
 
-def lock_exhausted(schedule_ids: Iterable[UUID]) -> list[Schedule]:
-    """Those of the schedules that are active but have no due time left, locked in one order."""
+def lock_exhausted(schedule_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Those of the schedules that are active but have no due time left, locked in one order: their owners."""
     statement = (
-        sa.select(Schedule)
+        sa.select(Schedule.id, Schedule.owner_id)
         .where(
             Schedule.id.in_(list(schedule_ids)), Schedule.status == "active", Schedule.next_run_at.is_(None)
         )
         .order_by(Schedule.id)
         .with_for_update()
-        .execution_options(populate_existing=True)
     )
-    return list(session().scalars(statement))
+    return {row.id: row.owner_id for row in session().execute(statement)}
+
+
+def complete_schedules(schedule_ids: Sequence[UUID]) -> None:
+    """Close schedules; the caller has locked them."""
+    session().execute(
+        sa.update(Schedule)
+        .where(Schedule.id.in_(schedule_ids))
+        .values(status="completed", updated_at=clock.now())
+    )
 
 
 def exhausted_schedules(limit: int) -> list[UUID]:

@@ -167,13 +167,14 @@ def complete_if_over(*schedule_ids: UUID) -> None:
     exhausted = claims.lock_exhausted(schedule_ids)
     if not exhausted:
         return
-    busy = claims.schedules_with_open_runs([schedule.id for schedule in exhausted])
-    over = [schedule for schedule in exhausted if schedule.id not in busy]
-    for schedule in over:
-        schedule.status = "completed"
-    session().flush()
-    for schedule in over:
-        record_event("schedule.completed", subject=("schedule", schedule.id), owner_id=schedule.owner_id)
+    busy = claims.schedules_with_open_runs(list(exhausted))
+    over = [schedule_id for schedule_id in exhausted if schedule_id not in busy]
+    if not over:
+        return
+    claims.complete_schedules(over)
+    for schedule_id in over:
+        owner_id = exhausted[schedule_id]
+        record_event("schedule.completed", subject=("schedule", schedule_id), owner_id=owner_id)
 
 
 def run_state(run: Run, schedule_name: str) -> dict[str, Any]:
