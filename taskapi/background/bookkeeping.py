@@ -8,8 +8,8 @@ worker to tell how a job ended: without it, it was given up for dead meanwhile, 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from redis import Redis
 from rq.defaults import DEFAULT_RESULT_TTL
@@ -185,7 +185,7 @@ class Books:
         self._redis = redis
         self._line = Line(redis)
         # So that a call whose answer got lost can be repeated, by the client too, each has an id.
-        self._next_execution = uuid4().hex
+        self._next_execution = token_hex(16)
         self.is_forgotten = False
 
     def step(self, done: Done | None, *, wanted: bool) -> Taken | Nothing:
@@ -211,7 +211,7 @@ class Books:
         if not found:
             return Nothing[what.decode().upper()]
         execution = Execution(self._next_execution, what.decode(), self._redis, self._name)
-        self._next_execution = uuid4().hex
+        self._next_execution = token_hex(16)
         return self._taken(execution, *found)
 
     def beat(self) -> None:
@@ -231,6 +231,25 @@ def _ending(done: Done | None) -> list[Any]:
     if done is None:
         return ["", "", "", "", ""]
     job, execution = done.taken.job, done.taken.execution
+    seconds = (done.ended_at - execution.created_at).total_seconds()
+    keep = job.get_result_ttl(DEFAULT_RESULT_TTL)
+    fields = _nothing(done) if done.value is None else _result(done)
+    return [job.id, execution.id, done.taken.queue, keep, seconds, *fields]
+
+
+def _nothing(done: Done) -> list[Any]:
+    """As ``_result`` of a job that returned nothing, as most do, in a tenth of the time."""
+    execution = done.taken.execution
+    return [
+        *("type", Result.Type.SUCCESSFUL.value, "worker_name", execution.worker_name),
+        *("execution_id", execution.id, "execution_started_at", execution.created_at.timestamp()),
+        *("execution_ended_at", done.ended_at.timestamp()),
+    ]
+
+
+def _result(done: Done) -> list[Any]:
+    """The result as RQ keeps it: its fields, each followed by its value."""
+    job, execution = done.taken.job, done.taken.execution
     result = Result(
         job.id,
         Result.Type.SUCCESSFUL,
@@ -243,10 +262,7 @@ def _ending(done: Done | None) -> list[Any]:
     )
     # Not handed over, as RQ would look at each time whether it is one.
     result.serializer = JSONSerializer
-    fields = [part for field in result.serialize().items() for part in field]
-    seconds = (done.ended_at - execution.created_at).total_seconds()
-    keep = job.get_result_ttl(DEFAULT_RESULT_TTL)
-    return [job.id, execution.id, done.taken.queue, keep, seconds, *fields]
+    return [part for field in result.serialize().items() for part in field]
 
 
 def fetch_current(redis: Redis, worker_key: str) -> tuple[str, str, str] | None:

@@ -20,7 +20,7 @@ from taskapi.background.board import Board
 log = structlog.get_logger(__name__)
 
 # Whatever a job leaves behind in its process is gone after so many.
-MAX_JOBS = 1_000
+MAX_JOBS = 5_000
 MAX_MEMORY_BYTES = 512 * 1024 * 1024
 # The status of a process that is to be followed by another, though all went well.
 SPENT = 3

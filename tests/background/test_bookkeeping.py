@@ -1,5 +1,7 @@
 """The books of a worker: one round trip ends a job and begins the next, in RQ's own words."""
 
+from typing import Any
+
 import pytest
 from flask import Flask
 from redis import Redis
@@ -7,11 +9,11 @@ from rq.job import JobStatus
 from rq.suspension import suspend
 from rq.utils import now
 
-from taskapi.background.bookkeeping import Books, Done, Nothing, Taken
+from taskapi.background.bookkeeping import Books, Done, Nothing, Taken, _nothing, _result
 from taskapi.background.connection import redis_client
 from taskapi.background.enqueue import JobCall, enqueue_all
 from taskapi.background.names import EXECUTE_RUN, Queue
-from taskapi.background.rq_json import JsonJob, JsonQueue
+from taskapi.background.rq_json import PLAIN_FIELDS, HeldJob, JsonJob, JsonQueue
 
 pytestmark = pytest.mark.one_database
 WORKER = "rq:worker:me"
@@ -89,3 +91,20 @@ def test_that_redis_forgot_the_worker_is_noticed(books: Books) -> None:
     take(books)
     assert books.is_forgotten
     assert redis_client().ttl(WORKER) > 0
+
+
+def test_a_job_queued_here_is_read_as_rq_reads_it(books: Books) -> None:
+    push(Queue.RUNS, "run")
+    fields: Any = redis_client().hgetall("rq:job:run")
+    assert fields.keys() == PLAIN_FIELDS
+    job, same = HeldJob("run", redis_client()), JsonJob("run", redis_client())
+    job.restore(fields)
+    same.restore(fields)
+    assert {**vars(job), "serializer": None} == {**vars(same), "serializer": None}
+    assert (job.func_name, job.args) == (same.func_name, same.args) == (EXECUTE_RUN, ["run"])
+
+
+def test_what_is_said_of_a_job_that_returned_nothing_is_what_rq_says(books: Books) -> None:
+    push(Queue.RUNS, "run")
+    done = Done(take(books), None, now())
+    assert _nothing(done) == _result(done)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from uuid import UUID
 
@@ -83,16 +84,16 @@ class CancelWatch:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
+        global _heeded
+        _hear_signal()
         try:
-            signal.signal(CANCEL_SIGNAL, _stop)
-            self._listening = True
+            _heeded = self._listening = True
             # It may have been told just before anybody listened.
             self._context.check_cancelled()
             yield
         finally:
-            self._listening = False
-            # Not the default, which would end the process: a signal may still be on its way.
-            signal.signal(CANCEL_SIGNAL, signal.SIG_IGN)
+            # A signal may still be on its way.
+            _heeded = self._listening = False
 
     def look(self) -> None:
         """Tell the action once that it is to stop; end its process when it has not done so in time."""
@@ -128,8 +129,19 @@ class CancelWatch:
             os._exit(EXIT_STATUS)
 
 
+# Whether an action works in the main thread, which the signal is meant for.
+_heeded = False
+
+
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise RunCancelled
+    if _heeded:
+        raise RunCancelled
+
+
+@cache
+def _hear_signal() -> None:
+    """Once in a process, and what it forks: to say so for each run takes a share of what a run takes."""
+    signal.signal(CANCEL_SIGNAL, _stop)
 
 
 def end_overdue_cancels() -> int:
