@@ -46,6 +46,8 @@ from taskapi.ops.gunicorn_handover import allow_many_files, hand_over_on_demand
 
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 LINGER_SECONDS = 1.0
+# So long a thread stays with a client that may ask again at once.
+STAY_SECONDS = 0.02
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 # From malloc.h.
 M_MMAP_THRESHOLD = -3
@@ -72,6 +74,7 @@ class Worker(ThreadWorker):
         return_large_blocks()
         allow_many_files()
         self._served = threading.local()
+        self._counting, self._busy = threading.Lock(), 0
         super().init_process()
 
     def init_signals(self) -> None:
@@ -123,6 +126,35 @@ class Worker(ThreadWorker):
         if conn.parser is not None and isinstance(conn.parser.unreader, ImpatientUnreader):
             conn.parser.unreader.begin()
         super().enqueue_req(conn)
+
+    def handle(self, conn: TConn) -> Any:
+        """Serve the connection while its client asks without pause, as far as nobody needs the thread.
+
+        To hand each request from the loop to a thread, and back, takes as long as to answer many a one.
+        """
+        with self._counting:
+            self._busy += 1
+        try:
+            goes_on = super().handle(conn)
+            while goes_on is True and self._asks_again(conn):
+                goes_on = super().handle(conn)
+        finally:
+            with self._counting:
+                self._busy -= 1
+        return goes_on
+
+    def _asks_again(self, conn: TConn) -> bool:
+        unreader = conn.parser.unreader
+        if not (self.alive and self._busy < self.cfg.threads and isinstance(unreader, ImpatientUnreader)):
+            return False
+        # What was read ahead does not make the socket readable.
+        if not unreader.buf.getvalue():
+            waiting = select.poll()
+            waiting.register(conn.sock, select.POLLIN)
+            if not waiting.poll(STAY_SECONDS * 1000):
+                return False
+        unreader.begin()
+        return True
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
         """Answer a request; a client that does not take its answer has gone."""

@@ -4,11 +4,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
-from taskapi.ops.gunicorn_worker import Worker
+from taskapi.ops.gunicorn_worker import ImpatientUnreader, Worker
 from tests.ops.conftest import REPOSITORY
 
 FORKED = """
@@ -44,6 +48,8 @@ def worker() -> Worker:
     """A worker that serves nobody, but accepts."""
     made: Any = Worker.__new__(Worker)
     made.nr_conns, made.worker_connections = 0, 10
+    made.alive, made.cfg = True, SimpleNamespace(threads=2)
+    made._counting, made._busy = threading.Lock(), 0
     return made  # type: ignore[no-any-return]
 
 
@@ -64,6 +70,61 @@ def test_who_waits_at_the_door_is_let_in_and_then_it_is_shut(worker: Worker) -> 
             socket.create_connection(address)
     for connection in [*waiting, *let_in]:
         connection.close()
+
+
+class Client:
+    """A client, and its connection as gunicorn sees it."""
+
+    def __init__(self) -> None:
+        self.socket, server = socket.socketpair()
+        self.connection = SimpleNamespace(
+            sock=server, parser=SimpleNamespace(unreader=ImpatientUnreader(server))
+        )
+
+    def ask(self) -> None:
+        self.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    made = Client()
+    yield made
+    made.socket.close()
+    made.connection.sock.close()
+
+
+@pytest.fixture
+def answered(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What the client asked, and was answered by gunicorn's own code: at once it asks again, thrice."""
+    asked: list[bytes] = []
+
+    def handle(_worker: ThreadWorker, connection: Any) -> bool:
+        asked.append(connection.sock.recv(100))
+        if len(asked) < 4:
+            client.ask()
+        return True
+
+    monkeypatch.setattr(ThreadWorker, "handle", handle)
+    client.ask()
+    return asked
+
+
+def test_a_thread_stays_with_a_client_that_asks_again_at_once(
+    worker: Worker, client: Client, answered: list[bytes]
+) -> None:
+    assert worker.handle(client.connection) is True
+    assert len(answered) == 4
+    # Now the loop of the process waits for the client.
+    assert worker._busy == 0
+
+
+@pytest.mark.parametrize(("busy", "alive"), [(1, True), (0, False)], ids=["others wait", "it is to end"])
+def test_a_thread_leaves_its_client_when(
+    worker: Worker, client: Client, answered: list[bytes], busy: int, alive: bool
+) -> None:
+    worker._busy, worker.alive = busy, alive
+    assert worker.handle(client.connection) is True
+    assert len(answered) == 1
 
 
 def test_requests_in_progress_have_longer_where_nobody_kills_after_four_seconds() -> None:
