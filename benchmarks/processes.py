@@ -38,7 +38,6 @@ def environment(app: Flask, **settings: str) -> dict[str, str]:
         "METRICS_TOKEN": "a token for benchmarks",
         "LOG_LEVEL": "INFO",
         "LOG_FORMAT": "json",
-        "LOG_FILE": str(own.data_dir / "taskapi.log"),
         # What would ask a service outside.
         "WEATHER": "off",
         "WEB_CONCURRENCY": "2",

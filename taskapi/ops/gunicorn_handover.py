@@ -5,14 +5,14 @@ import resource
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
 
 from taskapi.core.handover import POSSIBLE, Take, taker_of
+from taskapi.ops.gunicorn_reading import WsgiApplication
 
-WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 # They are about this connection alone (RFC 9110, 7.6.1), or about a body that has no length.
 NOT_SENT = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 NO_LIMIT = struct.pack("ll", 0, 0)

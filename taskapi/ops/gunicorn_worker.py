@@ -6,7 +6,6 @@ client's fault, and a client that stops in the middle of a request does not keep
 
 import ctypes
 import errno
-import io
 import json
 import os
 import select
@@ -14,37 +13,31 @@ import signal
 import socket
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from gunicorn import http, util  # type: ignore[import-untyped]
+from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
     ExpectationFailed,
     InvalidResponseHeader,
     InvalidResponseHeaderName,
     LimitRequestHeaders,
     LimitRequestLine,
-    NoMoreData,
     ParseException,
     UnsupportedTransferCoding,
 )
-from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
-from werkzeug.exceptions import BadRequest, ClientDisconnected
 
 from taskapi.config import load_settings
 from taskapi.core.errors import DomainError, InternalError
 from taskapi.core.http import SECURITY_HEADERS
 from taskapi.core.ids import new_id
-from taskapi.core.incoming import seconds_allowed
 from taskapi.core.problems import problem_body, problem_of_status
 from taskapi.events.audit.refusals import refusals_written
 from taskapi.events.live.process import begin_to_leave, finish_leaving
 from taskapi.ops.gunicorn_handover import allow_many_files, hand_over_on_demand
+from taskapi.ops.gunicorn_reading import ImpatientUnreader, Requests, WsgiApplication, refuse_bad_chunks
 
-WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 LINGER_SECONDS = 1.0
 # So long a thread stays with a client that may ask again at once.
 STAY_SECONDS = 0.02
@@ -120,8 +113,7 @@ class Worker(ThreadWorker):
             # A large answer may take its time, as long as the client goes on taking it.
             _limit_waiting(conn.sock, socket.SO_RCVTIMEO, self.read_timeout_seconds)
             _limit_waiting(conn.sock, socket.SO_SNDTIMEO, self.write_timeout_seconds)
-            conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
-            conn.parser.unreader = ImpatientUnreader(conn.sock)
+            conn.parser = Requests(self.cfg, conn.sock, conn.client)
             conn.close = partial(self._close, conn)
         if conn.parser is not None and isinstance(conn.parser.unreader, ImpatientUnreader):
             conn.parser.unreader.begin()
@@ -213,67 +205,6 @@ def keep_signals_over_forks() -> None:
 
 def hear_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-
-
-class ImpatientUnreader(SocketUnreader):
-    """Treats a client that has stopped sending, or sends too slowly, like one that has gone."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
-        self.begin()
-
-    def begin(self) -> None:
-        """The next request comes."""
-        self._received = 0
-        self._since: float | None = None
-
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes.
-
-        Raises:
-            NoMoreData: none came for too long, or too few. It is checked here, as whoever reads a
-                body waits for as many bytes as they asked for.
-        """
-        now = time.monotonic()
-        self._since = now if self._since is None else self._since
-        if now - self._since > seconds_allowed(self._received):
-            raise NoMoreData
-        try:
-            data: bytes = super().chunk(size_hint)
-        except BlockingIOError as error:
-            raise NoMoreData from error
-        self._received += len(data)
-        return data
-
-
-class ChunkedBody(io.RawIOBase):
-    """A request body whose faults are the client's."""
-
-    def __init__(self, body: Any) -> None:
-        self._body = body
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            data = self._body.read(len(buffer))
-        except NoMoreData as error:
-            raise ClientDisconnected("The body broke off.") from error
-        except ParseException as error:
-            raise BadRequest(f"The body is not properly chunked: {error}.") from error
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def refuse_bad_chunks(application: WsgiApplication) -> WsgiApplication:
-    """The application, to which a badly chunked body is a bad request."""
-
-    def wrapper(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        environ["wsgi.input"] = ChunkedBody(environ["wsgi.input"])
-        return application(environ, start_response)
-
-    return wrapper
 
 
 def problem_of(error: Exception) -> DomainError:

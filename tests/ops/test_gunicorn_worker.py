@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
-from taskapi.ops.gunicorn_worker import ImpatientUnreader, Worker
+from taskapi.ops.gunicorn_reading import ImpatientUnreader
+from taskapi.ops.gunicorn_worker import Worker
 from tests.ops.conftest import REPOSITORY
 
 FORKED = """
