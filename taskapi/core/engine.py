@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -86,6 +87,25 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
     connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_TIMEOUT_MS}")
     connection.autocommit = before
+
+
+def keep_statements(engine: sa.Engine) -> None:
+    """Have PostgreSQL keep what was prepared when a transaction is rolled back.
+
+    The driver forgets all of it then, as it may name a table that is gone again. Here no transaction
+    makes tables; and who looks often and mostly finds nothing plans every statement anew otherwise.
+    """
+    if engine.dialect.name == "postgresql":
+        engine.dialect.do_rollback = _roll_back  # type: ignore[method-assign]
+
+
+def _roll_back(connection: Any) -> None:
+    # The pool hands over its own wrapper.
+    driver = getattr(connection, "driver_connection", connection)
+    is_open = driver.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+    if is_open and driver.pgconn.exec_(b"ROLLBACK").status == ExecStatus.COMMAND_OK:
+        return
+    driver.rollback()
 
 
 def _note_return(_connection: Any, record: ConnectionPoolEntry) -> None:

@@ -71,3 +71,56 @@ def test_an_error_of_the_database_does_not_show_what_was_written(context: Flask)
     with pytest.raises(sa.exc.DBAPIError) as caught:
         session().execute(sa.text("INSERT INTO nowhere VALUES (:password)"), {"password": "hunter two"})
     assert "hunter two" not in str(caught.value)
+
+
+PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%looked for%'"
+
+
+@pytest.fixture
+def kept_statements(context: Flask) -> sa.Engine:
+    """An engine of its own, which keeps what PostgreSQL has prepared."""
+    made = sa.create_engine(db.engine.url)
+    engine.keep_statements(made)
+    return made
+
+
+def look_and_roll_back(connection: sa.Connection) -> None:
+    # After so many times the driver has a statement prepared.
+    for _ in range(7):
+        connection.execute(sa.text("SELECT 'looked for'"))
+        connection.rollback()
+
+
+@on_postgresql
+def test_what_was_prepared_outlasts_a_rollback_where_that_is_wanted(kept_statements: sa.Engine) -> None:
+    for made, prepared in ((kept_statements, 1), (db.engine, 0)):
+        with made.connect() as connection:
+            look_and_roll_back(connection)
+            assert connection.scalar(sa.text(PREPARED)) == prepared, made
+    kept_statements.dispose()
+
+
+@on_postgresql
+def test_a_rollback_that_keeps_statements_undoes_what_failed(kept_statements: sa.Engine) -> None:
+    with kept_statements.connect() as connection:
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE things (number integer)")
+        connection.commit()
+        connection.exec_driver_sql("INSERT INTO things VALUES (1)")
+        with pytest.raises(sa.exc.DataError):
+            connection.exec_driver_sql("INSERT INTO things VALUES (1 / 0)")
+        connection.rollback()
+        assert connection.scalar(sa.text("SELECT count(*) FROM things")) == 0
+    kept_statements.dispose()
+
+
+@on_postgresql
+def test_a_connection_that_broke_before_its_rollback_is_not_used_again(kept_statements: sa.Engine) -> None:
+    with kept_statements.connect() as connection:
+        process = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+        with db.engine.connect() as other:
+            other.execute(sa.text("SELECT pg_terminate_backend(:process)"), {"process": process})
+        with pytest.raises(sa.exc.OperationalError):
+            connection.execute(sa.text("SELECT 1"))
+        connection.rollback()
+        assert connection.scalar(sa.text("SELECT pg_backend_pid()")) != process
+    kept_statements.dispose()
