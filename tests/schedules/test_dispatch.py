@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from time import sleep
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,7 @@ from taskapi.background.connection import redis_client
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
+from taskapi.schedules.engine import due
 from taskapi.schedules.engine.dispatch import BATCH, MAX_RUNS_PER_BATCH, dispatch_batch, dispatch_due
 from taskapi.schedules.engine.queueing import queue_retries, release_held
 from taskapi.schedules.models import Run, Schedule
@@ -38,6 +40,24 @@ def test_nothing_is_dispatched_early(context: Flask, owner: Person, time: Time) 
     time.pass_(seconds=0.001)
     assert dispatch_all() == 60
     assert len(runs_of(owner, schedule)) == 1
+
+
+def test_what_was_seen_coming_is_dispatched_without_looking_again(
+    context: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = make(owner, every=60)
+    time.pass_(seconds=59.999)
+    seconds = dispatch_all()
+    assert seconds is not None
+    assert 0 < seconds < 0.01
+    sleep(seconds)
+    time.pass_(seconds=0.001)
+    with monkeypatch.context() as patched:
+        patched.setattr(due, "look_ahead", lambda: pytest.fail("it looked"))
+        assert dispatch_due() == 0.0
+    assert len(runs_of(owner, schedule)) == 1
+    # Only once: from now on it looks, and sees the next.
+    assert dispatch_due() == 60
 
 
 def test_jitter_moves_the_start_of_a_run_and_not_its_due_time(

@@ -5,6 +5,8 @@ key of ``runs`` decides who owns a due time; Redis is told only after the commit
 misses is queued again.
 """
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -50,6 +52,22 @@ SET_ASIDE = timedelta(hours=1)
 LOOK_FOR_ROOM_SECONDS = 0.25
 
 
+class _Expected:
+    """When this process expects something to be due, by its monotonic clock."""
+
+    def __init__(self) -> None:
+        self._at = math.inf
+
+    def note(self, seconds: float | None) -> None:
+        self._at = math.inf if seconds is None else time.monotonic() + seconds
+
+    def has_come(self) -> bool:
+        return time.monotonic() >= self._at
+
+
+_expected = _Expected()
+
+
 def dispatch_due() -> float | None:
     """Dispatch one batch of what is due.
 
@@ -57,6 +75,16 @@ def dispatch_due() -> float | None:
         The seconds until something is due: 0.0 when there may be more now, None when nothing
         is planned.
     """
+    # To look first would hold up what was seen coming.
+    if _expected.has_come() and dispatch_batch():
+        _expected.note(None)
+        return 0.0
+    seconds = _look_and_dispatch()
+    _expected.note(seconds or None)
+    return seconds
+
+
+def _look_and_dispatch() -> float | None:
     # Looking takes no write lock, which SQLite has only one of.
     ahead = due.look_ahead()
     session().rollback()
