@@ -96,7 +96,7 @@ def keep_statements(engine: sa.Engine) -> None:
     makes tables; and who looks often and mostly finds nothing plans every statement anew otherwise.
     """
     if engine.dialect.name == "postgresql":
-        engine.dialect.do_rollback = _roll_back  # type: ignore[method-assign]
+        engine.dialect.do_rollback = _roll_back  # type: ignore[method-assign, assignment]
 
 
 def _roll_back(connection: Any) -> None:
