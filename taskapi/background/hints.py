@@ -74,16 +74,16 @@ class RedisHints:
     ) -> tuple[int, float] | None:
         keys = [PREFIX + key, *([key_of(counter.key)] if counter else [])]
         arguments = (value, milliseconds(seconds), counter.seconds if counter else 0)
-        found = ask_redis(lambda redis: KEEP.run(redis, keys, *arguments))
+        found = ask_redis(lambda redis: KEEP.run(self._lines_to(redis), keys, *arguments))
         return counted(found) if found and counter else None
 
     def renew(self, names: Collection[str]) -> bool:
         keys = [VERSIONS + name for name in names]
-        return ask_redis(lambda redis: _renew(redis, keys)) is True
+        return ask_redis(lambda redis: _renew(self._lines_to(redis), keys)) is True
 
 
-def _renew(redis: Redis, keys: list[str]) -> bool:
-    RENEW.run(redis, keys, _new_version(), LIVE)
+def _renew(lines: Lines, keys: list[str]) -> bool:
+    RENEW.run(lines, keys, _new_version(), LIVE)
     return True
 
 

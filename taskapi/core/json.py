@@ -6,6 +6,7 @@ says how a careful one behaves, and this one follows it.
 
 import json
 import math
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from taskapi.core.errors import MalformedJson
 MAX_DEPTH = 64
 # Beyond 64 bits a number fits neither the databases' integers nor most clients.
 MAX_INTEGER = 2**63 - 1
+HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def load_strict(body: bytes) -> Any:
@@ -87,7 +89,7 @@ def check_text(text: str) -> None:
     """Refuse text that PostgreSQL cannot store: it must not depend on the database."""
     if "\x00" in text:
         raise MalformedJson("Text must not contain the NUL character.")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if HALF_OF_A_PAIR.search(text):
         raise MalformedJson("Text must not contain half of a surrogate pair.")
 
 

@@ -2,7 +2,6 @@
 
 import math
 import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
@@ -17,6 +16,8 @@ from taskapi.core.json import format_time
 
 PLAIN_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+# Unicode's category Cc.
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Schema(ma.Schema):
@@ -117,7 +118,7 @@ class Bound(Time):
 
 
 def has_control_characters(text: str, *, allowed: str = "") -> bool:
-    return any(unicodedata.category(letter) == "Cc" and letter not in allowed for letter in text)
+    return any(letter not in allowed for letter in CONTROL_CHARACTER.findall(text))
 
 
 class _Length(validate.Length):
