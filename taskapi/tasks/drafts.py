@@ -60,7 +60,8 @@ class Drafts:
         """
         good = [draft for index, draft in enumerate(self._drafts) if index not in self.errors]
         tasks = [new_task(self._actor, draft) for draft in good]
-        insert(tasks)
+        # In one order: of two who bring the same ones, neither waits for the other in a circle.
+        insert(sorted(tasks, key=lambda task: task.external_id or ""))
         self._tags.make_unknown(name for draft in good for name in draft.get("tags", ()))
         tags = [self._tags.tags(draft.get("tags", ())) for draft in good]
         add_tags([(task.id, tag.id) for task, theirs in zip(tasks, tags, strict=True) for tag in theirs])

@@ -19,7 +19,7 @@ def types_in(source: str) -> set[str]:
     logged = {
         id(argument)
         for call in calls
-        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "log"
+        if ast.unparse(call.func).startswith(("log.", "log_often"))
         for argument in call.args
     }
     constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in logged]
