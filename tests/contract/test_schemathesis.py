@@ -75,6 +75,8 @@ BEYOND_SCHEMAS = [
 ]
 # Which contents, names and hashes belong together, no schema can say.
 UPLOADS = ["POST /api/files", "POST /api/files/raw", "POST /api/tasks/import"]
+# In a form an empty list is sent as nothing at all: a hash that "became a list" is one that was left out.
+BY_FORM = ["POST /api/files", "POST /api/tasks/import"]
 # A null among the triggers is one that was not sent, which the schema's "one of these" cannot say.
 WITH_TRIGGER = ["POST /api/schedules", "POST /api/schedules/preview"]
 # In a query everything is text: an action that "became a boolean" is still a name.
@@ -99,7 +101,10 @@ CONFIG = {
         *(
             {
                 "include-name": name,
-                "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "415", "422"]}},
+                "checks": {
+                    "positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "415", "422"]},
+                    "negative_data_rejection": {"enabled": name not in BY_FORM},
+                },
             }
             for name in UPLOADS
         ),
