@@ -128,12 +128,20 @@ def _legend(names: Sequence[str]) -> Iterator[str]:
         at += width
 
 
+def _again() -> str:
+    again = range(len(COLOURS), 2 * len(COLOURS))
+    return " ".join(
+        f".f{number} {{ fill-opacity: 0.45; }} .s{number} {{ stroke-dasharray: 6 4; }}" for number in again
+    )
+
+
 def _frame(title: str, height: float) -> Iterator[str]:
     """The picture's head and paper. It brings its own paper: nobody knows what it will lie on."""
     light, dark = (
         "".join(
             f".f{number} {{ fill: {pair[place]}; }} .s{number} {{ stroke: {pair[place]}; }} "
-            for number, pair in enumerate(COLOURS)
+            # Beyond all colours they come once more, paler and with dashes.
+            for number, pair in enumerate((*COLOURS, *COLOURS))
         )
         for place in (0, 1)
     )
@@ -147,7 +155,7 @@ def _frame(title: str, height: float) -> Iterator[str]:
         "<style>.paper { fill: #ffffff; } text { fill: #374151; }"
         " .head { font-size: 15px; font-weight: 600; }"
         " .grid { stroke: #d8dee4; } .one { stroke: #374151; } .range { stroke: #111827; }"
-        f" .line {{ fill: none; stroke-width: 2; }} {light}"
+        f" .line {{ fill: none; stroke-width: 2; }} {_again()} {light}"
         "@media (prefers-color-scheme: dark) { .paper { fill: #0d1117; } text { fill: #c9d1d9; }"
         " .grid { stroke: #30363d; } .one { stroke: #c9d1d9; } .range { stroke: #f0f6fc; }"
         f" {dark}}}</style>"

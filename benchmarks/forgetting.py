@@ -39,6 +39,12 @@ class Forgotten:
     transaction: float
 
 
+def _until_it_ends(process: "subprocess.Popen[str]") -> Iterator[None]:
+    while process.poll() is None:
+        yield None
+    assert process.returncode == 0
+
+
 def beside_others(app: Flask, person: Person, schedule_id: UUID, runs: int) -> dict[str, float]:
     """Milliseconds, p99: reading and starting runs alone, and while a fifth of them is being forgotten.
 
@@ -59,7 +65,7 @@ def beside_others(app: Flask, person: Person, schedule_id: UUID, runs: int) -> d
         process.stdin.write("begin\n")
         process.stdin.flush()
         # At least once, however soon it is done.
-        beside = _times(person, schedule_id, chain([None], iter(process.poll, 0)))
+        beside = _times(person, schedule_id, chain([None], _until_it_ends(process)))
         # Below lines of the log.
         found = Forgotten(**json.loads(process.stdout.read().splitlines()[-1]))
     assert found.gone > 0

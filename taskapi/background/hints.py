@@ -1,6 +1,7 @@
 """The shared hints in Redis: each question is one script, so one round trip."""
 
 import os
+import threading
 from collections.abc import Collection
 
 from redis import Redis
@@ -59,15 +60,16 @@ class RedisHints:
 
     def __init__(self) -> None:
         self._lines: Lines | None = None
+        self._making = threading.Lock()
 
     def ask(self, question: Question) -> Hints | None:
         return ask_redis(lambda redis: _ask(self._lines_to(redis), question))
 
     def _lines_to(self, redis: Redis) -> Lines:
-        lines = self._lines
-        if lines is None or lines.redis is not redis:
-            lines = self._lines = Lines(redis)
-        return lines
+        with self._making:
+            if self._lines is None or self._lines.redis is not redis:
+                self._lines = Lines(redis)
+            return self._lines
 
     def keep(
         self, key: str, value: bytes, *, seconds: float, counter: Counter | None = None

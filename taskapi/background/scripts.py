@@ -9,7 +9,7 @@ from typing import Any
 from hiredis import pack_command
 from redis import Redis
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 
 class Line:
@@ -40,9 +40,16 @@ class Line:
     def _say(self, *words: str | bytes | float) -> Any:
         if self._connection is None:
             self._connection = self._pool.get_connection()
-        # The client would look at each word first, whether hiredis can pack it: these it can.
-        self._connection.send_packed_command([pack_command(words)])  # type: ignore[arg-type]
-        return self._connection.read_response()
+        try:
+            # The client would look at each word first, whether hiredis can pack it: these it can.
+            self._connection.send_packed_command([pack_command(words)])  # type: ignore[arg-type]
+            return self._connection.read_response()
+        except ResponseError:
+            raise
+        except BaseException:
+            # Else the answer that was not read would be taken for that to the next question.
+            self._connection.disconnect()
+            raise
 
 
 class Lines:

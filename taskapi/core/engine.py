@@ -102,7 +102,8 @@ def keep_statements(engine: sa.Engine) -> None:
 def _roll_back(connection: Any) -> None:
     # The pool hands over its own wrapper.
     driver = getattr(connection, "driver_connection", connection)
-    is_open = driver.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+    # After an error the driver does as usual: it may be a statement whose plan fits no more.
+    is_open = driver.pgconn.transaction_status == TransactionStatus.INTRANS
     if is_open and driver.pgconn.exec_(b"ROLLBACK").status == ExecStatus.COMMAND_OK:
         return
     driver.rollback()

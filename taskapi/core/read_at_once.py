@@ -56,6 +56,7 @@ class HeldConnection:
             self._ask_whether_it_stands(self._borrowed)
         borrowed = self._borrowed or self._borrow(statement.text)
         try:
+            borrowed.driver_connection.autocommit = True  # type: ignore[union-attr]
             return _fetch(self.engine, borrowed.driver_connection, statement.text, statement.values(values))
         except BaseException as error:
             # What autocommits must not come to those who expect a transaction.
@@ -75,15 +76,17 @@ class HeldConnection:
                 driver.autocommit = False
             except psycopg.Error:
                 borrowed.invalidate()
-            borrowed.close()
+            except BaseException:
+                borrowed.invalidate()
+                raise
+            finally:
+                borrowed.close()
 
     def _borrow(self, text: str) -> PoolProxiedConnection:
         try:
             borrowed = self.engine.raw_connection()
         except psycopg.Error as error:
             raise _translated(self.engine, text, error) from error
-        driver: Any = borrowed.driver_connection
-        driver.autocommit = True
         self._borrowed = borrowed
         return borrowed
 

@@ -137,7 +137,7 @@ class Worker(ThreadWorker):
 
     def _asks_again(self, conn: TConn) -> bool:
         unreader = conn.parser.unreader
-        if not (self.alive and self._busy < self.cfg.threads and isinstance(unreader, ImpatientUnreader)):
+        if not (self.alive and self._has_free_thread() and isinstance(unreader, ImpatientUnreader)):
             return False
         # What was read ahead does not make the socket readable.
         if not unreader.buf.getvalue():
@@ -147,6 +147,10 @@ class Worker(ThreadWorker):
                 return False
         unreader.begin()
         return True
+
+    def _has_free_thread(self) -> bool:
+        # Connections that are being closed take threads, too: then something waits in the pool.
+        return bool(self._busy < self.cfg.threads and self.tpool._work_queue.empty())
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
         """Answer a request; a client that does not take its answer has gone."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,6 +52,7 @@ def worker() -> Worker:
     made.nr_conns, made.worker_connections = 0, 10
     made.alive, made.cfg = True, SimpleNamespace(threads=2)
     made._counting, made._busy = threading.Lock(), 0
+    made.tpool = SimpleNamespace(_work_queue=SimpleQueue())
     return made  # type: ignore[no-any-return]
 
 
@@ -119,11 +121,17 @@ def test_a_thread_stays_with_a_client_that_asks_again_at_once(
     assert worker._busy == 0
 
 
-@pytest.mark.parametrize(("busy", "alive"), [(1, True), (0, False)], ids=["others wait", "it is to end"])
+@pytest.mark.parametrize(
+    ("busy", "waiting", "alive"),
+    [(1, 0, True), (0, 1, True), (0, 0, False)],
+    ids=["it is the last one free", "something waits", "the process is to end"],
+)
 def test_a_thread_leaves_its_client_when(
-    worker: Worker, client: Client, answered: list[bytes], busy: int, alive: bool
+    worker: Worker, client: Client, answered: list[bytes], busy: int, waiting: int, alive: bool
 ) -> None:
     worker._busy, worker.alive = busy, alive
+    for number in range(waiting):
+        worker.tpool._work_queue.put(number)
     assert worker.handle(client.connection) is True
     assert len(answered) == 1
 

@@ -20,6 +20,7 @@ BROAD_HANDLERS = Counter(
         "taskapi/background/horse.py": 2,
         "taskapi/background/idling.py": 1,
         "taskapi/background/scheduler.py": 4,
+        "taskapi/background/scripts.py": 1,
         "taskapi/core/api.py": 1,
         "taskapi/core/db.py": 2,
         "taskapi/events/audit/refusals.py": 1,
@@ -33,7 +34,7 @@ BROAD_HANDLERS = Counter(
         "taskapi/schedules/editing.py": 1,
         "taskapi/schedules/engine/backfilling.py": 1,
         "taskapi/schedules/engine/dispatch.py": 2,
-        "taskapi/core/read_at_once.py": 1,
+        "taskapi/core/read_at_once.py": 2,
         "taskapi/schedules/engine/execution.py": 1,
     }
 )

@@ -79,15 +79,14 @@ def dispatch_due() -> float | None:
     if _expected.has_come() and dispatch_batch():
         _expected.note(None)
         return 0.0
-    seconds = _look_and_dispatch()
-    _expected.note(seconds or None)
-    return seconds
+    return _look_and_dispatch()
 
 
 def _look_and_dispatch() -> float | None:
     # Looking takes no write lock, which SQLite has only one of.
     ahead = due.look_ahead()
     session().rollback()
+    _expected.note(ahead.schedule_in)
     handled = _handle_due(ahead)
     if not (ahead.schedules and due.has_backlog()):
         wait_for_hand_over()
@@ -150,6 +149,8 @@ def _together_or_apart(
         with transaction():
             return together()
     except Exception as error:
+        # The next one is small again: perhaps it took too long.
+        due.forget_backlog()
         if isinstance(error, DBAPIError) and is_transient(error):
             raise
         log.warning("dispatch.batch_failed", error=_in_short(error))

@@ -117,6 +117,11 @@ def has_backlog() -> bool:
     return _backlog.claimed > 0
 
 
+def forget_backlog() -> None:
+    """The last batch failed."""
+    _backlog.claimed = 0
+
+
 def claim_due(limit: int) -> list[DueSchedule]:
     """On PostgreSQL: due schedules, locked, as far as the ordinary way needs them.
 
@@ -209,6 +214,7 @@ class Ahead:
 
     Attributes:
         seconds: until the next due time or retry, by the database's clock; None when there is none.
+        schedule_in: until the next due time, if none has come.
         schedules, retries: whether any is due.
         unsettled: whether a cancelled schedule still accounts for its due times.
         held: whether runs wait for room.
@@ -216,6 +222,7 @@ class Ahead:
     """
 
     seconds: float | None
+    schedule_in: float | None
     schedules: bool
     retries: bool
     unsettled: bool
@@ -241,6 +248,7 @@ def look_ahead() -> Ahead:
     moments = [now] * unsettled + [moment for moment in (next_run_at, retry_at) if moment is not None]
     return Ahead(
         seconds=max((min(moments) - now).total_seconds(), 0.0) if moments else None,
+        schedule_in=(next_run_at - now).total_seconds() if next_run_at and next_run_at > now else None,
         schedules=next_run_at is not None and next_run_at <= now,
         retries=retry_at is not None and retry_at <= now,
         unsettled=unsettled,

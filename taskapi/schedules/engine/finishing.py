@@ -31,6 +31,7 @@ from taskapi.core.ids import new_id
 from taskapi.core.logging import log_often
 from taskapi.core.origin import describe_origin
 from taskapi.core.read_at_once import HeldConnection, read_at_once
+from taskapi.core.runtime import runtime_settings
 from taskapi.schedules.engine import admission, claims, counts, meters, outcomes, statements
 from taskapi.schedules.engine.claims import Claim
 from taskapi.schedules.engine.lease import LEASE_SECONDS
@@ -44,6 +45,8 @@ lines = logging.getLogger(__name__)
 WAKE_SECONDS = 0.05
 # So many schedules may be over before they are closed, while there is one run after the other.
 OVER_AT_ONCE = 50
+# Connections that a run needs besides that by which runs are claimed and ended.
+ACTION_AND_LEASES = 2
 
 
 @dataclass(slots=True)
@@ -205,12 +208,18 @@ def _claim(following: _Next, connection: sa.Connection) -> Claim | None:
 def _ask(build: Callable[[float], Any], values: dict[str, Any]) -> Sequence[tuple[Any, ...]]:
     """The rows of a statement that is a transaction by itself: no round trips to begin and to commit."""
     engine, statement = db.engine, _at_this_time(build)
-    if not is_work_horse():
+    if not (is_work_horse() and _may_hold_one()):
         return read_at_once(engine, statement, (LEASE_SECONDS,), values)
     before_idle(write_kept)
     if _kept.line is None or _kept.line.engine is not engine:
         _kept.line = HeldConnection(engine)
     return _kept.line.rows(statement, (LEASE_SECONDS,), values)
+
+
+def _may_hold_one() -> bool:
+    """Whether the action and the thread of leases have a connection each besides."""
+    settings = runtime_settings()
+    return settings.db_pool_size + settings.db_max_overflow > ACTION_AND_LEASES
 
 
 def _at_this_time(build: Callable[[float], Any]) -> Callable[[float], Any]:

@@ -155,7 +155,14 @@ def _queue_after_commit(calls: Sequence[tuple[Queue, Call]], *, beside: bool = F
     for queue, call in calls:
         by_queue.setdefault(queue, []).append(call)
     if by_queue:
-        on_commit(_hand_over_beside if beside else _hand_over, by_queue)
+        on_commit(_hand_over_beside if beside else _hand_over_in_turn, by_queue)
+
+
+def _hand_over_in_turn(by_queue: dict[Queue, list[Call]]) -> None:
+    try:
+        wait_for_hand_over()
+    finally:
+        _hand_over(by_queue)
 
 
 def _hand_over_beside(by_queue: dict[Queue, list[Call]]) -> None:
