@@ -33,7 +33,7 @@ def test_threads_do_five_times_as_much_as_one_at_a_time(
     db.engine.dispose()
     with Redis.from_url(redis_url) as redis:
         queue = JsonQueue(Queue.MAIL, connection=redis)
-        jobs = [queue.enqueue_call("time.sleep", args=[NAP_SECONDS]) for _ in range(40)]
+        jobs = [queue.enqueue_call("time.sleep", args=[NAP_SECONDS]) for _ in range(120)]
         worker = TaskWorker(context, connection=redis, threads=10)
         worker.work(burst=True, logging_level="ERROR")
         for job in jobs:
