@@ -56,8 +56,11 @@ class HeldConnection:
             self._ask_whether_it_stands(self._borrowed)
         borrowed = self._borrowed or self._borrow(statement.text)
         try:
-            borrowed.driver_connection.autocommit = True  # type: ignore[union-attr]
-            return _fetch(self.engine, borrowed.driver_connection, statement.text, statement.values(values))
+            driver: Any = borrowed.driver_connection
+            # To say it again takes the driver as long as saying it.
+            if not driver.autocommit:
+                driver.autocommit = True
+            return _fetch(self.engine, driver, statement.text, statement.values(values))
         except BaseException as error:
             # What autocommits must not come to those who expect a transaction.
             is_broken = self._throw_away(error, borrowed)
