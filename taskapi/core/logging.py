@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+import orjson
 import structlog
 
 from taskapi.config import Settings
@@ -219,7 +220,13 @@ def log_often(logger: logging.Logger, event: str, fields: dict[str, Any]) -> Non
 
 
 def _write_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    return _json.encode(event)
+    try:
+        line = orjson.dumps(event, default=repr)
+    except TypeError:
+        # Numbers beyond 64 bits, keys that are no text, halves of surrogate pairs.
+        return _json.encode(event)
+    # Not every stream takes more than ASCII.
+    return line.decode() if line.isascii() else _json.encode(event)
 
 
 _json = json.JSONEncoder(default=repr)

@@ -12,22 +12,23 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import marshmallow as ma
+import orjson
 import sqlalchemy as sa
 from flask import g, request
-from itsdangerous import BadSignature, URLSafeSerializer
 from marshmallow import fields, validate
 from sqlalchemy.orm import Session
 
 from taskapi.core.columns import UtcDateTime
 from taskapi.core.errors import InvalidCursor, ValidationFailed
 from taskapi.core.schemas import QueryNumber, Schema
-from taskapi.core.signing import serializer
+from taskapi.core.signing import SealBroken, sign, signed_content
 
 T = TypeVar("T")
 U = TypeVar("U")
 MAX_PER_PAGE = 100
 # OFFSET reads and throws away all rows before the page; beyond this use the cursor.
 MAX_PAGE = 100_000
+PURPOSE = "cursor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,10 +182,6 @@ def count_up_to(session: Session | sa.Connection, statement: sa.Select[Any], lim
     return session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
 
 
-def _serializer() -> URLSafeSerializer:
-    return serializer("taskapi.cursor")
-
-
 def _scope() -> str:
     actor = g.get("actor")
     return f"{request.endpoint} {actor.user_id if actor else ''}"
@@ -196,7 +193,7 @@ def _write_cursor(value: Any, key: UUID | str | None) -> str:
     }
     text = value.isoformat() if isinstance(value, datetime) else value
     text = str(text) if isinstance(text, UUID) else text
-    return str(_serializer().dumps({"l": _scope(), "q": filters, "v": text, "k": str(key)}))
+    return sign(orjson.dumps({"l": _scope(), "q": filters, "v": text, "k": str(key)}), PURPOSE)
 
 
 def read_cursor(token: str) -> dict[str, Any]:
@@ -206,8 +203,8 @@ def read_cursor(token: str) -> dict[str, Any]:
         InvalidCursor: it was altered, or is another list's or caller's.
     """
     try:
-        content: dict[str, Any] = _serializer().loads(token)
-    except BadSignature as error:
+        content: dict[str, Any] = orjson.loads(signed_content(token, PURPOSE))
+    except SealBroken as error:
         raise InvalidCursor("The cursor is not one that this API gave out.") from error
     if content["l"] != _scope():
         raise InvalidCursor("The cursor belongs to another list or caller.")

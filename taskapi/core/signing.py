@@ -8,12 +8,16 @@ import base64
 import hmac
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import blake2b
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from itsdangerous import URLSafeSerializer
 
 from taskapi.core.runtime import runtime_settings
+
+
+MARK_BYTES = 16
 
 
 class SealBroken(ValueError):
@@ -34,6 +38,40 @@ def serializer(salt: str) -> URLSafeSerializer:
 @lru_cache(maxsize=100)
 def _serializer(keys: tuple[str, ...], salt: str) -> URLSafeSerializer:
     return URLSafeSerializer(list(reversed(keys)), salt=salt)
+
+
+def sign(content: bytes, purpose: str) -> str:
+    """The content with a mark in front that only this installation can make, as base64url without padding.
+
+    Keyed BLAKE2b (RFC 7693, section 2.9) of 128 bits, for what is made again and again: it takes a
+    tenth of what ``serializer`` does.
+    """
+    return _base64(_mark(content, all_keys()[0], purpose) + content).rstrip("=")
+
+
+def signed_content(text: str, purpose: str) -> bytes:
+    """What ``sign`` was given.
+
+    Raises:
+        SealBroken: no key of this installation has signed it for this.
+    """
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:
+        raise SealBroken("this is no base64url") from error
+    mark, content = data[:MARK_BYTES], data[MARK_BYTES:]
+    if not any(hmac.compare_digest(mark, _mark(content, key, purpose)) for key in all_keys()):
+        raise SealBroken("no key has signed this")
+    return content
+
+
+def _mark(content: bytes, key: str, purpose: str) -> bytes:
+    return blake2b(content, key=_derived_key(key, purpose), digest_size=MARK_BYTES).digest()
+
+
+@lru_cache(maxsize=100)
+def _derived_key(key: str, purpose: str) -> bytes:
+    return hmac.digest(key.encode(), f"taskapi.sign.{purpose}".encode(), "sha256")
 
 
 def derived_secrets(purpose: str, identifier: UUID) -> Iterator[str]:

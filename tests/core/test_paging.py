@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from itsdangerous import URLSafeSerializer
 from werkzeug.datastructures import Headers
 from werkzeug.http import parse_options_header
 
 from taskapi.core.db import session, transaction
 from taskapi.core.ids import new_id
 from taskapi.core.paging import MAX_PAGE
+from taskapi.core.signing import sign
 from taskapi.notifications.models import Notification
 from tests.people import Person
 
@@ -192,8 +192,8 @@ def test_an_altered_cursor_is_refused(seven: Person, change: Any) -> None:
     assert refusal(seven, f"{LIST}?cursor={change(cursor)}") == (400, "invalid_cursor")
 
 
-def test_a_cursor_signed_for_another_purpose_is_refused(app: Flask, owner: Person) -> None:
-    foreign = URLSafeSerializer(app.config["SECRET_KEY"], salt="other").dumps({"l": "", "q": {}})
+def test_a_cursor_signed_for_another_purpose_is_refused(context: Flask, owner: Person) -> None:
+    foreign = sign(b'{"l": "", "q": {}}', "other")
     assert refusal(owner, f"{LIST}?cursor={foreign}") == (400, "invalid_cursor")
 
 

@@ -9,7 +9,16 @@ from flask import Flask
 from itsdangerous import BadSignature
 
 from taskapi.core.ids import new_id
-from taskapi.core.signing import SealBroken, derived_secrets, keyed_digests, seal, serializer, unseal
+from taskapi.core.signing import (
+    SealBroken,
+    derived_secrets,
+    keyed_digests,
+    seal,
+    serializer,
+    sign,
+    signed_content,
+    unseal,
+)
 from tests.settings import settings_changed
 
 pytestmark = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
@@ -37,6 +46,40 @@ def test_what_a_former_key_signed_is_read_until_it_is_dropped(context: Flask) ->
 def test_a_signature_for_one_use_is_none_for_another(context: Flask) -> None:
     with pytest.raises(BadSignature):
         serializer("other").loads(serializer("use").dumps(1))
+
+
+def test_what_was_signed_is_read_by_who_has_the_key_and_for_its_purpose(context: Flask) -> None:
+    with keys(context, "old"):
+        signed = sign(b"content", "use")
+    assert signed.isascii()
+    assert not set(signed) & set("+/=")
+    with keys(context, "new", "old"):
+        assert signed_content(signed, "use") == b"content"
+        assert sign(b"content", "use") != signed
+        with pytest.raises(SealBroken):
+            signed_content(signed, "other")
+    with keys(context, "new"), pytest.raises(SealBroken):
+        signed_content(signed, "use")
+
+
+@pytest.mark.parametrize("text", ["", "a", "nonsense", "täxt", "=" * 8, "A" * 200])
+def test_what_nobody_signed_has_no_content(context: Flask, text: str) -> None:
+    with pytest.raises(SealBroken):
+        signed_content(text, "use")
+
+
+def test_a_letter_more_or_less_breaks_a_signature(context: Flask) -> None:
+    signed = sign(b"what was signed", "use")
+    other = "B" if signed[20] == "A" else "A"
+    for altered in (
+        signed[:-1],
+        signed[1:],
+        signed + "AAAA",
+        signed.swapcase(),
+        signed[:20] + other + signed[21:],
+    ):
+        with pytest.raises(SealBroken):
+            signed_content(altered, "use")
 
 
 def test_a_sealed_text_is_unreadable_without_the_key(context: Flask) -> None:
