@@ -60,6 +60,7 @@ def prepare_engine(engine: sa.Engine) -> None:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
+        engine.dialect.do_rollback = _roll_back  # type: ignore[method-assign, assignment]
         event.listen(engine, "connect", _prepare_postgresql)
         event.listen(engine, "checkin", _note_return)
         event.listen(engine, "checkout", partial(_ask_the_rested, engine.dialect))
@@ -87,23 +88,37 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
     connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_TIMEOUT_MS}")
     connection.autocommit = before
+    # People ask for very much and very little by the same words: each plan fits what is asked. What is
+    # prepared all the same says so (``core/prepared``).
+    connection.prepare_threshold = None
 
 
-def keep_statements(engine: sa.Engine) -> None:
-    """Have PostgreSQL keep what was prepared when a transaction is rolled back.
+def prepare_repeated(engine: sa.Engine) -> None:
+    """Have the driver prepare what it is asked again and again, for a process that does the same all day.
 
-    The driver forgets all of it then, as it may name a table that is gone again. Here no transaction
-    makes tables; and who looks often and mostly finds nothing plans every statement anew otherwise.
+    Call it before the first connection.
     """
     if engine.dialect.name == "postgresql":
-        engine.dialect.do_rollback = _roll_back  # type: ignore[method-assign, assignment]
+        event.listen(engine, "connect", _prepare_the_fifth)
+
+
+def _prepare_the_fifth(connection: Any, _record: object) -> None:
+    connection.prepare_threshold = 5
 
 
 def _roll_back(connection: Any) -> None:
+    """Roll back, and go on with what was prepared.
+
+    The driver forgets all of it then, as it may name a table that is gone again. Here no transaction
+    makes tables; and who looks often and mostly finds nothing would plan every statement anew.
+    """
     # The pool hands over its own wrapper.
     driver = getattr(connection, "driver_connection", connection)
+    status = driver.pgconn.transaction_status
+    if status == TransactionStatus.IDLE:
+        return
     # After an error the driver does as usual: it may be a statement whose plan fits no more.
-    is_open = driver.pgconn.transaction_status == TransactionStatus.INTRANS
+    is_open = status == TransactionStatus.INTRANS
     if is_open and driver.pgconn.exec_(b"ROLLBACK").status == ExecStatus.COMMAND_OK:
         return
     driver.rollback()

@@ -12,6 +12,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from taskapi.core.compiled import Build, numbered
 from taskapi.core.engine import RESTED_SECONDS, doubt_connections
+from taskapi.core.prepared import prepared
 
 # As the engine's own (``LOG_SQL``).
 log = logging.getLogger("sqlalchemy.engine.Engine")
@@ -56,13 +57,9 @@ class HeldConnection:
             self._ask_whether_it_stands(self._borrowed)
         borrowed = self._borrowed or self._borrow(statement.text)
         try:
-            driver: Any = borrowed.driver_connection
-            # To say it again takes the driver as long as saying it.
-            if not driver.autocommit:
-                driver.autocommit = True
-            return _fetch(self.engine, driver, statement.text, statement.values(values))
+            return _fetch(self.engine, borrowed, statement.text, statement.values(values))
         except BaseException as error:
-            # What autocommits must not come to those who expect a transaction.
+            # An answer that was not read would be taken for that to the next statement.
             is_broken = self._throw_away(error, borrowed)
             if isinstance(error, psycopg.Error):
                 raise _translated(self.engine, statement.text, error, is_broken) from error
@@ -74,16 +71,7 @@ class HeldConnection:
         """Let others have the connection."""
         borrowed, self._borrowed = self._borrowed, None
         if borrowed is not None:
-            driver: Any = borrowed.driver_connection
-            try:
-                driver.autocommit = False
-            except psycopg.Error:
-                borrowed.invalidate()
-            except BaseException:
-                borrowed.invalidate()
-                raise
-            finally:
-                borrowed.close()
+            borrowed.close()
 
     def _borrow(self, text: str) -> PoolProxiedConnection:
         try:
@@ -112,14 +100,14 @@ class HeldConnection:
         return is_broken
 
 
-def _fetch(engine: sa.Engine, driver: Any, text: str, values: list[Any]) -> list[tuple[Any, ...]]:
+def _fetch(
+    engine: sa.Engine, borrowed: PoolProxiedConnection, text: str, values: list[Any]
+) -> list[tuple[Any, ...]]:
     log.info(text)
-    cursor = psycopg.RawCursor(driver)
     # Whoever watches what the engine sends sees this, too.
     for watch in engine.dispatch.before_cursor_execute:
-        watch(None, cursor, text, values, None, False)
-    # It is sent again and again: PostgreSQL parses it once on each connection.
-    return cursor.execute(text, values, prepare=True).fetchall()
+        watch(None, None, text, values, None, False)
+    return prepared(borrowed).rows(text, values)
 
 
 def _translated(engine: sa.Engine, text: str, error: psycopg.Error, is_broken: bool = False) -> BaseException:

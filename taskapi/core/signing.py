@@ -16,7 +16,6 @@ from itsdangerous import URLSafeSerializer
 
 from taskapi.core.runtime import runtime_settings
 
-
 MARK_BYTES = 16
 
 

@@ -69,7 +69,7 @@ def _begin_process(kind: Literal["worker", "scheduler"]) -> tuple[Flask, Setting
     # `flask up` is found in this module too, and starts faster without all of these.
     from taskapi.core.cli import fail_with_one_line
     from taskapi.core.db import db
-    from taskapi.core.engine import keep_statements, wait_for_database
+    from taskapi.core.engine import prepare_repeated, wait_for_database
     from taskapi.core.logging import configure_logging
     from taskapi.core.origin import set_via
     from taskapi.core.runtime import runtime_settings
@@ -78,8 +78,8 @@ def _begin_process(kind: Literal["worker", "scheduler"]) -> tuple[Flask, Setting
     settings = runtime_settings()
     configure_logging(settings, process=kind)
     set_via(kind)
+    prepare_repeated(db.engine)
     fail_with_one_line(wait_for_database)(db.engine, timeout=settings.db_connect_timeout)
-    keep_statements(db.engine)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     begin_counting(app, settings, kind)
     return app, settings

@@ -1,5 +1,7 @@
 """What every connection is told."""
 
+from collections.abc import Iterator
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -77,11 +79,12 @@ PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%l
 
 
 @pytest.fixture
-def kept_statements(context: Flask) -> sa.Engine:
-    """An engine of its own, which keeps what PostgreSQL has prepared."""
+def own_engine(context: Flask) -> Iterator[sa.Engine]:
+    """An engine of its own, as a web process has it."""
     made = sa.create_engine(db.engine.url)
-    engine.keep_statements(made)
-    return made
+    engine.prepare_engine(made)
+    yield made
+    made.dispose()
 
 
 def look_and_roll_back(connection: sa.Connection) -> None:
@@ -92,17 +95,23 @@ def look_and_roll_back(connection: sa.Connection) -> None:
 
 
 @on_postgresql
-def test_what_was_prepared_outlasts_a_rollback_where_that_is_wanted(kept_statements: sa.Engine) -> None:
-    for made, prepared in ((kept_statements, 1), (db.engine, 0)):
-        with made.connect() as connection:
-            look_and_roll_back(connection)
-            assert connection.scalar(sa.text(PREPARED)) == prepared, made
-    kept_statements.dispose()
+def test_what_a_worker_repeats_is_prepared_and_outlasts_a_rollback(own_engine: sa.Engine) -> None:
+    engine.prepare_repeated(own_engine)
+    with own_engine.connect() as connection:
+        look_and_roll_back(connection)
+        assert connection.scalar(sa.text(PREPARED)) == 1
 
 
 @on_postgresql
-def test_a_rollback_that_keeps_statements_undoes_what_failed(kept_statements: sa.Engine) -> None:
-    with kept_statements.connect() as connection:
+def test_what_people_ask_again_is_planned_for_what_they_ask(own_engine: sa.Engine) -> None:
+    with own_engine.connect() as connection:
+        look_and_roll_back(connection)
+        assert connection.scalar(sa.text(PREPARED)) == 0
+
+
+@on_postgresql
+def test_a_rollback_that_keeps_statements_undoes_what_failed(own_engine: sa.Engine) -> None:
+    with own_engine.connect() as connection:
         connection.exec_driver_sql("CREATE TEMPORARY TABLE things (number integer)")
         connection.commit()
         connection.exec_driver_sql("INSERT INTO things VALUES (1)")
@@ -110,12 +119,11 @@ def test_a_rollback_that_keeps_statements_undoes_what_failed(kept_statements: sa
             connection.exec_driver_sql("INSERT INTO things VALUES (1 / 0)")
         connection.rollback()
         assert connection.scalar(sa.text("SELECT count(*) FROM things")) == 0
-    kept_statements.dispose()
 
 
 @on_postgresql
-def test_a_connection_that_broke_before_its_rollback_is_not_used_again(kept_statements: sa.Engine) -> None:
-    with kept_statements.connect() as connection:
+def test_a_connection_that_broke_before_its_rollback_is_not_used_again(own_engine: sa.Engine) -> None:
+    with own_engine.connect() as connection:
         process = connection.scalar(sa.text("SELECT pg_backend_pid()"))
         with db.engine.connect() as other:
             other.execute(sa.text("SELECT pg_terminate_backend(:process)"), {"process": process})
@@ -123,4 +131,3 @@ def test_a_connection_that_broke_before_its_rollback_is_not_used_again(kept_stat
             connection.execute(sa.text("SELECT 1"))
         connection.rollback()
         assert connection.scalar(sa.text("SELECT pg_backend_pid()")) != process
-    kept_statements.dispose()

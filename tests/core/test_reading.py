@@ -1,5 +1,6 @@
 """Fast reads: on PostgreSQL by the driver alone, with the errors and the pool of the engine."""
 
+import signal
 from typing import Any
 
 import pytest
@@ -64,19 +65,23 @@ def test_a_database_that_is_away_is_told_of_as_by_the_engine() -> None:
         read_at_once(engine, divided, (), {"given": 1})
 
 
-def test_a_reader_who_is_interrupted_leaves_no_connection_that_autocommits(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_anything: object, **_more: object) -> None:
+def slow() -> sa.Select[Any]:
+    return sa.select(sa.cast(sa.func.pg_sleep(sa.bindparam("given", type_=sa.Integer())), sa.Text))
+
+
+def test_a_reader_who_is_interrupted_leaves_no_answer_to_the_next_one(app: Flask) -> None:
+    def interrupt(*_anything: object) -> None:
         raise KeyboardInterrupt
 
-    with app.app_context():
-        monkeypatch.setattr("psycopg.RawCursor.execute", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            read(divided, given=1)
-        with transaction():
-            driver: Any = session().connection().connection.driver_connection
-            assert driver.autocommit is False
+    earlier = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with app.app_context():
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                read(slow, given=5)
+            assert [tuple(row) for row in read(divided, given=1)] == [(1,)]
+    finally:
+        signal.signal(signal.SIGALRM, earlier)
 
 
 def backend_of(held: HeldConnection) -> int:
