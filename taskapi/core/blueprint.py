@@ -14,7 +14,6 @@ from flask_smorest import Blueprint as SmorestBlueprint
 from taskapi.core.access import PUBLIC, Access, Scope
 from taskapi.core.answering import answer, json_answer
 from taskapi.core.answers import kept_for_a_while
-from taskapi.core.db import repeatable
 from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.idempotency import idempotent
 from taskapi.core.openapi import describe_operation
@@ -22,6 +21,7 @@ from taskapi.core.parser import Parser, refuse_body
 from taskapi.core.preconditions import requested_precondition
 from taskapi.core.preparing import preparing
 from taskapi.core.receiving import receiving
+from taskapi.core.repeating import repeatable
 from taskapi.core.schemas import unknown_field_message
 
 __all__ = ("Blueprint", "json_answer")

@@ -4,13 +4,11 @@ A view, a job or a command opens ``transaction()``; services work inside it and 
 Whatever must follow a success (enqueue, wake somebody) goes through ``on_commit``.
 """
 
-import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from functools import partial, wraps
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
@@ -32,13 +30,10 @@ from taskapi.core.ids import new_id
 from taskapi.core.pool_meters import meter_pool
 
 P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
 
 INSERTS: dict[str, Callable[[Any], postgresql.Insert | sqlite.Insert]]
 INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
-REPEAT_PAUSE_SECONDS = (0.02, 0.06)
 
 
 class Base(DeclarativeBase):
@@ -255,33 +250,6 @@ def insert_new(model: type[Base], rows: Sequence[dict[str, Any]]) -> set[UUID]:
 
 def in_transaction() -> bool:
     return _current.get() is not None
-
-
-def is_transient(error: DBAPIError) -> bool:
-    """Whether the same work may succeed at once: serialization failure, deadlock, dropped connection."""
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or sqlstate in (SERIALIZATION_FAILURE, DEADLOCK)
-
-
-def repeatable(function: Callable[P, R]) -> Callable[P, R]:
-    """Mark work whose only effects are in the database: a transient failure repeats it once.
-
-    A commit whose outcome is unknown is never repeated.
-    """
-
-    @wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except DBAPIError as error:
-            if in_transaction() or not is_transient(error):
-                raise
-        db.session.remove()
-        # At once, the loser of a deadlock takes the same lock again before the winner wakes up.
-        time.sleep(random.uniform(*REPEAT_PAUSE_SECONDS))  # noqa: S311
-        return function(*args, **kwargs)
-
-    return wrapper
 
 
 def database_now(plus: float = 0.0) -> ColumnElement[datetime]:

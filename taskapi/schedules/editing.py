@@ -16,11 +16,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.access import Actor
-from taskapi.core.db import is_transient, on_commit, read_database_clock, savepoint, session
+from taskapi.core.db import on_commit, read_database_clock, savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.json import format_time
 from taskapi.core.logging import redact
 from taskapi.core.preconditions import ANY_VERSION, Precondition
+from taskapi.core.repeating import is_transient
 from taskapi.schedules import queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.changes import lock_schedule, record_change, require_active_owner

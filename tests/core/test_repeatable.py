@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from taskapi.core.db import db, repeatable, session, transaction
+from taskapi.core.db import db, session, transaction
 from taskapi.core.errors import Conflict, OutcomeUnknown
+from taskapi.core.repeating import repeatable
 from tests.core.conftest import read_number, write_number
 
 Work = Callable[[int], None]

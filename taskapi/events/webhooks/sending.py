@@ -16,7 +16,8 @@ from taskapi.clients import http
 from taskapi.clients.http import Answer, CallFailed
 from taskapi.clients.standard_webhooks import signature_headers
 from taskapi.core import clock
-from taskapi.core.db import on_commit, repeatable, session, transaction
+from taskapi.core.db import on_commit, session, transaction
+from taskapi.core.repeating import repeatable
 from taskapi.core.runtime import runtime_settings
 from taskapi.core.signing import SealBroken
 from taskapi.core.standing import actors_of

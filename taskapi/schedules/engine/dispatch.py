@@ -17,9 +17,10 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from taskapi.core.arrays import uses_arrays
-from taskapi.core.db import is_transient, read_database_clock, savepoint, session, transaction
+from taskapi.core.db import read_database_clock, savepoint, session, transaction
 from taskapi.core.events import record_event
 from taskapi.core.json import storable_text
+from taskapi.core.repeating import is_transient
 from taskapi.schedules.engine import claims, due
 from taskapi.schedules.engine.backfilling import work_backfills
 from taskapi.schedules.engine.cancelling import give_way

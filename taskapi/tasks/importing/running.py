@@ -22,8 +22,9 @@ from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import ObjectMissing, StorageFull, StorageUnavailable
 from taskapi.clients.storage.local import disk_errors
 from taskapi.core.access import Actor
-from taskapi.core.db import repeatable, session, transaction
+from taskapi.core.db import session, transaction
 from taskapi.core.incoming import PIECE_BYTES
+from taskapi.core.repeating import repeatable
 from taskapi.tasks.errors import ExternalIdTaken
 from taskapi.tasks.importing import lease, outcomes, undoing
 from taskapi.tasks.importing.columns import Columns, find_columns

@@ -7,8 +7,9 @@ from uuid import UUID
 from taskapi.accounts import service as accounts
 from taskapi.accounts.actors import actor_of
 from taskapi.core.access import Actor
-from taskapi.core.db import repeatable, session, transaction
+from taskapi.core.db import session, transaction
 from taskapi.core.errors import ValidationFailed
+from taskapi.core.repeating import repeatable
 from taskapi.tasks import deletion, editing
 from taskapi.tasks.importing import lease, outcomes, queries
 from taskapi.tasks.importing.lease import Claim
