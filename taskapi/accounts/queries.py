@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from taskapi.core.db import db, session
 from taskapi.core.json_sql import object_of
 from taskapi.core.paging import Page, PageRequest, fetch_page
 from taskapi.core.reading import read
+from taskapi.core.together import require
 
 # Statements that name so many users at most are kept compiled.
 FEW = 10
@@ -115,11 +116,24 @@ def stays_active(user_id: UUID, *, alone: bool = False) -> bool:
 
 def lock_active(user_ids: Collection[UUID]) -> set[UUID]:
     """Those whose accounts are open, and stay so until the transaction ends (see ``stays_active``)."""
-    named = {f"user_{place}": user_id for place, user_id in enumerate(user_ids)}
-    if 0 < len(named) <= FEW:
-        # As UUIDs on both databases.
-        return {UUID(str(user_id)) for (user_id,) in read(_lock_active, len(named), **named)}
+    if 0 < len(user_ids) <= FEW:
+        return _ids(read(_lock_active, len(user_ids), **_named(user_ids)))
     return set(session().scalars(_lock_those(user_ids)))
+
+
+def require_active(user_ids: Collection[UUID], judge: Callable[[set[UUID]], object]) -> None:
+    """The same for few, when the transaction makes its inserts (``core/together``)."""
+    number, named = len(user_ids), _named(user_ids)
+    require(_lock_active, number, number=number, judge=lambda rows: judge(_ids(rows)), **named)
+
+
+def _named(user_ids: Collection[UUID]) -> dict[str, UUID]:
+    return {f"user_{place}": user_id for place, user_id in enumerate(user_ids)}
+
+
+def _ids(rows: Sequence[Sequence[Any]]) -> set[UUID]:
+    # As UUIDs on both databases.
+    return {UUID(str(user_id)) for (user_id,) in rows}
 
 
 def _lock_active(number: int) -> sa.Select[UUID]:

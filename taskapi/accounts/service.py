@@ -1,6 +1,6 @@
 """Rules of accounts: registering, profiles, roles."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -178,6 +178,15 @@ def check_still_active(*, user_id: UUID) -> None:
 def lock_active(*, user_ids: Collection[UUID]) -> set[UUID]:
     """Those of the users who may be given things; nobody closes their accounts meanwhile."""
     return queries.lock_active(user_ids)
+
+
+def require_active(*, user_ids: Collection[UUID], judge: Callable[[set[UUID]], object]) -> None:
+    """The same for few, when the transaction makes its inserts (``core/together``).
+
+    Args:
+        judge: given those whose accounts are open, raises unless they are all that are needed.
+    """
+    queries.require_active(user_ids, judge)
 
 
 def active_ids() -> sa.Select[UUID]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -53,12 +53,27 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 
+class Waiting(Protocol):
+    """What a transaction has not said yet, see ``core/together``."""
+
+    connection: sa.Connection
+
+    def say(self, *, at_end: bool) -> None:
+        """Say it: before the next statement, or as the last before the commit."""
+
+
 class TransactionState:
     """What one open transaction still has to do: before it commits, and once it has."""
 
     def __init__(self) -> None:
         self.hooks: list[partial[object]] = []
         self.last_steps: dict[Callable[[Any], object], set[Any]] = {}
+        self.waiting: Waiting | None = None
+
+    def say_what_waits(self, *, at_end: bool = False) -> None:
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.say(at_end=at_end)
 
 
 _current: ContextVar[TransactionState | None] = ContextVar("taskapi_transaction", default=None)
@@ -75,7 +90,14 @@ def init_database(app: Flask, settings: Settings) -> None:
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
+        sa.event.listen(db.engine, "before_cursor_execute", _say_what_waits)
         meter_pool(app, db.engine)
+
+
+def _say_what_waits(connection: sa.Connection | None, *_statement: object) -> None:
+    state = _current.get()
+    if state is not None and state.waiting is not None and state.waiting.connection is connection:
+        state.say_what_waits()
 
 
 def session() -> Session:
@@ -118,7 +140,7 @@ def transaction() -> Iterator[Session]:
                 raise
             kept = error
         _do_last_steps(state)
-        _commit(active)
+        _commit(active, state)
     except BaseException:
         active.rollback()
         raise
@@ -138,8 +160,9 @@ def _begin_write(active: Session) -> None:
     active.connection(execution_options={"taskapi_writes": True})
 
 
-def _commit(active: Session) -> None:
+def _commit(active: Session, state: TransactionState) -> None:
     active.flush()
+    state.say_what_waits(at_end=True)
     try:
         active.commit()
     except DBAPIError as error:
@@ -171,10 +194,13 @@ def savepoint() -> Iterator[None]:
     if state is None:
         raise RuntimeError("savepoint() needs a transaction()")
     kept = len(state.hooks)
+    state.say_what_waits()
     try:
         with session().begin_nested():
             yield
+            state.say_what_waits()
     except BaseException:
+        state.waiting = None
         del state.hooks[kept:]
         raise
 
@@ -250,6 +276,17 @@ def insert_new(model: type[Base], rows: Sequence[dict[str, Any]]) -> set[UUID]:
 
 def in_transaction() -> bool:
     return _current.get() is not None
+
+
+def current_transaction() -> TransactionState:
+    """
+    Raises:
+        RuntimeError: there is none.
+    """
+    state = _current.get()
+    if state is None:
+        raise RuntimeError("there is no transaction()")
+    return state
 
 
 def database_now(plus: float = 0.0) -> ColumnElement[datetime]:

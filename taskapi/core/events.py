@@ -4,6 +4,7 @@ Whoever wants to know of events subscribes; the relay of the events room calls t
 subscribers after the commit, in one order.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,9 +24,10 @@ from taskapi.core.columns import HasId, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base, before_commit, in_transaction, on_commit, once_on_commit, session
 from taskapi.core.ids import new_id
 from taskapi.core.inserting import insert_unknown
+from taskapi.core.logging import log_often
 from taskapi.core.origin import current_address, describe_origin
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Event(HasId, Base):
@@ -186,7 +188,7 @@ def _insert(events: set[Event]) -> None:
     unwritten = sorted((event for event in events if sa.inspect(event).pending), key=attrgetter("id"))
     for event in unwritten:
         active.expunge(event)
-    insert_unknown(unwritten)
+    insert_unknown(unwritten, later=True)
 
 
 def erase_contents(which: sa.ColumnElement[bool]) -> None:
@@ -200,4 +202,4 @@ def erase_contents(which: sa.ColumnElement[bool]) -> None:
 
 
 def _announce(event_type: str, subject_id: str, user: str | None) -> None:
-    log.info("event", type=event_type, subject=subject_id, user=user)
+    log_often(log, "event", {"type": event_type, "subject": subject_id, "user": user})

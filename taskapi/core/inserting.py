@@ -10,20 +10,24 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from taskapi.core.compiled import Build, compiled
 from taskapi.core.db import Base, session
+from taskapi.core.together import insert_later
 
 
-def insert_entities(entities: Sequence[Base]) -> None:
+def insert_entities(entities: Sequence[Base], *, later: bool = False) -> None:
     """Insert new entities of one model by one statement; the session knows them, and has nothing to flush.
 
     What was not set is NULL: a column's default is not asked for.
+
+    Args:
+        later: see ``insert_rows``.
     """
-    insert_unknown(entities)
+    insert_unknown(entities, later=later)
     for entity in entities:
         make_transient_to_detached(entity)
     session().add_all(entities)
 
 
-def insert_unknown(entities: Sequence[Base]) -> None:
+def insert_unknown(entities: Sequence[Base], *, later: bool = False) -> None:
     """The same without telling the session of them."""
     if not entities:
         return
@@ -33,11 +37,19 @@ def insert_unknown(entities: Sequence[Base]) -> None:
         for key in keys.values():
             if key not in entity.__dict__:
                 set_committed_value(entity, key, None)
-    insert_rows(_insert, model, rows=[_row(entity, keys) for entity in entities])
+    insert_rows(_insert, model, rows=[_row(entity, keys) for entity in entities], later=later)
 
 
-def insert_rows(build: Build, *shape: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Run ``build(*shape)``, see ``core/compiled``, once with each row as its parameters, all in one go."""
+def insert_rows(build: Build, *shape: Any, rows: Sequence[Mapping[str, Any]], later: bool = False) -> None:
+    """Run ``build(*shape)``, see ``core/compiled``, once with each row as its parameters, all in one go.
+
+    Args:
+        later: a single row may wait for others (``core/together``); what the database says against it
+            is then raised by the next statement or by the commit.
+    """
+    if later and len(rows) == 1:
+        insert_later(build, *shape, row=rows[0])
+        return
     connection = session().connection()
     statement = compiled(connection.dialect, build, shape)
     parameters = [statement.parameters(row) for row in rows]
@@ -78,5 +90,5 @@ def _counts_itself(column: sa.Column[Any]) -> bool:
 
 
 def _parameter(column: sa.Column[Any]) -> str:
-    # SQLAlchemy keeps the names of the columns for itself.
-    return f"new_{column.name}"
+    # SQLAlchemy keeps the names of the columns for itself, and of another table others are given.
+    return f"new_{column.table.name}_{column.name}"

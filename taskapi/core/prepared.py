@@ -4,23 +4,52 @@ Who uses a connection so is alone with it. Outside of a transaction each stateme
 """
 
 import itertools
+import logging
 import select
 from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 from psycopg import errors
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
 
+# As the engine's own (``LOG_SQL``).
+log = logging.getLogger("sqlalchemy.engine.Engine")
 KEY = "taskapi_prepared"
 # As many a connection keeps, as its driver would: each takes PostgreSQL some ten kilobytes.
 KEPT = 100
 FULFILLED = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 # Somebody said DEALLOCATE or changed a table: what was prepared is of no use any more.
 OUTDATED = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
+
+
+def run(
+    engine: sa.Engine, borrowed: PoolProxiedConnection, text: str, values: list[Any]
+) -> list[tuple[Any, ...]]:
+    """The rows of a statement on a connection of the engine's pool, see ``Prepared.rows``."""
+    log.info(text)
+    # Whoever watches what the engine sends sees this, too.
+    for watch in engine.dispatch.before_cursor_execute:
+        watch(None, None, text, values, None, False)
+    return prepared(borrowed).rows(text, values)
+
+
+def as_of_engine(
+    engine: sa.Engine, text: str, error: psycopg.Error, is_broken: bool = False
+) -> BaseException:
+    """The driver's error as the engine raises it."""
+    told: dict[str, Any] = {
+        "hide_parameters": True,
+        "connection_invalidated": is_broken,
+        "dialect": engine.dialect,
+    }
+    translated: BaseException = DBAPIError.instance(text, None, error, psycopg.Error, **told)
+    return translated
 
 
 def prepared(borrowed: PoolProxiedConnection) -> "Prepared":
@@ -57,6 +86,16 @@ class Prepared:
                 raise
         self._names.clear()
         return self._run(text, values)
+
+    def stands(self) -> bool:
+        """Whether the connection is open as far as one can know without asking."""
+        # Of one that the other side has closed there is always something to read.
+        while self._poll.poll(0):
+            try:
+                self._pgconn.consume_input()
+            except psycopg.OperationalError:
+                return False
+        return self._pgconn.status == ConnStatus.OK
 
     def _run(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         name = self._names.pop(text, None) or self._prepare(text)

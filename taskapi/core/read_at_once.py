@@ -1,21 +1,16 @@
 """A statement on PostgreSQL by its driver alone: what SQLAlchemy does around it takes as long as it does."""
 
-import logging
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from taskapi.core.compiled import Build, numbered
 from taskapi.core.engine import RESTED_SECONDS, doubt_connections
-from taskapi.core.prepared import prepared
-
-# As the engine's own (``LOG_SQL``).
-log = logging.getLogger("sqlalchemy.engine.Engine")
+from taskapi.core.prepared import as_of_engine, run
 
 
 def read_at_once(
@@ -57,12 +52,12 @@ class HeldConnection:
             self._ask_whether_it_stands(self._borrowed)
         borrowed = self._borrowed or self._borrow(statement.text)
         try:
-            return _fetch(self.engine, borrowed, statement.text, statement.values(values))
+            return run(self.engine, borrowed, statement.text, statement.values(values))
         except BaseException as error:
             # An answer that was not read would be taken for that to the next statement.
             is_broken = self._throw_away(error, borrowed)
             if isinstance(error, psycopg.Error):
-                raise _translated(self.engine, statement.text, error, is_broken) from error
+                raise as_of_engine(self.engine, statement.text, error, is_broken) from error
             raise
         finally:
             self._used_at = time.monotonic()
@@ -77,7 +72,7 @@ class HeldConnection:
         try:
             borrowed = self.engine.raw_connection()
         except psycopg.Error as error:
-            raise _translated(self.engine, text, error) from error
+            raise as_of_engine(self.engine, text, error) from error
         self._borrowed = borrowed
         return borrowed
 
@@ -98,23 +93,3 @@ class HeldConnection:
         if is_broken:
             doubt_connections()
         return is_broken
-
-
-def _fetch(
-    engine: sa.Engine, borrowed: PoolProxiedConnection, text: str, values: list[Any]
-) -> list[tuple[Any, ...]]:
-    log.info(text)
-    # Whoever watches what the engine sends sees this, too.
-    for watch in engine.dispatch.before_cursor_execute:
-        watch(None, None, text, values, None, False)
-    return prepared(borrowed).rows(text, values)
-
-
-def _translated(engine: sa.Engine, text: str, error: psycopg.Error, is_broken: bool = False) -> BaseException:
-    told: dict[str, Any] = {
-        "hide_parameters": True,
-        "connection_invalidated": is_broken,
-        "dialect": engine.dialect,
-    }
-    translated: BaseException = DBAPIError.instance(text, None, error, psycopg.Error, **told)
-    return translated

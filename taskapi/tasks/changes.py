@@ -33,8 +33,10 @@ def insert(tasks: Sequence[Task]) -> None:
     Raises:
         ExternalIdTaken
     """
+    # Only of what others may have, too, the database can say that it is taken.
+    later = all(task.external_id is None for task in tasks)
     try:
-        insert_entities(tasks)
+        insert_entities(tasks, later=later)
     except IntegrityError as error:
         raise ExternalIdTaken(TAKEN) from error
 

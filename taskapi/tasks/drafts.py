@@ -9,6 +9,7 @@ from taskapi.accounts import service as accounts
 from taskapi.accounts.errors import TokenRevoked
 from taskapi.core import clock
 from taskapi.core.access import Actor
+from taskapi.core.errors import ValidationFailed
 from taskapi.core.ids import new_id
 from taskapi.tasks import queries
 from taskapi.tasks.changes import TAKEN, insert, record_change
@@ -37,6 +38,10 @@ NO_SUCH_TAG = "There is no tag with this id."
 class Drafts:
     """What people want to become tasks, and what speaks against each.
 
+    Args:
+        together: whether their people are only looked for when the transaction makes its inserts
+            (``core/together``); what speaks against one of them is raised then.
+
     Attributes:
         errors: by index, field → messages, as in a 422.
 
@@ -44,8 +49,8 @@ class Drafts:
         TokenRevoked: their account was closed or switched off this moment.
     """
 
-    def __init__(self, actor: Actor, drafts: Sequence[dict[str, Any]]) -> None:
-        self._actor, self._drafts = actor, drafts
+    def __init__(self, actor: Actor, drafts: Sequence[dict[str, Any]], *, together: bool = False) -> None:
+        self._actor, self._drafts, self._together = actor, drafts, together
         self._tags = TagBook(actor, (name for draft in drafts for name in draft.get("tags", ())))
         self.errors: dict[int, Messages] = {}
         self._check_people()
@@ -75,7 +80,18 @@ class Drafts:
     def _check_people(self) -> None:
         wanted = {draft["assignee_id"] for draft in self._drafts if draft.get("assignee_id")}
         # Their maker's account must not close meanwhile either.
-        active = accounts.lock_active(user_ids=wanted | {self._actor.user_id})
+        people = wanted | {self._actor.user_id}
+        if self._together:
+            accounts.require_active(user_ids=people, judge=self._refuse)
+        else:
+            self._judge_people(accounts.lock_active(user_ids=people))
+
+    def _refuse(self, active: set[UUID]) -> None:
+        self._judge_people(active)
+        for errors in self.errors.values():
+            raise ValidationFailed(errors)
+
+    def _judge_people(self, active: set[UUID]) -> None:
         if self._actor.user_id not in active:
             raise TokenRevoked("The session has ended.")
         for index, draft in enumerate(self._drafts):

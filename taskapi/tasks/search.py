@@ -91,7 +91,7 @@ def index_tasks(tasks: Iterable[Task], comments: dict[UUID, list[str]] | None = 
     said = comments or {}
     rows = [{"task": task.id, "text": _text_of(task, said.get(task.id, []))} for task in tasks]
     if rows:
-        insert_rows(_note, session().get_bind().dialect.name, rows=rows)
+        insert_rows(_note, session().get_bind().dialect.name, rows=rows, later=True)
 
 
 def _note(database: str) -> sa.Insert:

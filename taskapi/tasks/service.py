@@ -146,7 +146,8 @@ def restore_task(*, actor: Actor, task_id: UUID) -> Written:
 
 
 def _create(actor: Actor, draft: dict[str, Any]) -> tuple[Task, list[Tag]]:
-    batch = Drafts(actor, [draft])
+    # Whether an outside id is taken is said at once.
+    batch = Drafts(actor, [draft], together=not draft.get("external_id"))
     errors = batch.errors.get(0, {})
     if errors.keys() == {"external_id"}:
         raise ExternalIdTaken(TAKEN)

@@ -122,6 +122,16 @@ def test_a_plain_date_is_the_end_of_that_day_where_one_is(app: Flask) -> None:
     assert make_task(person, due_date="2030-01-02")["due_date"] == "2030-01-02T10:59:59Z"
 
 
+def test_who_was_switched_off_this_moment_makes_nothing(app: Flask, owner: Person, admin: Person) -> None:
+    # Their session is still believed: whoever switched them off has not said so yet.
+    assert owner.get("/api/tasks").json["total"] == 0
+    with app.app_context(), transaction():
+        session().get_one(User, owner.id).is_active = False
+    answer = owner.post("/api/tasks", {"title": "Tea"})
+    assert (answer.status_code, answer.json["code"]) == (401, "token_revoked")
+    assert admin.get("/api/tasks").json["total"] == 0
+
+
 def test_only_who_is_there_and_active_is_assigned(app: Flask, owner: Person, teammate: Person) -> None:
     with app.app_context(), transaction():
         session().get_one(User, teammate.id).is_active = False

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -33,6 +34,21 @@ def sent_to(app: Flask) -> Iterator[list[str]]:
         yield sent
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def db_commands() -> Iterator[list[str]]:
+    """The commands around statements that go to PostgreSQL by the driver: BEGIN, COMMIT, ROLLBACK."""
+    said: list[str] = []
+    given = psycopg.Connection._exec_command
+
+    def note(connection: Any, command: Any, *others: Any, **more: Any) -> Any:
+        said.append(str(command))
+        return given(connection, command, *others, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(psycopg.Connection, "_exec_command", note)
+        yield said
 
 
 @pytest.fixture
@@ -92,11 +108,23 @@ def test_a_task_with_its_tags_and_comments_is_one_statement(
 def test_making_a_task_reads_nothing_that_was_written(app: Flask, owner: Person) -> None:
     make_task(owner)
     with sent_to(app) as sent:
-        make_task(owner)
+        make_task(owner, external_id="one that may be taken")
     kinds = [words.split()[0] + " " + words.split()[-1] for words in sent if not words.startswith("BEGIN")]
-    # That the account is open is read, under a lock.
-    assert [kind.split()[0] for kind in kinds] == ["SELECT", "INSERT", "INSERT", "INSERT"]
-    assert kinds[1:] == ["INSERT tasks", "INSERT task_words", "INSERT events"]
+    # That the account is open is read, under a lock, and whether the outside id is known.
+    assert [kind.split()[0] for kind in kinds] == ["SELECT", "SELECT", "INSERT", "INSERT", "INSERT"]
+    assert kinds[2:] == ["INSERT tasks", "INSERT task_words", "INSERT events"]
+
+
+@pytest.mark.one_database("postgresql")
+def test_making_a_task_is_one_statement_and_a_transaction_by_itself(
+    app: Flask, owner: Person, teammate: Person
+) -> None:
+    make_task(owner)
+    with sent_to(app) as sent, db_commands() as commands:
+        task = make_task(owner, assignee_id=str(teammate.id))
+    assert [words.split()[0] for words in sent] == ["WITH"]
+    assert commands == []
+    assert teammate.get(path_of(task)).status_code == 200
 
 
 def test_all_events_of_a_transaction_are_one_statement_at_its_end(app: Flask, owner: Person) -> None:
