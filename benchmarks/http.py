@@ -67,7 +67,7 @@ def get_requests(data: Data) -> list[str]:
     return [request("GET", f"/api/tasks/{one}", data.tokens[0]) for one in data.task_ids]
 
 
-def create_request(data: Data, token: str) -> str:
+def create_request(data: Data, token: str, **headers: str) -> str:
     body = {
         "title": "Prepare the invoice of the month",
         "description": TEXT,
@@ -79,11 +79,16 @@ def create_request(data: Data, token: str) -> str:
         "external_id": None,
         "city": "Lisbon",
     }
-    return request("POST", "/api/tasks", token, body)
+    return request("POST", "/api/tasks", token, body, **headers)
 
 
 def create_requests(data: Data) -> list[str]:
     return [create_request(data, data.tokens[1])]
+
+
+def create_with_event_requests(data: Data) -> list[str]:
+    """taskapi always writes an event; the others do when they are told to."""
+    return [create_request(data, data.tokens[1], **{"X-Event": "yes"})]
 
 
 def mixed_requests(data: Data) -> list[str]:
@@ -103,6 +108,13 @@ SCENARIOS = (
         requests=create_requests,
         statuses=(201,),
         relayed=True,
+        writes=True,
+    ),
+    Scenario(
+        name="create, all with an event",
+        ours=OURS,
+        requests=create_with_event_requests,
+        statuses=(201,),
         writes=True,
     ),
     Scenario(name="create", ours=OURS, requests=create_requests, statuses=(201,), writes=True),

@@ -198,12 +198,13 @@ class _Asking:
         self._open()
 
 
-def request(method: str, path: str, token: str, body: object = None) -> str:
+def request(method: str, path: str, token: str, body: object = None, **headers: str) -> str:
     """A whole request of HTTP/1.1."""
     content = "" if body is None else json.dumps(body)
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
     if content:
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"{head}Accept: application/json\r\n\r\n{content}"
 
 

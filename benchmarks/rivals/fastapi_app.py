@@ -3,14 +3,15 @@
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 import jwt
 import sqlalchemy as sa
-from fastapi import Depends, FastAPI, HTTPException, Query, status
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, status
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -57,6 +58,16 @@ class Task(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     completed_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class Event(Base):
+    __tablename__ = "events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    type: Mapped[str]
+    subject_id: Mapped[UUID]
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    at: Mapped[datetime]
 
 
 class NewTask(BaseModel):
@@ -150,9 +161,14 @@ async def get_task(task_id: UUID, session: Session, user: CurrentUser):
 
 
 @app.post("/api/tasks", response_model=TaskOut, status_code=201)
-async def create_task(new: NewTask, session: Session, user: CurrentUser):
+async def create_task(
+    new: NewTask, session: Session, user: CurrentUser, x_event: Annotated[str | None, Header()] = None
+):
     now = datetime.now(UTC)
-    task = Task(**new.model_dump(), owner_id=user.id, created_at=now, updated_at=now)
+    task = Task(**new.model_dump(), id=uuid4(), version=1, owner_id=user.id, created_at=now, updated_at=now)
     session.add(task)
+    if x_event:
+        data = TaskOut.model_validate(task).model_dump(mode="json")
+        session.add(Event(type="task.created", subject_id=task.id, data=data, at=now))
     await session.commit()
     return task

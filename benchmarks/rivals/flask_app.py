@@ -6,12 +6,13 @@ from typing import Annotated
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, request
 from flask.views import MethodView
 from flask_jwt_extended import JWTManager, current_user, jwt_required
 from flask_smorest import Api, Blueprint, abort
 from flask_sqlalchemy import SQLAlchemy
 from marshmallow import Schema, fields, validate
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 STATUSES = ("todo", "in_progress", "done", "cancelled")
@@ -68,6 +69,16 @@ class Task(db.Model):
     created_at: Mapped[Time] = mapped_column(default=lambda: datetime.now(UTC))
     updated_at: Mapped[Time] = mapped_column(default=lambda: datetime.now(UTC))
     completed_at: Mapped[Time | None]
+
+
+class Event(db.Model):
+    __tablename__ = "events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    type: Mapped[str]
+    subject_id: Mapped[UUID]
+    data: Mapped[dict] = mapped_column(JSONB)
+    at: Mapped[Time] = mapped_column(default=lambda: datetime.now(UTC))
 
 
 class TaskSchema(Schema):
@@ -127,6 +138,10 @@ class Tasks(MethodView):
     def post(self, new):
         task = Task(**new, owner_id=current_user.id)
         db.session.add(task)
+        if "X-Event" in request.headers:
+            db.session.flush()
+            event = Event(type="task.created", subject_id=task.id, data=TaskSchema().dump(task))
+            db.session.add(event)
         db.session.commit()
         return task
 

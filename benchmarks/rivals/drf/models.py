@@ -23,6 +23,19 @@ class User(AbstractBaseUser):
         db_table = "users"
 
 
+class Event(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    type = models.CharField(max_length=80)
+    subject_id = models.UUIDField()
+    data = models.JSONField()
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        app_label = "drf"
+        managed = False
+        db_table = "events"
+
+
 class Task(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4)
     title = models.CharField(max_length=200)

@@ -1,8 +1,9 @@
 """Tasks on the wire, and their views."""
 
+from django.db import transaction
 from rest_framework import serializers, viewsets
 
-from benchmarks.rivals.drf.models import Task
+from benchmarks.rivals.drf.models import Event, Task
 
 
 class TaskSerializer(serializers.ModelSerializer):
@@ -33,4 +34,9 @@ class TaskViewSet(viewsets.ModelViewSet):
         return mine.order_by(order, "-id" if order.startswith("-") else "id")
 
     def perform_create(self, serializer):
-        serializer.save(owner=self.request.user)
+        if "X-Event" not in self.request.headers:
+            serializer.save(owner=self.request.user)
+            return
+        with transaction.atomic():
+            task = serializer.save(owner=self.request.user)
+            Event.objects.create(type="task.created", subject_id=task.id, data=serializer.data)
