@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 from functools import partial
 from typing import Any
 
@@ -41,6 +42,8 @@ from taskapi.ops.gunicorn_reading import ImpatientUnreader, Requests, WsgiApplic
 LINGER_SECONDS = 1.0
 # So long a thread stays with a client that may ask again at once.
 STAY_SECONDS = 0.02
+# So long a process waits before it takes a connection, for each that it has; at most for so many.
+COURTESY_SECONDS, MOST_COUNTED = 0.0001, 10
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 # From malloc.h.
 M_MMAP_THRESHOLD = -3
@@ -86,6 +89,16 @@ class Worker(ThreadWorker):
         if not self.alive:
             self._close_door()
             begin_to_leave(self.app.wsgi())
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection, but let a process that has fewer of them be quicker.
+
+        All processes wake up for each. Clients keep their connections, so what comes at once should not
+        become the lot of one process, on one processor, while another one rests.
+        """
+        if self.cfg.workers > 1 and self.alive:
+            time.sleep(min(self.nr_conns, MOST_COUNTED) * COURTESY_SECONDS)
+        super().accept(listener)
 
     def _close_door(self) -> None:
         """Let in who waits already, and nobody after them.

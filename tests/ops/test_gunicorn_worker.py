@@ -1,5 +1,6 @@
 """How a web process comes and goes"""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from taskapi.ops import gunicorn_worker
 from taskapi.ops.gunicorn_reading import ImpatientUnreader
 from taskapi.ops.gunicorn_worker import Worker
 from tests.ops.conftest import REPOSITORY
@@ -45,15 +47,19 @@ def test_a_worker_that_is_told_to_end_before_it_listens_hears_it_when_it_does() 
     assert done.returncode == 42
 
 
-@pytest.fixture
-def worker() -> Worker:
-    """A worker that serves nobody, but accepts."""
+def worker_with(connections: int) -> Worker:
     made: Any = Worker.__new__(Worker)
-    made.nr_conns, made.worker_connections = 0, 10
-    made.alive, made.cfg = True, SimpleNamespace(threads=2)
+    made.nr_conns, made.worker_connections = connections, 10
+    made.alive, made.cfg = True, SimpleNamespace(threads=2, workers=2)
     made._counting, made._busy = threading.Lock(), 0
     made.tpool = SimpleNamespace(_work_queue=SimpleQueue())
     return made  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def worker() -> Worker:
+    """A worker that serves nobody, but accepts."""
+    return worker_with(0)
 
 
 def test_who_waits_at_the_door_is_let_in_and_then_it_is_shut(worker: Worker) -> None:
@@ -65,7 +71,7 @@ def test_who_waits_at_the_door_is_let_in_and_then_it_is_shut(worker: Worker) -> 
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
-        worker.sockets, worker.accept = [listener], accept
+        worker.sockets, worker.accept = [listener], accept  # type: ignore[method-assign]
         waiting = [socket.create_connection(address) for _ in range(12)]
         worker._close_door()
         assert len(let_in) == worker.worker_connections
@@ -73,6 +79,50 @@ def test_who_waits_at_the_door_is_let_in_and_then_it_is_shut(worker: Worker) -> 
             socket.create_connection(address)
     for connection in [*waiting, *let_in]:
         connection.close()
+
+
+@pytest.fixture
+def takers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many connections the workers had that took the next one by gunicorn's own code."""
+    took: list[int] = []
+
+    def accept(worker: Any, listener: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError):
+            listener.accept()[0].close()
+            took.append(worker.nr_conns)
+
+    monkeypatch.setattr(ThreadWorker, "accept", accept)
+    monkeypatch.setattr(gunicorn_worker, "COURTESY_SECONDS", 0.05)
+    return took
+
+
+@pytest.mark.parametrize("busier_first", [True, False])
+def test_of_two_processes_the_one_with_fewer_connections_takes_the_next(
+    takers: list[int], busier_first: bool
+) -> None:
+    workers = sorted([worker_with(5), worker_with(2)], key=lambda one: one.nr_conns, reverse=busier_first)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        with socket.create_connection(listener.getsockname()):
+            threads = [threading.Thread(target=one.accept, args=[listener]) for one in workers]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    assert takers == [2]
+
+
+def test_a_process_that_is_alone_takes_connections_at_once(
+    takers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = worker_with(5)
+    alone.cfg.workers = 1
+    monkeypatch.setattr("time.sleep", pytest.fail)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        with socket.create_connection(listener.getsockname()):
+            alone.accept(listener)
+    assert takers == [5]
 
 
 class Client:
