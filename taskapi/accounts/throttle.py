@@ -21,8 +21,9 @@ from taskapi.accounts.models import SignInFailures
 from taskapi.accounts.passwords import verify_password
 from taskapi.config import Settings
 from taskapi.core.access import Actor
-from taskapi.core.db import database_now, in_transaction, insert_into, session, transaction
+from taskapi.core.db import database_now, in_transaction, session, transaction
 from taskapi.core.proxies import network_of
+from taskapi.core.upserts import insert_into
 from taskapi.environment import Rate
 
 # Looked up for a name that no account has, so that it takes as long.

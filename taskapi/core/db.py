@@ -4,18 +4,16 @@ A view, a job or a command opens ``transaction()``; services work inside it and 
 Whatever must follow a success (enqueue, wake somebody) goes through ``on_commit``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
-from uuid import UUID
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.expression import ColumnElement
@@ -26,14 +24,10 @@ from taskapi.core.columns import UtcDateTime
 from taskapi.core.database_clock import DatabaseNow
 from taskapi.core.engine import engine_options, prepare_engine
 from taskapi.core.errors import DomainError, OutcomeUnknown
-from taskapi.core.ids import new_id
 from taskapi.core.pool_meters import meter_pool
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-INSERTS: dict[str, Callable[[Any], postgresql.Insert | sqlite.Insert]]
-INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 class Base(DeclarativeBase):
@@ -69,6 +63,8 @@ class TransactionState:
         self.hooks: list[partial[object]] = []
         self.last_steps: dict[Callable[[Any], object], set[Any]] = {}
         self.waiting: Waiting | None = None
+        # On PostgreSQL, whose clock stands still in a transaction.
+        self.now: datetime | None = None
 
     def say_what_waits(self, *, at_end: bool = False) -> None:
         waiting, self.waiting = self.waiting, None
@@ -190,9 +186,7 @@ def savepoint() -> Iterator[None]:
     Raises:
         RuntimeError: there is no transaction.
     """
-    state = _current.get()
-    if state is None:
-        raise RuntimeError("savepoint() needs a transaction()")
+    state = current_transaction()
     kept = len(state.hooks)
     state.say_what_waits()
     try:
@@ -212,9 +206,7 @@ def on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) 
         RuntimeError: there is no transaction.
         TypeError: an ORM object was passed; it may be stale by then, so pass its id.
     """
-    state = _current.get()
-    if state is None:
-        raise RuntimeError("on_commit() needs a transaction()")
+    state = current_transaction()
     enclosed = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
     for value in (*args, *kwargs.values(), *enclosed):
         if isinstance(value, Base):
@@ -225,9 +217,8 @@ def on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) 
 def first_on_commit(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     """As ``on_commit``, but before what was asked for earlier: nobody hears of the change before it."""
     on_commit(function, *args, **kwargs)
-    state = _current.get()
-    assert state is not None
-    state.hooks.insert(0, state.hooks.pop())
+    hooks = current_transaction().hooks
+    hooks.insert(0, hooks.pop())
 
 
 def before_commit(step: Callable[[set[T]], object], value: T) -> None:
@@ -238,9 +229,7 @@ def before_commit(step: Callable[[set[T]], object], value: T) -> None:
     Raises:
         RuntimeError: there is no transaction.
     """
-    state = _current.get()
-    if state is None:
-        raise RuntimeError("before_commit() needs a transaction()")
+    state = current_transaction()
     state.last_steps.setdefault(step, set()).add(value)
 
 
@@ -249,29 +238,6 @@ def once_on_commit(function: Callable[[], object]) -> None:
     state = _current.get()
     if state is None or all(hook.func is not function for hook in state.hooks):
         on_commit(function)
-
-
-def insert_into(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that knows ON CONFLICT, in the words of the database that is used."""
-    return INSERTS[session().get_bind().dialect.name](cast(sa.Table, model.__table__))
-
-
-def insert_if_new(model: type[Base], **values: Any) -> UUID | None:
-    """Insert a row unless a unique key of it exists already; its id, or None if it does.
-
-    Unlike catching the error afterwards, this does not spoil the transaction.
-    """
-    insert = insert_into(model).values(id=new_id(), **values).on_conflict_do_nothing()
-    inserted: UUID | None = session().execute(insert.returning(model.__table__.c.id)).scalar_one_or_none()
-    return inserted
-
-
-def insert_new(model: type[Base], rows: Sequence[dict[str, Any]]) -> set[UUID]:
-    """Insert those of the rows whose unique keys are free, all at once; the ids inserted."""
-    if not rows:
-        return set()
-    statement = insert_into(model).on_conflict_do_nothing().returning(model.__table__.c.id)
-    return set(session().connection().execute(statement, list(rows)).scalars())
 
 
 def in_transaction() -> bool:
@@ -285,7 +251,7 @@ def current_transaction() -> TransactionState:
     """
     state = _current.get()
     if state is None:
-        raise RuntimeError("there is no transaction()")
+        raise RuntimeError("this needs a transaction()")
     return state
 
 
@@ -300,5 +266,17 @@ def database_now(plus: float = 0.0) -> ColumnElement[datetime]:
 
 
 def read_database_clock() -> datetime:
-    """The time by the database's clock."""
-    return session().execute(sa.select(database_now())).scalar_one()
+    """The time by the database's clock; within a transaction PostgreSQL is asked for it once."""
+    state = _current.get()
+    if state is not None and state.now is not None:
+        return state.now
+    now = session().execute(sa.select(database_now())).scalar_one()
+    note_database_clock(now)
+    return now
+
+
+def note_database_clock(now: datetime) -> None:
+    """The transaction has been told the database's time by another statement."""
+    state = _current.get()
+    if state is not None and not clock.is_virtual() and db.engine.dialect.name == "postgresql":
+        state.now = now

@@ -19,11 +19,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.access import Actor, current_actor
 from taskapi.core.columns import HasId, Json, UtcDateTime
-from taskapi.core.db import Base, insert_if_new, session, transaction
+from taskapi.core.db import Base, session, transaction
 from taskapi.core.errors import DomainError, ValidationFailed
 from taskapi.core.parser import read_body
 from taskapi.core.receiving import Received
 from taskapi.core.signing import SealBroken, keyed_digests, seal, unseal
+from taskapi.core.upserts import insert_if_new
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)

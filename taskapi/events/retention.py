@@ -13,9 +13,10 @@ import sqlalchemy as sa
 import structlog
 
 from taskapi.core.access import Actor
-from taskapi.core.db import insert_into, read_database_clock, session, transaction
+from taskapi.core.db import read_database_clock, session, transaction
 from taskapi.core.events import Event
 from taskapi.core.runtime import runtime_settings
+from taskapi.core.upserts import insert_into
 from taskapi.events.cursors import forgotten_until
 from taskapi.events.models import EventReader, ForgottenEvents
 

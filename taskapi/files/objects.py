@@ -15,17 +15,10 @@ from taskapi.background import names
 from taskapi.background.enqueue import JobCall, enqueue
 from taskapi.background.names import Queue
 from taskapi.clients.storage.base import Storage, StorageFull, StorageUnavailable
-from taskapi.core.db import (
-    database_now,
-    insert_if_new,
-    insert_new,
-    on_commit,
-    read_database_clock,
-    session,
-    transaction,
-)
+from taskapi.core.db import database_now, on_commit, read_database_clock, session, transaction
 from taskapi.core.errors import Unavailable
 from taskapi.core.ids import new_id
+from taskapi.core.upserts import insert_if_new, insert_new
 from taskapi.files.models import DiscardedObject, StoredFile
 
 log = structlog.get_logger(__name__)

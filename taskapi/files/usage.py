@@ -4,7 +4,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from taskapi.core.db import insert_into, session, transaction
+from taskapi.core.db import session, transaction
+from taskapi.core.upserts import insert_into
 from taskapi.files.errors import QuotaExceeded
 from taskapi.files.models import FileUsage, StoredFile
 

@@ -13,10 +13,11 @@ from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import JobCall, enqueue, queued_job_ids
 from taskapi.background.names import DELIVER_EMAIL, Queue
 from taskapi.clients.mail import MailClient, MailError, OutgoingEmail
-from taskapi.core.db import database_now, insert_if_new, on_commit, read_database_clock, session, transaction
+from taskapi.core.db import database_now, on_commit, read_database_clock, session, transaction
 from taskapi.core.json import storable_text
 from taskapi.core.mail_kinds import SECURITY_KINDS
 from taskapi.core.meters import Counter
+from taskapi.core.upserts import insert_if_new
 from taskapi.notifications.attachments import read_attachment
 from taskapi.notifications.models import Email, MailSuppression
 from taskapi.notifications.templates import render_email

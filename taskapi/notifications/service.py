@@ -6,10 +6,11 @@ from uuid import UUID
 from taskapi.accounts import service as accounts
 from taskapi.core import clock
 from taskapi.core.access import Actor
-from taskapi.core.db import insert_if_new, session
+from taskapi.core.db import session
 from taskapi.core.errors import NotFound
 from taskapi.core.events import Event, record_event
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.upserts import insert_if_new
 from taskapi.notifications import outbox, queries
 from taskapi.notifications.models import MailSuppression, Notification
 from taskapi.notifications.templates import interval

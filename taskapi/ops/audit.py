@@ -6,7 +6,8 @@ import sqlalchemy as sa
 import structlog
 
 from taskapi.core import clock
-from taskapi.core.db import database_now, insert_into, read_database_clock, session, transaction
+from taskapi.core.db import database_now, read_database_clock, session, transaction
+from taskapi.core.upserts import insert_into
 from taskapi.ops.models import SelfAudit
 from taskapi.schedules import health
 

@@ -27,14 +27,16 @@ def flush() -> None:
         raise ExternalIdTaken(TAKEN) from error
 
 
-def insert(tasks: Sequence[Task]) -> None:
+def insert(tasks: Sequence[Task], *, later: bool = False) -> None:
     """Write new tasks, all of whose fields that are not empty have been set.
+
+    Args:
+        later: with whatever else the transaction inserts (``core/together``); nobody else may have
+            their ids then.
 
     Raises:
         ExternalIdTaken
     """
-    # Only of what others may have, too, the database can say that it is taken.
-    later = all(task.external_id is None for task in tasks)
     try:
         insert_entities(tasks, later=later)
     except IntegrityError as error:

@@ -39,8 +39,8 @@ class Drafts:
     """What people want to become tasks, and what speaks against each.
 
     Args:
-        together: whether their people are only looked for when the transaction makes its inserts
-            (``core/together``); what speaks against one of them is raised then.
+        together: whether all that is inserted waits for the end of the transaction (``core/together``);
+            what speaks against their people is raised then.
 
     Attributes:
         errors: by index, field → messages, as in a 422.
@@ -66,7 +66,7 @@ class Drafts:
         good = [draft for index, draft in enumerate(self._drafts) if index not in self.errors]
         tasks = [new_task(self._actor, draft) for draft in good]
         # In one order: of two who bring the same ones, neither waits for the other in a circle.
-        insert(sorted(tasks, key=lambda task: task.external_id or ""))
+        insert(sorted(tasks, key=lambda task: task.external_id or ""), later=self._together)
         self._tags.make_unknown(name for draft in good for name in draft.get("tags", ()))
         tags = [self._tags.tags(draft.get("tags", ())) for draft in good]
         add_tags([(task.id, tag.id) for task, theirs in zip(tasks, tags, strict=True) for tag in theirs])

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from taskapi.core.access import Actor
-from taskapi.core.db import INSERTS, session
+from taskapi.core.db import session
 from taskapi.core.folding import folded
 from taskapi.core.inserting import insert_rows
+from taskapi.core.upserts import INSERTS
 from taskapi.core.visibility import sees_everything
 from taskapi.tasks.models import Comment, Task, TaskWords
 

@@ -59,6 +59,8 @@ def create_task(*, actor: Actor, **draft: Any) -> Written:
     Raises:
         ValidationFailed, ExternalIdTaken
         TokenRevoked: the actor's account was closed this moment.
+
+    What speaks against the people may be raised by the end of the transaction.
     """
     return new_in_full(*_create(actor, draft))
 
@@ -146,8 +148,8 @@ def restore_task(*, actor: Actor, task_id: UUID) -> Written:
 
 
 def _create(actor: Actor, draft: dict[str, Any]) -> tuple[Task, list[Tag]]:
-    # Whether an outside id is taken is said at once.
-    batch = Drafts(actor, [draft], together=not draft.get("external_id"))
+    # Where somebody else may have the same id, it is said at once.
+    batch = Drafts(actor, [draft], together=not draft.get("external_id") and "id" not in draft)
     errors = batch.errors.get(0, {})
     if errors.keys() == {"external_id"}:
         raise ExternalIdTaken(TAKEN)

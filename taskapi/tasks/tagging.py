@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.batches import batches
-from taskapi.core.db import insert_new, session
+from taskapi.core.db import session
 from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
+from taskapi.core.upserts import insert_new
 from taskapi.tasks.models import Tag, TaskTag
 from taskapi.tasks.queries import is_id
 

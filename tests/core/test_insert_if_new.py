@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from taskapi.core import clock
-from taskapi.core.db import insert_if_new, session, transaction
+from taskapi.core.db import session, transaction
+from taskapi.core.upserts import insert_if_new
 from taskapi.notifications.models import MailSuppression
 
 

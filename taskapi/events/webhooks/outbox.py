@@ -12,7 +12,6 @@ from uuid import UUID
 
 import orjson
 
-from taskapi.core.db import insert_new
 from taskapi.core.events import Event
 from taskapi.core.following import (
     ADMINISTRATORS,
@@ -24,6 +23,7 @@ from taskapi.core.following import (
 )
 from taskapi.core.json import format_time
 from taskapi.core.standing import actors_of
+from taskapi.core.upserts import insert_new
 from taskapi.events.messages import Message, Telling, tellings
 from taskapi.events.webhooks import lease, queries
 from taskapi.events.webhooks.models import WebhookDelivery

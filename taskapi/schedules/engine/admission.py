@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.background.names import Queue
-from taskapi.core.db import insert_into, once_on_commit, read_database_clock, session
+from taskapi.core.db import once_on_commit, read_database_clock, session
 from taskapi.core.runtime import runtime_settings
+from taskapi.core.upserts import insert_into
 from taskapi.schedules.bookkeeping import RunAllowance
 from taskapi.schedules.models import Run
 
@@ -55,9 +56,10 @@ def admit(wanted: Mapping[UUID, int], *, held: bool = False) -> dict[UUID, Itera
         held: these are the ones that were held; others stay behind those.
     """
     ours = _lock_windows(wanted)
+    # Behind the lock, so that nobody else changes it.
+    in_flight, holders = _look_into(ours)
     if not held:
-        ours -= _owners_that_hold(ours)
-    in_flight = _count_in_flight(ours)
+        ours -= holders
     rooms = _rooms(ours, in_flight)
     granted = {owner: min(wanted[owner], room) for owner, room in rooms.items() if room > 0}
     _note_released(granted)
@@ -81,7 +83,8 @@ def held_runs_with_room(limit: int) -> tuple[dict[UUID, int], bool]:
     owners = _next_holders()
     if not owners:
         return {}, False
-    rooms = _rooms(owners, _count_in_flight(owners))
+    in_flight, _ = _look_into(owners)
+    rooms = _rooms(owners, in_flight)
     able = [owner for owner in owners if rooms[owner] > 0]
     share = max(limit // max(len(able), 1), 1)
     return {owner: min(rooms[owner], share) for owner in able}, True
@@ -137,17 +140,19 @@ def _lock_windows(owner_ids: Collection[UUID]) -> set[UUID]:
     return ours
 
 
-def _owners_that_hold(owner_ids: Collection[UUID]) -> set[UUID]:
+def _look_into(owner_ids: Collection[UUID]) -> tuple[dict[UUID, int], set[UUID]]:
+    """How many runs of these owners are in flight, of those who have any; and who of them holds runs."""
+    if not owner_ids:
+        return {}, set()
     # One probe for each: PostgreSQL would make a join of an EXISTS, and read whole backlogs.
-    theirs = sa.select(Run.id).where(Run.owner_id == RunAllowance.owner_id, HELD).limit(1)
-    any_run = theirs.correlate(RunAllowance).scalar_subquery()
-    statement = sa.select(RunAllowance.owner_id).where(RunAllowance.owner_id.in_(owner_ids))
-    return set(session().scalars(statement.where(any_run.is_not(None))))
-
-
-def _count_in_flight(owner_ids: Collection[UUID]) -> dict[UUID, int]:
-    statement = sa.select(Run.owner_id, sa.func.count()).where(Run.owner_id.in_(owner_ids), IN_FLIGHT)
-    return {owner: count for owner, count in session().execute(statement.group_by(Run.owner_id))}  # noqa: C416
+    theirs = Run.owner_id == RunAllowance.owner_id
+    any_held = sa.select(Run.id).where(theirs, HELD).limit(1).correlate(RunAllowance).scalar_subquery()
+    flying = sa.select(sa.func.count()).select_from(Run).where(theirs, IN_FLIGHT)
+    statement = sa.select(
+        RunAllowance.owner_id, flying.correlate(RunAllowance).scalar_subquery(), any_held.is_not(None)
+    )
+    rows = session().execute(statement.where(RunAllowance.owner_id.in_(owner_ids))).all()
+    return {owner: count for owner, count, _ in rows if count}, {owner for owner, _, holds in rows if holds}
 
 
 def _rooms(owner_ids: Collection[UUID], in_flight: Mapping[UUID, int]) -> dict[UUID, int]:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from taskapi.core.db import insert_into, session
+from taskapi.core.db import session
+from taskapi.core.upserts import insert_into
 from taskapi.schedules.bookkeeping import RunCounts
 from taskapi.schedules.engine.claims import IS_OPEN
 from taskapi.schedules.models import Run, Schedule

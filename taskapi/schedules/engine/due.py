@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from taskapi.core import clock
 from taskapi.core.columns import UtcDateTime
-from taskapi.core.db import database_now, session
+from taskapi.core.db import database_now, note_database_clock, session
 from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.engine import admission
 from taskapi.schedules.models import Run, Schedule
@@ -130,7 +130,9 @@ def claim_due(limit: int) -> list[DueSchedule]:
     # Under a virtual clock the time stands in the statement.
     build = _claim_one_by_one if clock.is_virtual() else _built_once
     rows = session().connection().execute(build(limit, _backlog.seen_at_once(limit))).all()
-    claimed = list(map(DueSchedule._make, rows))
+    claimed = [DueSchedule._make(columns) for *columns, _ in rows]
+    for *_, now in rows[:1]:
+        note_database_clock(now)
     _backlog.note(len(claimed), limit)
     return claimed
 
@@ -161,7 +163,7 @@ def _claim_one_by_one(limit: int, bound: int | None) -> sa.Select[Any]:
     first = _first(limit, bound)
     locked = sa.select(*_COLUMNS).where(Schedule.id == first.c.id, _is_still_due())
     one = locked.with_for_update(skip_locked=True).lateral("one")
-    return sa.select(one).join_from(first, one, sa.true()).limit(limit)
+    return sa.select(one, database_now().label("now")).join_from(first, one, sa.true()).limit(limit)
 
 
 _built_once = cache(_claim_one_by_one)

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from taskapi.core import clock
 from taskapi.core.arrays import array, as_lists, unfolded
 from taskapi.core.columns import UtcDateTime
-from taskapi.core.db import insert_into, read_database_clock, session
+from taskapi.core.db import read_database_clock, session
 from taskapi.core.ids import new_id_text
+from taskapi.core.upserts import insert_into
 from taskapi.schedules.actions import registry
 from taskapi.schedules.definition import trigger_of
 from taskapi.schedules.engine import claims, due

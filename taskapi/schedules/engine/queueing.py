@@ -9,7 +9,8 @@ from uuid import UUID
 from taskapi.background.connection import SILENCE_SECONDS
 from taskapi.background.enqueue import JobCall, enqueue_all
 from taskapi.background.names import EXECUTE_RUN, Queue
-from taskapi.core.db import insert_new, on_commit, once_on_commit, read_database_clock, session, transaction
+from taskapi.core.db import on_commit, once_on_commit, read_database_clock, session, transaction
+from taskapi.core.upserts import insert_new
 from taskapi.schedules.engine import admission, claims, counts, due
 from taskapi.schedules.engine.beside import Beside
 from taskapi.schedules.engine.meters import meter_ends

@@ -11,8 +11,9 @@ from flask import Flask
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
-from taskapi.core.db import db, insert_new, session, transaction
+from taskapi.core.db import db, session, transaction
 from taskapi.core.ids import new_id
+from taskapi.core.upserts import insert_new
 from taskapi.events import jobs
 from taskapi.events.service import relay_events
 from taskapi.events.webhooks import lease, queries, sending
