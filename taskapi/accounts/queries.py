@@ -141,8 +141,7 @@ def _lock_active(number: int) -> sa.Select[UUID]:
 
 
 def _lock_those(user_ids: Collection[Any]) -> sa.Select[UUID]:
-    statement = sa.select(User.id).where(User.id.in_(user_ids), User.is_active).order_by(User.id)
-    return statement.with_for_update(read=True)
+    return active_ids().where(User.id.in_(user_ids)).order_by(User.id).with_for_update(read=True)
 
 
 def active_ids() -> sa.Select[UUID]:

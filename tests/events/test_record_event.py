@@ -1,12 +1,14 @@
 """record_event: an event is written in the transaction of its change."""
 
+import logging
+from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 import structlog
 from flask import Flask
-from structlog.testing import capture_logs
 
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event, record_event
@@ -54,8 +56,33 @@ def test_an_event_names_the_request_or_run_that_caused_it(context: Flask, name: 
     assert recorded()[0].request_id == "r-1"
 
 
-def test_each_event_logs_one_line_after_the_commit(owner: Person, context: Flask) -> None:
-    with capture_logs() as lines, transaction():
+class Kept(logging.Handler):
+    """Keeps the lines that are logged, as they were given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[Any] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.msg)
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """What is logged of events."""
+    logger, kept = logging.getLogger("taskapi.core.events"), Kept()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(kept)
+    yield kept.lines
+    logger.removeHandler(kept)
+    logger.setLevel(level)
+
+
+def test_each_event_logs_one_line_after_the_commit(
+    owner: Person, context: Flask, lines: list[dict[str, Any]]
+) -> None:
+    with transaction():
         record_event("task.created", subject=SUBJECT, actor=owner.actor)
         assert lines == []
     (line,) = lines
@@ -65,8 +92,10 @@ def test_each_event_logs_one_line_after_the_commit(owner: Person, context: Flask
     assert line["user"] == str(owner.id)
 
 
-def test_a_transaction_that_rolls_back_leaves_no_event_and_no_line(context: Flask) -> None:
-    with capture_logs() as lines, pytest.raises(ZeroDivisionError):
+def test_a_transaction_that_rolls_back_leaves_no_event_and_no_line(
+    context: Flask, lines: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(ZeroDivisionError):
         _record_and_fail()
     assert recorded() == []
     assert lines == []

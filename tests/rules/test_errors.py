@@ -34,7 +34,7 @@ BROAD_HANDLERS = Counter(
         "taskapi/schedules/editing.py": 1,
         "taskapi/schedules/engine/backfilling.py": 1,
         "taskapi/schedules/engine/dispatch.py": 2,
-        "taskapi/core/read_at_once.py": 2,
+        "taskapi/core/read_at_once.py": 1,
         "taskapi/schedules/engine/execution.py": 1,
     }
 )

@@ -85,7 +85,8 @@ def test_the_statements_of_a_batch_do_not_grow_with_it(context: Flask, owner: Pe
         with statements() as seen:
             dispatch_batch()
         counts.append(len(seen))
-    # Claim, the virtual clock, open runs; lock windows, who holds and what is in flight; insert and move the marks.
+    # Claim, the virtual clock, open runs; lock windows, what they hold and what is in flight; insert and
+    # move the marks.
     assert counts == [6, 6]
 
 
