@@ -7,7 +7,7 @@ first appends 16 bytes to one file: when it began, and when it was due.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 from flask import Flask
@@ -176,10 +176,12 @@ PARTS = ("jobs", "runs", "dispatch", "lag")
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Few jobs, one round: only to see that it works.")
+@click.option("--rounds", type=int, help="So many rounds in the place of three.")
 @click.option("--only", "parts", type=click.Choice(PARTS), multiple=True, default=PARTS)
-def command(quick: bool, parts: Sequence[str]) -> None:
+def command(quick: bool, rounds: int | None, parts: Sequence[str]) -> None:
     """Measure, print the tables, and keep them."""
     sizes = QUICK if quick else Sizes()
+    sizes = replace(sizes, rounds=rounds or sizes.rounds)
     figures: dict[str, object] = {}
     with prepared() as (app, url):
         tables, rates = measure_rates(app, url, sizes, parts)
