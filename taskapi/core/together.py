@@ -125,6 +125,10 @@ class Together:
                 self._forget_connection()
                 raise OutcomeUnknown from error
             raise translated(error) from error
+        except BaseException:
+            # An answer that was not read would be taken for that to the next statement.
+            self._forget_connection()
+            raise
         return True
 
     def _forget_connection(self) -> None:

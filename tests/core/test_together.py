@@ -1,5 +1,6 @@
 """A transaction that only inserts: on PostgreSQL one statement, on SQLite as ever."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -220,6 +221,27 @@ def test_a_connection_that_is_gone_is_noticed_before_anything_is_said(on_postgre
     with transaction():
         put_later("a", 1, 10)
     assert read_number(1) == 10
+
+
+def put_slowly(place: str) -> sa.Insert:
+    key = sa.bindparam(f"{place}_key", type_=sa.Integer())
+    return sa.insert(PROBE).from_select(["key"], sa.select(key).where(sa.func.pg_sleep(5).is_not(None)))
+
+
+def test_who_is_interrupted_leaves_no_answer_to_the_next_one(on_postgresql: Flask) -> None:
+    def interrupt(*_anything: object) -> None:
+        raise KeyboardInterrupt
+
+    earlier = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            do(lambda: insert_later(put_slowly, "a", row={"a_key": 1}))
+    finally:
+        signal.signal(signal.SIGALRM, earlier)
+    assert read_number(1) is None
+    do(lambda: put_later("b", 2, 20))
+    assert read_number(2) == 20
 
 
 def test_whether_it_is_written_is_unknown_when_the_connection_breaks(

@@ -35,6 +35,7 @@ BROAD_HANDLERS = Counter(
         "taskapi/schedules/engine/backfilling.py": 1,
         "taskapi/schedules/engine/dispatch.py": 2,
         "taskapi/core/read_at_once.py": 1,
+        "taskapi/core/together.py": 1,
         "taskapi/schedules/engine/execution.py": 1,
     }
 )
