@@ -221,15 +221,16 @@ def log_often(logger: logging.Logger, event: str, fields: dict[str, Any]) -> Non
 
 def _write_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     try:
-        line = orjson.dumps(event, default=repr)
+        line = orjson.dumps(event, default=repr, option=AS_REPR)
     except TypeError:
         # Numbers beyond 64 bits, keys that are no text, halves of surrogate pairs.
         return _json.encode(event)
     # Not every stream takes more than ASCII.
-    return line.decode() if line.isascii() else _json.encode(event)
+    return line.decode() if line.isascii() else _json.encode(orjson.loads(line))
 
 
 _json = json.JSONEncoder(default=repr)
+AS_REPR = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 # Of the whole process, as the lists below are: loggers keep what they have once found.
 _process = "web"
 SHARED: list[Any] = [

@@ -124,8 +124,6 @@ class Prepared:
             psycopg.Error
         """
         self._send()
-        self._poll.poll()
-        self._pgconn.consume_input()
         while self._pgconn.is_busy():
             self._poll.poll()
             self._pgconn.consume_input()

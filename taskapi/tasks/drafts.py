@@ -53,9 +53,9 @@ class Drafts:
         self._actor, self._drafts, self._together = actor, drafts, together
         self._tags = TagBook(actor, (name for draft in drafts for name in draft.get("tags", ())))
         self.errors: dict[int, Messages] = {}
-        self._check_people()
         self._check_tags()
         self._check_external_ids()
+        self._check_people()
 
     def write(self) -> list[tuple[Task, list[Tag]]]:
         """Make tasks of those that nothing speaks against, in their order; each with its tags.
@@ -81,7 +81,8 @@ class Drafts:
         wanted = {draft["assignee_id"] for draft in self._drafts if draft.get("assignee_id")}
         # Their maker's account must not close meanwhile either.
         people = wanted | {self._actor.user_id}
-        if self._together:
+        # All that is wrong is said at once.
+        if self._together and not self.errors:
             accounts.require_active(user_ids=people, judge=self._refuse)
         else:
             self._judge_people(accounts.lock_active(user_ids=people))

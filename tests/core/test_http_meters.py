@@ -60,12 +60,16 @@ def test_counting_costs_little_beside_the_cheapest_request(app: Flask, client: F
             client.get("/health")
         return time.thread_time() - begun
 
+    def price() -> float:
+        with_it, without = [], []
+        for _ in range(20):
+            with_it.append(seconds())
+            app.after_request_funcs[None] = [hook for hook in hooks if hook is not count_request]
+            without.append(seconds())
+            app.after_request_funcs[None] = hooks
+        return min(with_it) / min(without)
+
     hooks = app.after_request_funcs[None]
     seconds()
-    with_it, without = [], []
-    for _ in range(20):
-        with_it.append(seconds())
-        app.after_request_funcs[None] = [hook for hook in hooks if hook is not count_request]
-        without.append(seconds())
-        app.after_request_funcs[None] = hooks
-    assert min(with_it) < 1.5 * min(without)
+    # A busy machine may spoil one comparison.
+    assert min(price() for _ in range(3)) < 1.25

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -139,7 +140,7 @@ def test_what_is_required_and_does_not_hold_is_judged(probe: Flask, is_asked_mea
     assert read_number(1) is None
 
 
-def test_what_is_required_and_holds_is_locked_until_the_commit(on_postgresql: Flask) -> None:
+def test_what_is_required_is_looked_for_in_the_same_statement(on_postgresql: Flask) -> None:
     with transaction():
         write_number(7, 0)
     with statements() as sent, transaction():
@@ -228,7 +229,14 @@ def put_slowly(place: str) -> sa.Insert:
     return sa.insert(PROBE).from_select(["key"], sa.select(key).where(sa.func.pg_sleep(5).is_not(None)))
 
 
-def test_who_is_interrupted_leaves_no_answer_to_the_next_one(on_postgresql: Flask) -> None:
+def asleep() -> int:
+    """How many backends do what takes five seconds."""
+    with db.engine.connect() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'WITH%pg_sleep%'"
+        return int(connection.exec_driver_sql(query.replace("%", "%%")).scalar() or 0)
+
+
+def test_who_is_interrupted_writes_nothing_and_leaves_no_answer_to_the_next_one(on_postgresql: Flask) -> None:
     def interrupt(*_anything: object) -> None:
         raise KeyboardInterrupt
 
@@ -239,6 +247,10 @@ def test_who_is_interrupted_leaves_no_answer_to_the_next_one(on_postgresql: Flas
             do(lambda: insert_later(put_slowly, "a", row={"a_key": 1}))
     finally:
         signal.signal(signal.SIGALRM, earlier)
+    deadline = time.monotonic() + 3
+    while asleep() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not asleep()
     assert read_number(1) is None
     do(lambda: put_later("b", 2, 20))
     assert read_number(2) == 20

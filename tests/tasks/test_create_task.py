@@ -122,6 +122,12 @@ def test_a_plain_date_is_the_end_of_that_day_where_one_is(app: Flask) -> None:
     assert make_task(person, due_date="2030-01-02")["due_date"] == "2030-01-02T10:59:59Z"
 
 
+def test_all_that_is_wrong_with_what_is_named_is_said_at_once(owner: Person) -> None:
+    answer = owner.post("/api/tasks", {"title": "Tea", "assignee_id": ID, "tags": [ID]})
+    assert answer.status_code == 422
+    assert answer.json["errors"].keys() == {"assignee_id", "tags"}
+
+
 def test_who_was_switched_off_this_moment_makes_nothing(app: Flask, owner: Person, admin: Person) -> None:
     # Their session is still believed: whoever switched them off has not said so yet.
     assert owner.get("/api/tasks").json["total"] == 0
