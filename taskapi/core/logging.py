@@ -229,7 +229,7 @@ def _write_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> 
     return line.decode() if line.isascii() else _json.encode(orjson.loads(line))
 
 
-_json = json.JSONEncoder(default=repr)
+_json = json.JSONEncoder(default=repr, separators=(",", ":"))
 AS_REPR = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 # Of the whole process, as the lists below are: loggers keep what they have once found.
 _process = "web"

@@ -121,7 +121,7 @@ def test_a_client_that_vanishes_in_the_middle_leaves_nothing(web: Installation) 
             connection.sendall(head + CHUNK * 20)
             wait_for(lambda: incoming(web), seconds=5, what="the beginning of the upload")
         wait_for(lambda: incoming(web) == [], seconds=5, what="the end of the upload")
-    wait_for(lambda: web.log_text().count('"status": 408') == 2, seconds=5, what="the lines in the log")
+    wait_for(lambda: web.log_text().count('"status":408') == 2, seconds=5, what="the lines in the log")
     assert "Traceback" not in web.log_text()
 
 
