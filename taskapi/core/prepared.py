@@ -7,6 +7,7 @@ import itertools
 import logging
 import select
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -23,6 +24,8 @@ log = logging.getLogger("sqlalchemy.engine.Engine")
 KEY = "taskapi_prepared"
 # As many a connection keeps, as its driver would: each takes PostgreSQL some ten kilobytes.
 KEPT = 100
+# So long an interrupted statement is asked to stop.
+CANCEL_SECONDS = 2.0
 FULFILLED = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 # Somebody said DEALLOCATE or changed a table: what was prepared is of no use any more.
 OUTDATED = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
@@ -65,7 +68,7 @@ class Prepared:
     """The statements that a connection has prepared, by their text; those used last are kept."""
 
     def __init__(self, driver: "psycopg.Connection[Any]") -> None:
-        self._pgconn = driver.pgconn
+        self._driver, self._pgconn = driver, driver.pgconn
         self._encoding = driver.info.encoding
         self._transformer = Transformer(driver)
         self._names: dict[str, bytes] = {}
@@ -79,6 +82,15 @@ class Prepared:
         Raises:
             psycopg.Error
         """
+        try:
+            return self._run_again_if_outdated(text, values)
+        finally:
+            if self._pgconn.transaction_status == TransactionStatus.ACTIVE:
+                # Interrupted, but said whole: PostgreSQL would do it, whoever listens.
+                with suppress(psycopg.Error):
+                    self._driver.cancel_safe(timeout=CANCEL_SECONDS)
+
+    def _run_again_if_outdated(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
             return self._run(text, values)
         except OUTDATED:

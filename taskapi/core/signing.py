@@ -65,12 +65,13 @@ def signed_content(text: str, purpose: str) -> bytes:
 
 
 def _mark(content: bytes, key: str, purpose: str) -> bytes:
-    return blake2b(content, key=_derived_key(key, purpose), digest_size=MARK_BYTES).digest()
+    derived = _derived_key(key, f"taskapi.sign.{purpose}")
+    return blake2b(content, key=derived, digest_size=MARK_BYTES).digest()
 
 
 @lru_cache(maxsize=100)
-def _derived_key(key: str, purpose: str) -> bytes:
-    return hmac.digest(key.encode(), f"taskapi.sign.{purpose}".encode(), "sha256")
+def _derived_key(key: str, label: str) -> bytes:
+    return hmac.digest(key.encode(), label.encode(), "sha256")
 
 
 def derived_secrets(purpose: str, identifier: UUID) -> Iterator[str]:
@@ -110,8 +111,8 @@ def unseal(sealed: str, purpose: str) -> str:
 
 
 def _fernet(purpose: str) -> MultiFernet:
-    label = f"taskapi.seal.{purpose}".encode()
-    return MultiFernet([Fernet(_base64(hmac.digest(key.encode(), label, "sha256"))) for key in all_keys()])
+    label = f"taskapi.seal.{purpose}"
+    return MultiFernet([Fernet(_base64(_derived_key(key, label))) for key in all_keys()])
 
 
 def _base64(data: bytes) -> str:

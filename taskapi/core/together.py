@@ -6,7 +6,6 @@ by itself. On SQLite, to whom there are no round trips, nothing waits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, cast
@@ -22,8 +21,6 @@ from taskapi.core.engine import doubt_connections
 from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.prepared import as_of_engine, prepared, run
 
-# So long an interrupted transaction asks to be undone.
-CANCEL_SECONDS = 2.0
 Rows: TypeAlias = Sequence[Sequence[Any]]
 Shape: TypeAlias = tuple[Any, ...]
 
@@ -129,10 +126,7 @@ class Together:
                 raise OutcomeUnknown from error
             raise translated(error) from error
         except BaseException:
-            # It was said whole: PostgreSQL would do it, whoever listens. And an answer that was not read
-            # would be taken for that to the next statement.
-            with suppress(psycopg.Error):
-                borrowed.driver_connection.cancel_safe(timeout=CANCEL_SECONDS)
+            # An answer that was not read would be taken for that to the next statement.
             self._forget_connection()
             raise
         return True

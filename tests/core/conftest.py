@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,21 @@ def read_number(key: int) -> int | None:
             sa.text("SELECT value FROM probe WHERE key = :key"), {"key": key}
         )
         return value
+
+
+def goes_on_sleeping() -> bool:
+    """Whether a backend sleeps (``pg_sleep``) for three more seconds."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%%pg_sleep%%'"
+    )
+    deadline = time.monotonic() + 3
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while connection.exec_driver_sql(query).scalar():
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.05)
+    return False
 
 
 def _with_probe(app: Flask) -> Iterator[Flask]:

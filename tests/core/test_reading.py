@@ -12,6 +12,7 @@ from taskapi.core import read_at_once as reading_at_once
 from taskapi.core.db import db, session, transaction
 from taskapi.core.read_at_once import HeldConnection, read_at_once
 from taskapi.core.reading import read
+from tests.core.conftest import goes_on_sleeping
 from tests.people import Person
 from tests.tasks.making import make_task, path_of
 
@@ -80,6 +81,7 @@ def test_a_reader_who_is_interrupted_leaves_no_answer_to_the_next_one(app: Flask
             with pytest.raises(KeyboardInterrupt):
                 read(slow, given=5)
             assert [tuple(row) for row in read(divided, given=1)] == [(1,)]
+            assert not goes_on_sleeping()
     finally:
         signal.signal(signal.SIGALRM, earlier)
 

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from taskapi.core.db import db, on_commit, savepoint, session, transaction
 from taskapi.core.errors import Conflict, OutcomeUnknown
 from taskapi.core.prepared import Prepared
 from taskapi.core.together import insert_later, require
-from tests.core.conftest import read_number, write_number
+from tests.core.conftest import goes_on_sleeping, read_number, write_number
 
 PROBE = sa.table("probe", sa.column("key", sa.Integer), sa.column("value", sa.Integer))
 
@@ -229,13 +228,6 @@ def put_slowly(place: str) -> sa.Insert:
     return sa.insert(PROBE).from_select(["key"], sa.select(key).where(sa.func.pg_sleep(5).is_not(None)))
 
 
-def asleep() -> int:
-    """How many backends do what takes five seconds."""
-    with db.engine.connect() as connection:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'WITH%pg_sleep%'"
-        return int(connection.exec_driver_sql(query.replace("%", "%%")).scalar() or 0)
-
-
 def test_who_is_interrupted_writes_nothing_and_leaves_no_answer_to_the_next_one(on_postgresql: Flask) -> None:
     def interrupt(*_anything: object) -> None:
         raise KeyboardInterrupt
@@ -247,10 +239,7 @@ def test_who_is_interrupted_writes_nothing_and_leaves_no_answer_to_the_next_one(
             do(lambda: insert_later(put_slowly, "a", row={"a_key": 1}))
     finally:
         signal.signal(signal.SIGALRM, earlier)
-    deadline = time.monotonic() + 3
-    while asleep() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not asleep()
+    assert not goes_on_sleeping()
     assert read_number(1) is None
     do(lambda: put_later("b", 2, 20))
     assert read_number(2) == 20
