@@ -59,6 +59,7 @@ bench: $(DEVELOPMENT) $(RIVALS) ## Measure what docs/benchmarks.md tells; BENCH=
 	$(BIN)/python -m benchmarks.http $(if $(filter quick,$(BENCH)),--quick)
 	$(BIN)/python -m benchmarks.queues $(if $(filter quick,$(BENCH)),--quick)
 	$(BIN)/python -m benchmarks.memory $(if $(filter quick,$(BENCH)),1000)
+	$(BIN)/python -m benchmarks.starting $(if $(filter quick,$(BENCH)),--rounds 1)
 	$(BIN)/python -m benchmarks.growth $(if $(filter quick,$(BENCH)),--quick)
 	$(BIN)/python -m benchmarks.history $(if $(filter quick,$(BENCH)),1000 2000)
 	$(BIN)/python -m benchmarks.tasks $(if $(filter quick,$(BENCH)),1000 2000)

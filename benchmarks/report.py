@@ -19,7 +19,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 # In a folder beside the page.
 PICTURES = "images"
 OURS = "taskapi"
-NAMES = ("http", "queues", "growth", "memory")
+NAMES = ("http", "queues", "growth", "memory", "starting")
 
 
 def replaced(page: str, name: str, text: str) -> str:

@@ -38,6 +38,8 @@ class Installation:
     port: int
     environment: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    # What one process has another setting for, such as the port of a second web server.
+    settings_of: dict[str, dict[str, str]] = field(default_factory=dict)
     # What the web process listens on, if somebody holds it who outlives the process, as systemd does.
     door: socket.socket | None = None
 
@@ -76,7 +78,7 @@ class Installation:
                 command,
                 pass_fds=descriptors,
                 cwd=REPOSITORY,
-                env=self.environment,
+                env=self.environment | self.settings_of.get(name, {}),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
