@@ -35,6 +35,7 @@ from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.background.process import process_name
 from taskapi.background.rq_json import JsonJob, JsonQueue
 from taskapi.background.watching import QueueWatch
+from taskapi.core.logging import redact
 
 log = structlog.get_logger(__name__)
 
@@ -224,7 +225,7 @@ class Hand(Worker):
             self.execution, job.ended_at = taken.execution, now()
             kind, error, trace = sys.exc_info()
             self.handle_exception(job, kind, error, trace)
-            told = "".join(traceback.format_exception(kind, error, trace))
+            told = redact("".join(traceback.format_exception(kind, error, trace)))
             self.handle_job_failure(job, self._queue(taken), exc_string=told)
             return None, False
         if isinstance(value, Retry):

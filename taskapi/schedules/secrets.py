@@ -1,11 +1,13 @@
 """Secrets among params: sealed where they are stored, never shown again, opened for a run alone."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 
 from taskapi.core.access import Actor
 from taskapi.core.errors import ValidationFailed
+from taskapi.core.logging import redact
 from taskapi.core.signing import SealBroken, seal, unseal
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action, ActionFailed
@@ -74,6 +76,27 @@ def open_secrets(action: Action, stored: dict[str, Any]) -> dict[str, Any]:
 def shown_params(stored: dict[str, Any]) -> dict[str, Any]:
     """Stored params as anybody may read them: in answers, events, exports."""
     return {name: HIDDEN if is_sealed(value) else value for name, value in stored.items()}
+
+
+def secret_texts(action: Action, params: dict[str, Any]) -> list[str]:
+    """The texts among the opened secrets that nobody would say by chance, the longest first."""
+    found = [text for name in action.secrets for text in _texts_in(params.get(name)) if len(text) > 3]
+    return sorted(found, key=len, reverse=True)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(part)
+
+
+def without_secrets(text: str, secrets: Sequence[str]) -> str:
+    """What an action said of its failure, which may quote what it was given, or where it connected to."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return str(redact(text))
 
 
 def is_sealed(value: Any) -> bool:

@@ -23,6 +23,7 @@ from tests.background import leaving
 from tests.e2e.installation import BIN, REPOSITORY, wait_for
 
 SECRET = "a secret for tests that is long enough"
+URL = "redis://:hunter2@redis:6379"
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +82,25 @@ def enqueue(redis: Redis, name: str, *args: object, queue: Queue = Queue.RUNS, t
     return job
 
 
+def told_of(job: JsonJob) -> str:
+    """What Redis keeps of a failure: the last line of its traceback."""
+    result = job.latest_result()
+    assert result is not None
+    return str(result.exc_string).rstrip().splitlines()[-1]
+
+
 def test_one_process_does_job_after_job_until_one_crashes_or_fails_which_ends_that_job_alone(
     redis: Redis, environment: dict[str, str]
 ) -> None:
     rounds, ends = [], []
-    for end in (("os.abort",), ("builtins.len", 5), ("builtins.len", "abc")):
+    for end in (("os.abort",), ("builtins.int", URL), ("builtins.len", "abc")):
         rounds.append([enqueue(redis, "os.getpid") for _ in range(2)])
         ends.append(enqueue(redis, *end))
     assert work(environment, "--burst").wait(timeout=60) == 0
     failed, finished = JobStatus.FAILED, JobStatus.FINISHED
     assert [job.get_status() for job in ends] == [failed, failed, finished]
     assert ends[-1].return_value() == 3
+    assert told_of(ends[1]) == "ValueError: invalid literal for int() with base 10: 'redis://***@redis:6379'"
     pids = [{job.return_value() for job in jobs} for jobs in rounds]
     assert [len(found) for found in pids] == [1, 1, 1]
     assert len(set.union(*pids) - {None}) == 3

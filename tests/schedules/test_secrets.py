@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,10 +18,13 @@ from taskapi.core.schemas import Schema
 from taskapi.schedules import secrets
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action, ActionFailed, RunContext
+from tests.core.conftest import Log, log_to
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
 from tests.settings import settings_changed
 from tests.work import tick
+
+__all__ = ("log_to",)
 
 SECRET = "open sesame, please"
 
@@ -80,6 +84,28 @@ def test_a_secret_reaches_the_action_and_nobody_else(app: Flask, owner: Person, 
     assert "schedule.created" in kept
     assert "run.ended" in kept
     assert "open sesame" not in kept
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("error", [ValueError, ActionFailed], ids=["raised", "told"])
+def test_an_error_that_quotes_a_secret_is_told_without_it(
+    app: Flask, owner: Person, time: Time, log_to: Callable[..., Log], error: type[Exception]
+) -> None:
+    def fail(_context: RunContext, params: dict[str, Any]) -> None:
+        raise error(f"{params['more'][0]} and {params['key']} open nothing")
+
+    registry.register(Action("keyholder", "Fails", KeyholderParams, fail, secrets=("key", "more")))
+    log = log_to()
+    params = {"key": SECRET, "more": [f"{SECRET}!", "x"]}
+    schedule = make(owner, action="keyholder", params=params, every=3600, retry={"max_attempts": 1})
+    owner.post(f"/api/schedules/{schedule['id']}/run")
+    tick(app)
+    (run,) = runs_of(owner, schedule)
+    assert run["error"]["message"].endswith("*** and *** open nothing")
+    kept = everything_stored(app) + log.text
+    assert "open sesame" not in kept
+    if error is ValueError:
+        assert "in fail" in log.line("run.raised")["exception"]
 
 
 def test_three_stars_are_no_secret(app: Flask, owner: Person) -> None:

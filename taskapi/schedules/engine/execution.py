@@ -1,5 +1,6 @@
 """One attempt at a run: claim it, do the action under a lease and a time limit, record the outcome."""
 
+import traceback
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from taskapi.schedules.engine.journal import Journal
 from taskapi.schedules.engine.lease import keep_lease
 from taskapi.schedules.engine.settling import Ending, Failure
 from taskapi.schedules.permissions import check_owner
-from taskapi.schedules.secrets import open_secrets
+from taskapi.schedules.secrets import open_secrets, secret_texts, without_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -59,9 +60,12 @@ def _reader(params: type[Schema]) -> Schema:
 
 
 def _perform(claim: Claim, context: RunContext, watch: CancelWatch) -> tuple[Any, Failure | None]:
+    secrets: list[str] = []
     try:
         action = registry.find(claim.action)
-        params = _reader(action.params).load(open_secrets(action, claim.params))
+        opened = open_secrets(action, claim.params)
+        secrets = secret_texts(action, opened)
+        params = _reader(action.params).load(opened)
         check_owner(action, params, owner_id=context.owner_id)
         with deadline(claim.timeout), watch.listening():
             result = action.run(context, params)
@@ -71,13 +75,13 @@ def _perform(claim: Claim, context: RunContext, watch: CancelWatch) -> tuple[Any
     except RunCancelled:
         return None, Failure(outcomes.CANCELLED, "The run was cancelled.")
     except ActionFailed as error:
-        return None, Failure(error.code, str(error), error.permanent, error.retry_after)
+        message = without_secrets(str(error), secrets)
+        return None, Failure(error.code, message, error.permanent, error.retry_after)
     except UnknownAction as error:
         return None, Failure(error.code, str(error), permanent=True)
-    except Exception as error:
-        # Whatever an action raises is the outcome of its run, never the end of the worker.
-        log.exception("run.raised")
-        return None, Failure("exception", f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever it raises is how its run ended, and ends no worker
+        log.error("run.raised", exception=without_secrets(traceback.format_exc().rstrip(), secrets))
+        return None, Failure("exception", without_secrets(f"{type(error).__name__}: {error}", secrets))
 
 
 def _bounded(result: Any, context: RunContext) -> Any:
