@@ -1,5 +1,6 @@
 """Pings: calls from jobs outside that heartbeat checks wait for."""
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from taskapi.schedules.models import Schedule
 
 # 192 bits: nobody guesses it, so who knows it may ping.
 TOKEN_BYTES = 24
+TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 MAX_BODY_BYTES = 10_000
 
 
@@ -38,6 +40,9 @@ def is_known(*, token: str) -> bool:
 
     Anybody may guess: looking takes no write lock, which SQLite has only one of.
     """
+    if not TOKEN.fullmatch(token):
+        # A database may refuse even to look for it.
+        return False
     found = session().scalar(_check(token).with_only_columns(Schedule.id))
     session().rollback()
     return found is not None

@@ -314,13 +314,12 @@ def test_silence_of_several_is_written_in_the_order_in_which_everybody_locks(
 def test_an_unknown_token_is_like_any_path_that_is_not_there(app: Flask, owner: Person) -> None:
     _schedule, path = check(owner)
     client = app.test_client()
-    for wrong in (f"{path}x", "/ping/x/fail", f"{path}/succeed"):
+    for wrong in (f"{path}x", "/ping/x/fail", f"{path}/succeed", "/ping/a%00b", "/ping/é"):
         answer, other = client.get(wrong), client.get("/nothing")
         assert answer.status_code == 404
         assert answer.json is not None
         assert other.json is not None
-        known = {"detail": f"There is nothing at {wrong}.", "request_id": answer.json["request_id"]}
-        assert answer.json == {**other.json, **known}
+        assert answer.json == {**other.json, "request_id": answer.json["request_id"]}
 
 
 def test_a_body_is_cut_and_never_refused(app: Flask, owner: Person, time: Time) -> None:
