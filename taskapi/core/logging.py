@@ -22,6 +22,7 @@ import orjson
 import structlog
 
 from taskapi.config import Settings
+from taskapi.core.console import in_one_line
 
 MAX_FILE_BYTES = 10_000_000
 KEPT_FILES = 5
@@ -39,8 +40,8 @@ HIDDEN = "***"
 SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|dsn", re.IGNORECASE)
 # What a message may carry without a name: bearer tokens, JWTs, our own tokens, a URL's password.
 SECRET_VALUES = re.compile(
-    r"(?i:bearer\s+)[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|ta[cpr]_[\w-]{8,}"
-    r"|(?<=://)[^/\s:@]*:[^/\s\"]+(?=@)"
+    r"(?i:bearer\s+)[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|ta[cpr]_[\w-]{8,}|tv[er]_[\w-]{8,}"
+    r"|whsec_[\w+/=-]{8,}|(?<=://)[^/\s:@]*:[^/\s\"]+(?=@)"
 )
 
 
@@ -74,6 +75,9 @@ def _may_have_secret(text: str) -> bool:
         or "tap_" in text
         or "tar_" in text
         or "tac_" in text
+        or "tvr_" in text
+        or "tve_" in text
+        or "whsec_" in text
         or "bearer" in text.lower()
     )
 
@@ -286,5 +290,6 @@ def _formatter(log_format: str) -> LineFormatter:
     else:
         # The default formatter shows the local variables of each frame, and with them secrets.
         plain = structlog.dev.plain_traceback
-        renderers = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]
+        console = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)
+        renderers = [in_one_line, console]
     return LineFormatter([*renderers, _redact_text])

@@ -46,6 +46,19 @@ def test_on_a_console_a_line_reads_as_text(log_to: Callable[..., Log]) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x1b[2K\x1b[1A"])
+def test_no_text_of_a_line_begins_another(log_to: Callable[..., Log], log_format: str, end: str) -> None:
+    log = log_to(LOG_FORMAT=log_format)
+    forged = f"tea{end}2026-01-01T00:00:00Z [info] all is well"
+    fields = {"text": forged, "short": f"a{end}b", "deep": {"list": [forged]}}
+    structlog.get_logger("here").info("it.happened", **fields)
+    structlog.get_logger("here").info(forged)
+    logging.getLogger("library").info("it said %s", forged)
+    assert len(log.text.splitlines()) == 3
+    assert "\x1b[2K" not in log.text
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
 def test_half_of_a_surrogate_pair_can_be_written(log_to: Callable[..., Log], log_format: str) -> None:
     log = log_to(LOG_FORMAT=log_format)
     structlog.get_logger("here").info("it.happened", text="a\ud800b")
@@ -81,6 +94,9 @@ def test_a_traceback_stays_within_its_line(log_to: Callable[..., Log]) -> None:
         "tap_hunter2hunter2",
         "tar_hunter2hunter2",
         "GET /calendar/tac_hunter2hunter2.ics",
+        "https://tasks.example.org/api/auth/password-reset/confirm#token=tvr_hunter2hunter2",
+        "tve_hunter2hunter2",
+        "signed with whsec_hunter2/hunter2+hunter2=",
         "postgresql://user:hunter2@db/name",
         "postgresql://user:p@hunter2@db/name",
         "redis://:hunter2@redis:6379/0",
