@@ -18,6 +18,8 @@ from taskapi.core.schemas import flatten_messages, unknown_field_message
 PARSED = "taskapi.json"
 # So many queries are remembered, of so many bytes at most.
 REMEMBERED, REMEMBERED_LENGTH = 1_000, 500
+# Of one filter: more ids than gunicorn takes in a line. Other servers take any number.
+MOST_VALUES = 200
 
 
 def read_body(req: Request) -> bytes:
@@ -112,6 +114,8 @@ def _remembered(parser: Parser, schema: ma.Schema, _text: bytes, _timezone: str)
 def _check_query_value(name: str, texts: list[str], *, repeatable_name: bool) -> None:
     if len(texts) > 1 and not repeatable_name:
         raise ValidationFailed({name: ["Send it once."]})
+    if len(texts) > MOST_VALUES:
+        raise ValidationFailed({name: [f"Send it {MOST_VALUES} times at most."]})
     try:
         for text in (name, *texts):
             check_text(text)

@@ -115,10 +115,11 @@ def _from_werkzeug(error: HTTPException) -> Response:
 
 
 def _explain(error: HTTPException, status: int) -> str:
+    # The path is not said again: some hold a token, and clients keep answers in their logs.
     if status == 404:
-        return f"There is nothing at {request.path}."
+        return "There is nothing at this path."
     if status == 405:
-        return f"{request.method} is not allowed at {request.path}."
+        return f"{request.method} is not allowed at this path."
     return error.description or error.name
 
 
