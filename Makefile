@@ -19,7 +19,7 @@ PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --qu
 LIST_DEV = $(BIN)/python -c 'import configparser as c; f = c.ConfigParser(); f.read("setup.cfg"); \
 	print(f["options.extras_require"]["dev"])'
 
-.PHONY: help install run test coverage soak lint bench bench-guard docs image requirements
+.PHONY: help install run test coverage soak lint audit bench bench-guard docs image requirements
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,12 @@ lint: $(DEVELOPMENT) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(BIN)/python ## Ask for known vulnerabilities of all that is pinned
+	@$(BIN)/python -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@# Strict: what nothing is known of is no success.
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements-dev.txt
 
 bench: $(DEVELOPMENT) $(RIVALS) ## Measure what docs/benchmarks.md tells; BENCH=quick only tries all
 	$(BIN)/python -m benchmarks.http $(if $(filter quick,$(BENCH)),--quick)

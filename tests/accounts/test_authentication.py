@@ -165,5 +165,17 @@ def test_a_role_counts_from_the_next_request_on(app: Flask, owner: Person) -> No
     assert made.json["timezone"] == "Asia/Tokyo"
 
 
-def test_every_refusal_says_how_to_sign_in(client: FlaskClient) -> None:
-    assert show_me(client, "garbage").headers["WWW-Authenticate"] == "Bearer"
+def test_every_refusal_says_how_to_sign_in(app: Flask, client: FlaskClient, owner: Person) -> None:
+    claims, key = claims_of(app, owner), app.config["SECRET_KEY"]
+    tokens = {
+        "garbage": "garbage",
+        "unsigned": unsigned(claims),
+        "another algorithm": jwt.encode(claims, key * 3, algorithm="HS512"),
+        "another key": jwt.encode(claims, key[::-1], algorithm="HS256"),
+        "expired": signed(app, {**claims, "exp": 1_000_000_000}),
+        "a number as the subject": signed(app, {**claims, "sub": 7}),
+        "a refresh token": owner.refresh_token,
+    }
+    for name, token in tokens.items():
+        answer = show_me(client, token)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), name

@@ -73,6 +73,24 @@ def test_a_password_that_would_be_tried_first_is_refused(password: str) -> None:
     check_new_password(password, minimum=10, about_user=(), check_common=False)
 
 
+def test_each_of_the_three_thousand_that_most_people_chose_is_refused() -> None:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
+
+    common = FREQUENCY_LISTS["passwords"][:3000]
+    assert len(common) == 3000
+    for password in common:
+        with pytest.raises(ValidationFailed):
+            check_new_password(password, minimum=4, about_user=())
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f40e"])
+def test_the_last_of_128_characters_counts(letter: str) -> None:
+    password_hash = hash_password(letter * 127 + "y")
+    assert verify_password(letter * 127 + "y", password_hash)
+    for other in (letter * 127, letter * 127 + "z", letter * 72):
+        assert not verify_password(other, password_hash)
+
+
 @pytest.mark.parametrize(
     "password",
     [

@@ -109,8 +109,14 @@ def test_an_admin_takes_neither_role_nor_access_from_themselves(app: Flask, admi
 @pytest.mark.one_database
 @pytest.mark.parametrize(
     "changes",
-    [{"role": "king"}, {"is_active": "perhaps"}, {"email": "x@example.org"}, {"timezone": "Mars"}],
-    ids=["role", "activity", "email", "zone"],
+    [
+        {"role": "king"},
+        {"is_active": "perhaps"},
+        {"email": "x@example.org"},
+        {"timezone": "Mars"},
+        {"password": "chosen by somebody else"},
+    ],
+    ids=["role", "activity", "email", "zone", "password"],
 )
 def test_what_cannot_be_is_refused(owner: Person, admin: Person, changes: dict[str, Any]) -> None:
     assert code(admin.patch(user_path(owner), changes)) == (422, "validation_error")

@@ -98,6 +98,7 @@ def test_no_text_is_a_formula_and_each_can_be_read_again(owner: Person, text: st
 @pytest.mark.parametrize("text", [*NASTY, "\t=1", "\r=1", "'", "", "'\t"])
 def test_a_cell_gives_its_text_back(text: str) -> None:
     assert plain(inert(text)) == text
+    assert not inert(text).startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 @pytest.mark.parametrize("name", ["owner", "teammate", "admin"])

@@ -165,7 +165,6 @@ def test_an_unknown_address_is_like_any_path_that_is_not_there(client: FlaskClie
     answers = [client.get(path) for path in paths]
     assert {answer.status_code for answer in answers} == {404}
     bodies = [{**(answer.json or {}), "request_id": None} for answer in answers]
-    assert [body.pop("detail") for body in bodies] == [f"There is nothing at {path}." for path in paths]
     assert bodies == [bodies[0]] * 3
 
 

@@ -4,6 +4,7 @@ import hashlib
 import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
@@ -436,6 +437,9 @@ def test_a_signed_address_serves_the_content_as_we_would(
     monkeypatch.setitem(app.extensions, "taskapi_storage", storage)
     answer = download(owner, store(owner, filename="é.txt"))
     assert answer.status_code == 302
+    asked = parse_qs(urlsplit(answer.headers["Location"]).query)
+    assert asked.keys() >= {"X-Amz-Signature"}
+    assert asked["X-Amz-Expires"] == ["300"]
     served = urllib3.request("GET", answer.headers["Location"], headers={"Range": "bytes=0-3"})
     assert (served.status, served.data) == (206, CONTENT[:4])
     assert served.headers["Content-Disposition"] == disposition("é.txt")

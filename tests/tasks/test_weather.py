@@ -47,12 +47,19 @@ def test_the_weather_of_a_city_is_asked_for_once_an_hour(
     assert weather_at_once("Paris") == {**CLOUDY, "temperature": 9}
 
 
-@pytest.mark.parametrize("status", [401, 429, 503])
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        *((401, "{}"), (429, "{}"), (503, "{}"), (200, "<html>Sign in</html>"), (200, '{"results": [[]]}')),
+        (200, '{"results": [{"latitude": NaN}], "current": {"temperature_2m": NaN}}'),
+    ],
+    ids=["key", "limit", "down", "page", "nested", "nan"],
+)
 def test_while_the_provider_fails_the_weather_of_hours_ago_is_given(
-    status: int, context: Flask, time: Time, weather: Provider
+    status: int, content: str, context: Flask, time: Time, weather: Provider
 ) -> None:
     weather_at_once("Paris")
-    weather.breaks(lambda: reply({}, status))
+    weather.breaks(lambda: reply(content, status))
     time.pass_(hours=23)
     assert weather_at_once("Paris") == CLOUDY
     assert weather_at_once("Lyon") is None

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.one_database
 
 
 def test_the_answer_to_the_handshake_is_that_of_the_standard(listening: Listening, owner: Person) -> None:
-    answer = ask(listening.app, f"/ws/{owner.access_token}", UPGRADE)
+    offered = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
+    answer = ask(listening.app, f"/ws/{owner.access_token}", {**UPGRADE, **offered})
     assert answer.status_code == 101
     assert answer.headers["Upgrade"] == "websocket"
     # RFC 6455, 1.3.

@@ -170,6 +170,7 @@ def test_the_log_tells_of_a_bad_token_in_the_first_message(
 def test_who_shows_no_token_in_time_is_sent_away(
     listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert websocket.TOKEN_SECONDS == 10
     monkeypatch.setattr(websocket, "TOKEN_SECONDS", 0.05)
     assert listening.websocket().end() == (1008, "no_token")
 
@@ -247,12 +248,24 @@ def test_a_frame_without_a_mask_breaks_the_rules(listening: Listening, owner: Pe
 
 
 @pytest.mark.one_database
+def test_a_packed_message_breaks_the_rules(listening: Listening, owner: Person) -> None:
+    client = listening.websocket(owner)
+    frame = bytearray(Frame(Opcode.TEXT, b"\x4b\x04\x00").serialize(mask=True))
+    # The bit by which a compressed message is told.
+    frame[0] |= 0x40
+    client.sock.sendall(frame)
+    assert client.end()[0] == 1002
+
+
+@pytest.mark.one_database
 def test_who_sends_too_much_is_sent_away(listening: Listening, owner: Person) -> None:
     client = listening.websocket(owner)
-    client.send_frame(*[Frame(Opcode.PING, b"")] * 1000)
+    # Two seconds at most may count them.
+    client.send_frame(*[Frame(Opcode.PING, b"")] * 401)
     while (frame := client.frame()).opcode is Opcode.PONG:
         pass
-    assert (frame.opcode, bytes(frame.data[2:])) == (Opcode.CLOSE, b"too_many_messages")
+    code, reason = int.from_bytes(frame.data[:2], "big"), bytes(frame.data[2:])
+    assert (frame.opcode, code, reason) == (Opcode.CLOSE, 1008, b"too_many_messages")
 
 
 @pytest.mark.one_database
