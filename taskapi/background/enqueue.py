@@ -6,6 +6,7 @@ finds it there. So these functions report failure by their result and never rais
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import orjson
 import structlog
@@ -28,6 +29,8 @@ WAKE_CHANNEL = "taskapi:wake"
 WAKE_DISPATCH, WAKE_RELAY = "dispatch", "relay"
 # Web processes that tell people of events listen here; they look by themselves within a second.
 EVENTS_CHANNEL = "taskapi:events"
+# Which life of the server was seen last: a flush takes the key away, a start gives it another.
+LIFE_KEY = "taskapi:life"
 # Outcomes are in the database; Redis keeps finished jobs only for a look by an operator.
 RESULT_TTL_SECONDS = 60
 FAILURE_TTL_SECONDS = 86_400
@@ -122,6 +125,18 @@ def queued_job_ids(*queues: Queue) -> set[str] | None:
     return ask_redis(
         lambda redis: {job for queue in queues for job in JsonQueue(queue, connection=redis).job_ids}
     )
+
+
+def has_begun_anew() -> bool | None:
+    """Whether Redis was emptied or started since this was asked last; None when it is away."""
+    return ask_redis(_has_begun_anew)
+
+
+def _has_begun_anew(redis: Redis) -> bool:
+    life = str(redis.info("server").get("run_id", ""))
+    # SET … GET would take Redis 6.2.
+    before = cast(bytes | None, redis.getset(LIFE_KEY, life))
+    return before != life.encode()
 
 
 def count_workers() -> int | None:

@@ -8,12 +8,14 @@ from redis import Redis
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
 from taskapi.core.db import transaction
+from taskapi.core.json import format_time
 from taskapi.schedules.engine import claims
 from taskapi.schedules.jobs import rescue_runs
 from taskapi.schedules.timing.retry import MAX_LOST_ATTEMPTS
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
-from tests.work import dispatch_all, queued, run_jobs, tick
+from tests.settings import settings_changed
+from tests.work import dispatch_all, queued, run_jobs, tick, watch
 
 
 def claimed_run(owner: Person) -> UUID:
@@ -104,3 +106,47 @@ def test_without_redis_runs_wait_and_are_queued_once_it_is_back(
     time.pass_(seconds=2)
     dispatch_all()
     assert len(queued(Queue.RUNS)) == 1
+
+
+def test_a_lost_run_goes_before_what_its_owner_has_waiting(context: Flask, owner: Person, time: Time) -> None:
+    with settings_changed(context, user_runs_at_once=3):
+        run_id = claimed_run(owner)
+        for _ in range(5):
+            make(owner, every=3600, starts_at=format_time(time.now))
+        dispatch_all()
+        assert len(queued(Queue.RUNS)) == 2
+        time.pass_(seconds=21)
+        rescue_runs()
+    assert f"run-{run_id}-2" in [job.id for job in queued(Queue.RUNS)]
+
+
+def test_a_flushed_redis_gets_everything_back_at_once(context: Flask, owner: Person, time: Time) -> None:
+    rescue_runs()
+    make(owner, every=60)
+    time.pass_(seconds=60)
+    dispatch_all()
+    redis_client().flushdb()
+    time.pass_(seconds=1)
+    rescue_runs()
+    assert len(queued(Queue.RUNS)) == 1
+
+
+def test_what_a_worker_has_just_taken_is_not_queued_twice(context: Flask, owner: Person, time: Time) -> None:
+    rescue_runs()
+    make(owner, every=60)
+    time.pass_(seconds=60)
+    dispatch_all()
+    redis_client().lpop("rq:queue:runs")
+    time.pass_(seconds=7)
+    rescue_runs()
+    assert queued(Queue.RUNS) == []
+    time.pass_(seconds=2)
+    rescue_runs()
+    assert len(queued(Queue.RUNS)) == 1
+
+
+def test_the_scheduler_itself_notices_a_dead_worker(context: Flask, owner: Person, time: Time) -> None:
+    run_id = claimed_run(owner)
+    time.pass_(seconds=21)
+    watch(context)
+    assert [job.id for job in queued(Queue.RUNS)] == [f"run-{run_id}-2"]

@@ -138,6 +138,12 @@ def settle_run(run_id: UUID, attempt: int, values: dict[str, Any]) -> Run | None
     return settled
 
 
+def any_dead_lease() -> bool:
+    """Whether the worker of any running run has not renewed its lease in time."""
+    dead = sa.exists().where(Run.status == "running", Run.lease_until < database_now())
+    return bool(session().scalar(sa.select(dead)))
+
+
 def claim_dead_leases(limit: int) -> list[Run]:
     """Running runs whose worker has not renewed the lease in time, locked after their schedules."""
     dead = (Run.status == "running", Run.lease_until < database_now())

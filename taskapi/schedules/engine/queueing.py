@@ -108,12 +108,12 @@ def queue_runs(runs: Sequence[Run], *, held: bool = False) -> None:
 
 
 def requeue_runs(runs: Sequence[Run]) -> None:
-    """Queue runs again that are in flight, but that Redis has forgotten; the caller has locked them."""
+    """Queue runs again that are in flight, but lost by Redis or their worker; the caller has locked them."""
     now = read_database_clock()
     seen: Counter[UUID] = Counter()
     calls = []
     for run in runs:
-        run.queued_at = now
+        run.retry_at, run.queued_at = None, now
         calls.append((admission.lane(seen[run.owner_id]), _call(run)))
         seen[run.owner_id] += 1
     session().flush()

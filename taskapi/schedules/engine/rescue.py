@@ -4,9 +4,9 @@ from uuid import UUID
 
 import structlog
 
-from taskapi.background.enqueue import WAKE_DISPATCH, queued_job_ids, wake_scheduler
+from taskapi.background.enqueue import has_begun_anew, queued_job_ids
 from taskapi.background.names import Queue
-from taskapi.core.db import on_commit, session, transaction
+from taskapi.core.db import session, transaction
 from taskapi.schedules.engine import claims, outcomes
 from taskapi.schedules.engine.queueing import requeue_runs
 
@@ -19,13 +19,18 @@ FORGOTTEN_AFTER_SECONDS = 8.0
 
 def rescue_dead_leases() -> int:
     """Give back running runs whose worker stopped renewing the lease; how many."""
+    some = claims.any_dead_lease()
+    # Looking takes no write lock, which SQLite has only one of.
+    session().rollback()
+    if not some:
+        return 0
     with transaction():
         runs = claims.claim_dead_leases(BATCH)
         for run in runs:
             log.warning("run.lease_expired", run_id=str(run.id), attempt=run.attempt, worker=run.worker)
             outcomes.give_back(run)
-        if runs:
-            on_commit(wake_scheduler, WAKE_DISPATCH)
+        # They keep the places in their owners' windows that they had: nobody's backlog goes before them.
+        requeue_runs([run for run in runs if run.status == "pending"])
         return len(runs)
 
 
@@ -34,7 +39,11 @@ def requeue_forgotten() -> int:
 
     A run that was just taken from the queue may be queued twice: the claim lets one through.
     """
-    waiting = claims.waiting_runs(queued_before=FORGOTTEN_AFTER_SECONDS, limit=BATCH * 20)
+    forgets = has_begun_anew()
+    if forgets is None:
+        return 0
+    patience = 0.0 if forgets else FORGOTTEN_AFTER_SECONDS
+    waiting = claims.waiting_runs(queued_before=patience, limit=BATCH * 20)
     session().rollback()
     if not waiting:
         return 0
