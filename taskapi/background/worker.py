@@ -26,6 +26,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import get_current_job
 from rq.utils import import_attribute, now
+from sqlalchemy.exc import SQLAlchemyError
 
 from taskapi.background.connection import open_redis
 from taskapi.background.crew import Crew
@@ -35,6 +36,7 @@ from taskapi.background.names import TAKE_AN_ID, WAITING_QUEUES, Queue
 from taskapi.background.process import become_work_horse, die_with_parent
 from taskapi.config import Settings
 from taskapi.core.db import db, dispose_engines
+from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.meters import tallies_of
 
 log = structlog.get_logger(__name__)
@@ -202,8 +204,12 @@ def warm_up(app: Flask) -> None:
     """Prepare in the parent what each work-horse would otherwise do again: imports, mappers, SQL."""
     sa.orm.configure_mappers()
     with app.app_context():
-        for name in TAKE_AN_ID:
-            import_attribute(name)(str(NOBODY))
+        try:
+            for name in TAKE_AN_ID:
+                import_attribute(name)(str(NOBODY))
+        except (SQLAlchemyError, OutcomeUnknown) as error:
+            # The first jobs take a little longer; a database that is just restarting is no reason to end.
+            log.warning("worker.not_warm", error=str(error))
         db.session.remove()
         # The horses must find no connection of their parent's.
         db.engine.dispose()

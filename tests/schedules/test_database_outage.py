@@ -1,5 +1,6 @@
 """A database that goes away while an action works."""
 
+import gc
 import threading
 from collections.abc import Callable
 from uuid import UUID
@@ -7,9 +8,11 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
+from taskapi.background.worker import warm_up
 from taskapi.schedules.actions.base import RunContext
-from taskapi.schedules.engine import lease
+from taskapi.schedules.engine import execution, lease
 from taskapi.schedules.engine.dispatch import dispatch_due
 from taskapi.schedules.engine.execution import execute_run
 from tests.people import Person
@@ -68,6 +71,53 @@ def test_the_outcome_waits_until_the_database_is_back(
     assert run["progress"] == {"done": 1, "total": 2}
     log = owner.get(f"/api/runs/{run_id}/log").json["items"]
     assert [line["message"] for line in log] == ["before", "meanwhile"]
+
+
+@on_postgresql
+def test_a_worker_waits_with_its_job_until_the_database_is_back(
+    context: Flask, owner: Person, probe: Probe, set_reachable: Callable[[bool], None]
+) -> None:
+    schedule = make(owner, action="probe", params={}, cron="0 0 1 1 *")
+    run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
+    set_reachable(False)
+    back = threading.Timer(1.0, set_reachable, args=[True])
+    back.start()
+    execute_run(run_id=run_id, worker="patient")
+    back.join()
+    run = owner.get(f"/api/runs/{run_id}").json
+    assert (run["status"], run["attempt"]) == ("completed", 1)
+
+
+@on_postgresql
+def test_a_worker_that_has_waited_long_enough_leaves_the_run_to_the_rescue(
+    context: Flask,
+    owner: Person,
+    probe: Probe,
+    set_reachable: Callable[[bool], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(execution, "CLAIM_PATIENCE_SECONDS", 0.3)
+    schedule = make(owner, action="probe", params={}, cron="0 0 1 1 *")
+    run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
+    set_reachable(False)
+    try:
+        with pytest.raises(OperationalError):
+            execute_run(run_id=run_id, worker="patient")
+    finally:
+        set_reachable(True)
+    assert owner.get(f"/api/runs/{run_id}").json["status"] == "pending"
+
+
+@on_postgresql
+def test_a_worker_starts_though_the_database_has_just_gone(
+    context: Flask, set_reachable: Callable[[bool], None]
+) -> None:
+    set_reachable(False)
+    try:
+        warm_up(context)
+    finally:
+        set_reachable(True)
+        gc.unfreeze()
 
 
 @on_postgresql
