@@ -8,7 +8,7 @@ from math import ceil, floor, log2, log10
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 190, 60, 56, 44
 # Of a picture of lines, whose height says how much.
 TALL, NARROW = 360, 64
-BAR, GAP, LETTER = 13, 12, 6.2
+BAR, GAP, LETTER, ROW = 13, 12, 6.2, 15
 # By turns for light and for dark: what is compared keeps its colour.
 COLOURS = (
     *(("#2f6fb7", "#6ea8ee"), ("#b57a12", "#e0ac4b"), ("#2f8545", "#67c17f")),
@@ -57,6 +57,46 @@ def lines(title: str, across: str, each: Mapping[str, Points]) -> str:
         parts.append(f'<polyline class="line s{number}" points="{path}"/>')
         parts += [f'<circle class="f{number}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
     parts.append(_text((NARROW + WIDTH - RIGHT) / 2, TALL - 8, across, "middle"))
+    return _closed(parts)
+
+
+def timeline(
+    title: str, each: Mapping[str, Points], spans: Mapping[str, Sequence[tuple[float, float]]]
+) -> str:
+    """Lines over the seconds that passed, and below them what went on meanwhile, a row for each name.
+
+    Args:
+        each: seconds that something took, on a logarithmic height.
+        spans: from when until when; short ones are drawn a pixel wide.
+    """
+    points = [point for line in each.values() for point in line]
+    last = max([x for x, _ in points] + [end for row in spans.values() for _, end in row])
+    low, high = floor(log10(min(y for _, y in points))), ceil(log10(max(y for _, y in points)))
+    bottom = TALL + len(spans) * ROW
+
+    def across(seconds: float) -> float:
+        return LEFT / 2 + 10 + seconds / last * (WIDTH - LEFT / 2 - 10 - NARROW / 2)
+
+    def height(seconds: float) -> float:
+        return TALL - 14 - (log10(seconds) - low) / ((high - low) or 1) * (TALL - 14 - TOP - 18)
+
+    parts = [*_frame(title, bottom + BOTTOM), *_legend(list(each))]
+    for power in range(low, high + 1):
+        parts.append(f'<path class="grid" d="M{across(0):.0f} {height(10**power):.1f}H{across(last):.0f}"/>')
+        parts.append(_text(across(0) - 8, height(10**power) + 4, f"{10.0**power:g} s", "end"))
+    for number, line in enumerate(each.values()):
+        places = " ".join(f"{across(x):.1f},{height(y):.1f}" for x, y in line)
+        parts.append(f'<polyline class="line s{number}" points="{places}"/>')
+    for row, (name, found) in enumerate(spans.items()):
+        top = TALL + row * ROW
+        parts.append(_text(across(0) - 8, top + 10, name, "end"))
+        parts += [
+            f'<rect class="f{len(each)}" x="{across(begin):.1f}" y="{top}" height="{ROW - 3}"'
+            f' width="{max(across(end) - across(begin), 1):.1f}"/>'
+            for begin, end in found
+        ]
+    for part in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(_text(across(last * part), bottom + 16, f"{last * part:.0f} s", "middle"))
     return _closed(parts)
 
 

@@ -1,6 +1,6 @@
 """The same calls with ten thousand runs and tasks and with a million: ``python -m benchmarks.growth``.
 
-``--largest`` goes on to ten million runs, ``--quick`` only tries whether it works. Times are medians of
+``--largest`` goes on to ten million runs afterwards, ``--quick`` only tries whether it works. Medians of
 40 requests, with nothing cached: a page, and what follows a cursor 10,000 pages on (or halfway through).
 Old runs are forgotten meanwhile by a process of its own.
 """
@@ -8,7 +8,6 @@ Old runs are forgotten meanwhile by a process of its own.
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import click
@@ -19,7 +18,7 @@ from benchmarks.history import seed
 from benchmarks.http_seed import seed_ours
 from benchmarks.installation import installation
 from benchmarks.measuring import REQUESTS
-from benchmarks.results import save, table
+from benchmarks.results import load, save, table
 from taskapi.accounts import service as accounts
 from taskapi.accounts import sign_in
 from tests.people import Person, make_person
@@ -95,23 +94,26 @@ def table_of(head: str, figures: dict[int, Figures]) -> str:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Few runs and tasks: only to see that it works.")
-@click.option("--largest", is_flag=True, help="Ten million runs, too: that needs 20 GB and half an hour.")
+@click.option("--largest", is_flag=True, help="Only ten million runs, which needs 20 GB and half an hour.")
 def command(quick: bool, largest: bool) -> None:
-    """Measure, print the tables, and keep them."""
+    """Measure, print the tables, and keep them beside those of other sizes."""
     sizes: Sequence[int] = QUICK if quick else SIZES
-    runs: dict[int, Figures] = {}
-    forgetting: dict[int, Figures] = {}
-    for size in (*sizes, *((LARGEST,) if largest else ())):
-        runs[size], forgetting[size] = measure_runs(size)
-        click.echo(f"{size:,} runs: {runs[size]}", err=True)
-    tasks = {size: measure_tasks(size) for size in sizes}
-    tables = {
-        "Median by number of runs, ms": table_of("runs", runs),
-        "Median by number of tasks, ms": table_of("tasks", tasks),
-        "While old runs are forgotten, ms": table_of("runs", forgetting),
+    found: dict[str, dict[int, Figures]] = {"runs": {}, "tasks": {}, "forgetting": {}}
+    if largest and (before := load("growth")):
+        for kind, each in before["figures"].items():
+            found[kind] = {int(size): figures for size, figures in each.items()}
+    for size in (LARGEST,) if largest else sizes:
+        found["runs"][size], found["forgetting"][size] = measure_runs(size)
+        click.echo(f"{size:,} runs: {found['runs'][size]}", err=True)
+    if not largest:
+        found["tasks"] = {size: measure_tasks(size) for size in sizes}
+    titles = {
+        "Median by number of runs, ms": ("runs", "runs"),
+        "Median by number of tasks, ms": ("tasks", "tasks"),
+        "While old runs are forgotten, ms": ("runs", "forgetting"),
     }
-    kept: dict[str, Any] = {"runs": runs, "tasks": tasks, "forgetting": forgetting}
-    save("growth", tables, kept)
+    tables = {title: table_of(head, found[kind]) for title, (head, kind) in titles.items() if found[kind]}
+    save("growth", tables, found)
 
 
 if __name__ == "__main__":

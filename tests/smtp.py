@@ -12,7 +12,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 
 class MailServer(Controller):
-    """Listens on a free port of loopback between ``start`` and ``stop``.
+    """Listens on a free port of loopback, or on the one that is given, between ``start`` and ``stop``.
 
     Attributes:
         messages: what was delivered, oldest first.
@@ -21,7 +21,7 @@ class MailServer(Controller):
         session_was_encrypted: whether the last message came over TLS.
     """
 
-    def __init__(self, *, password: str | None = None, certificate: str | None = None) -> None:
+    def __init__(self, *, port: int = 0, password: str | None = None, certificate: str | None = None) -> None:
         self.messages: list[EmailMessage] = []
         self.raw: list[bytes] = []
         self.refusals: dict[str, str] = {}
@@ -32,7 +32,7 @@ class MailServer(Controller):
         super().__init__(
             self,
             hostname="127.0.0.1",
-            port=0,
+            port=port,
             server_hostname="mail.example.org",
             authenticator=self._check_sign_in,
             auth_required=password is not None,

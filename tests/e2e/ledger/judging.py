@@ -1,0 +1,216 @@
+"""The ledger beside the oracle: what is lost, doubled, invented, unfinished, or not what was promised."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.e2e.ledger.faults import Fault, Troublemaker
+from tests.e2e.ledger.ground import Ground
+from tests.e2e.ledger.plans import Planned
+
+OPEN = ("pending", "running")
+RUNS = """
+    SELECT id::text AS id, schedule_id::text AS schedule, scheduled_for, due_at, status, reason, trigger,
+        action, attempt, lost_attempts, created_at, queued_at, first_started_at, started_at, finished_at,
+        error
+    FROM runs
+"""
+ENDINGS = """
+    SELECT subject_id::text AS run, type, count(*) AS number FROM events
+    WHERE subject_type = 'run' AND type IN ('run.completed', 'run.failed') GROUP BY 1, 2
+"""
+TOLD_OF = "SELECT id::text AS id FROM events WHERE type = 'schedule.created'"
+MISCOUNTED = """
+    SELECT count(*) FROM run_counts AS kept LEFT JOIN (
+        SELECT schedule_id, count(*) FILTER (WHERE status = 'completed') AS completed,
+            count(*) FILTER (WHERE status = 'failed') AS failed,
+            count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+            count(*) FILTER (WHERE status = 'skipped') AS skipped FROM runs GROUP BY 1
+    ) AS found USING (schedule_id)
+    WHERE (kept.completed, kept.failed, kept.cancelled, kept.skipped)
+        IS DISTINCT FROM (found.completed, found.failed, found.cancelled, found.skipped)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the ledger."""
+
+    id: str
+    schedule: str
+    scheduled_for: datetime
+    due_at: datetime
+    status: str
+    reason: str | None
+    trigger: str
+    action: str
+    attempt: int
+    lost_attempts: int
+    created_at: datetime
+    queued_at: datetime | None
+    first_started_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: dict[str, Any] | None
+
+    @property
+    def made_after(self) -> float:
+        """Seconds from the moment at which it was due to its row."""
+        return (self.created_at - self.due_at).total_seconds()
+
+    @property
+    def began_after(self) -> float | None:
+        """Seconds from the moment at which it was due to its first attempt."""
+        begun = self.first_started_at
+        return (begun - self.due_at).total_seconds() if begun else None
+
+
+@dataclass
+class Judgement:
+    """What was found.
+
+    Attributes:
+        wrong: what must not be, by what it is; empty if all is well.
+        figures: what is worth telling.
+    """
+
+    runs: list[Run]
+    faults: list[Fault]
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def blame(self, what: str, found: Iterable[object]) -> None:
+        if shown := [str(one) for one in found]:
+            self.wrong[what] = shown
+
+    def count(self, **figures: float) -> None:
+        self.figures.update(figures)
+
+
+def judge(ground: Ground, made: Mapping[str, Planned], maker: Troublemaker) -> Judgement:
+    """Compare everything that is written down with everything that should be."""
+    runs = [Run(*row) for row in ground.database.ask(RUNS)]
+    found = Judgement(runs, maker.faults)
+    found.count(schedules=len(made), due=sum(len(plan.due) for plan in made.values()), runs=len(runs))
+    _compare_due_times(found, made)
+    _look_at_verdicts(found, made)
+    _look_at_effects(found, ground)
+    _look_at_mails(found, ground, made)
+    _look_at_what_was_told(found, ground)
+    _look_at_delays(found, maker)
+    found.blame("processes that ended by themselves", maker.ended)
+    miscounted = ground.database.ask(MISCOUNTED)[0][0]
+    found.blame("schedules whose counts are wrong", [miscounted] if miscounted else [])
+    return found
+
+
+def _compare_due_times(found: Judgement, made: Mapping[str, Planned]) -> None:
+    should = {(schedule, at) for schedule, plan in made.items() for at in plan.due}
+    there = Counter((run.schedule, run.scheduled_for.astimezone(UTC)) for run in found.runs)
+    found.blame("due times without a run", sorted(should - there.keys()))
+    found.blame("runs without a due time", sorted(there.keys() - should))
+    found.blame("due times with two runs", [at for at, number in there.items() if number > 1])
+    found.count(lost=len(should - there.keys()), doubled=sum(number > 1 for number in there.values()))
+
+
+def _look_at_verdicts(found: Judgement, made: Mapping[str, Planned]) -> None:
+    """Each due time has a verdict that its schedule allows for."""
+    odd = []
+    for run in found.runs:
+        body = made[run.schedule].body if run.schedule in made else {}
+        allowed = {
+            ("completed", None),
+            *([("skipped", "too_late")] if "start_deadline" in body else []),
+            *([("skipped", "catch_up")] if body.get("catch_up") in ("skip", "latest") else []),
+            *([("skipped", "overlap")] if body.get("overlap") == "skip" else []),
+            *([("cancelled", "overlap")] if body.get("overlap") == "replace" else []),
+        }
+        if (run.status, run.reason) not in allowed:
+            odd.append((run.id, run.status, run.reason, run.error))
+    found.blame("verdicts that the schedule does not allow", odd)
+    found.blame("runs that began early", [run.id for run in found.runs if (run.began_after or 0) < 0])
+    for status, number in Counter(run.status for run in found.runs).items():
+        found.count(**{status: number})
+    found.count(attempts=sum(run.attempt for run in found.runs))
+    found.count(lost_attempts=sum(run.lost_attempts for run in found.runs))
+
+
+def _look_at_effects(found: Judgement, ground: Ground) -> None:
+    """Who was called, and how often the ledger calls it a success."""
+    endings = ground.database.ask(ENDINGS)
+    twice = [row for row in endings if row[2] > 1]
+    found.blame("runs that ended twice", twice)
+    completed = {run.id for run in found.runs if run.status == "completed"}
+    found.blame("successes without an event", completed - {row[0] for row in endings})
+    calls = ground.receiver.calls
+    answered = {key for key, each in calls.items() if any(call.status == 204 for call in each)}
+    of_webhooks = {run.id for run in found.runs if run.status == "completed" and run.action == "webhook"}
+    found.blame("successes that nobody was called for", of_webhooks - answered)
+    may_call = {run.id for run in found.runs if run.attempt > 0}
+    found.blame("calls of runs that were never begun", calls.keys() - may_call)
+    again = sum(sum(call.status == 204 for call in each) > 1 for each in calls.values())
+    found.count(calls=sum(map(len, calls.values())), keys=len(calls), answered_again=again)
+
+
+def _look_at_mails(found: Judgement, ground: Ground, made: Mapping[str, Planned]) -> None:
+    """Each reminder was mailed under one Message-ID, however often it was sent."""
+    sent = Counter(message["To"] for message in _different(ground.mail.messages))
+    wanted = Counter(
+        made[run.schedule].body["params"]["to"]
+        for run in found.runs
+        if run.action == "reminder" and run.status == "completed" and run.schedule in made
+    )
+    # A run that was replaced while it ran may have left its mail behind.
+    replaced = Counter(
+        made[run.schedule].body["params"]["to"]
+        for run in found.runs
+        if run.action == "reminder" and run.status == "cancelled" and run.attempt and run.schedule in made
+    )
+    reminders = {name: number for name, number in sent.items() if name.startswith("plan-")}
+    found.blame("reminders without a mail", (wanted - Counter(reminders)).elements())
+    found.blame("mails without a reminder", (Counter(reminders) - wanted - replaced).elements())
+    found.count(mails=len(ground.mail.messages), reminders=sum(wanted.values()))
+
+
+def _different(messages: Sequence[Any]) -> list[Any]:
+    return list({message["Message-ID"]: message for message in messages}.values())
+
+
+def _look_at_what_was_told(found: Judgement, ground: Ground) -> None:
+    """A webhook was told of each schedule that was made."""
+    should = {str(row[0]) for row in ground.database.ask(TOLD_OF)}
+    found.blame("events that the webhook was not told of", should - ground.receiver.told.keys())
+    found.blame("events that never were", ground.receiver.told.keys() - should)
+    found.count(told=len(should))
+
+
+def _look_at_delays(found: Judgement, maker: Troublemaker) -> None:
+    begun = sorted(run.began_after for run in found.runs if run.began_after is not None)
+    found.count(
+        began_p50=statistics.median(begun), began_p99=begun[int(len(begun) * 0.99)], began_last=begun[-1]
+    )
+    later = {run.id: run for run in found.runs}
+    # One that was lost again in between is counted from there.
+    gaps = [
+        run.started_at.timestamp() - orphan.at
+        for orphan in maker.orphans
+        if (run := later.get(orphan.run_id)) and run.started_at and run.attempt == orphan.attempt + 1
+    ]
+    found.count(orphans=len(maker.orphans), taken_up=len(gaps), taken_up_last=max(gaps, default=0.0))
+    alone = [run.made_after for run in found.runs if _only_a_scheduler_was_killed(run, maker.faults)]
+    found.count(beside_a_killed_scheduler=len(alone), made_late=max(alone, default=0.0))
+
+
+def _only_a_scheduler_was_killed(run: Run, faults: Sequence[Fault]) -> bool:
+    """Whether that is all that was wrong while it should have been made."""
+    due = run.due_at.timestamp()
+    near = [one for one in faults if one.began - 1 < due + 3 and due < one.ended + 6 and _is_felt(one)]
+    return len(near) == 1 and near[0].kind == "scheduler killed" and near[0].began - 1 < due < near[0].ended
+
+
+def _is_felt(fault: Fault) -> bool:
+    """By who makes runs."""
+    return fault.kind.startswith(("scheduler", "PostgreSQL", "connections", "Redis"))

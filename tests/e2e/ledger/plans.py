@@ -1,0 +1,157 @@
+"""Schedules of every kind and policy, and their due times, counted here without any of taskapi's code."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+ZONES = ("UTC", "Europe/Paris", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe")
+OVERLAPS = ("allow", "allow", "skip", "queue", "replace")
+CATCH_UPS = ("skip", "latest", "all")
+MINUTE = timedelta(minutes=1)
+# Of a hundred schedules, so many that do not just call somebody who answers at once.
+SLOW, MOODY, REMINDING, TOLD, HURRIED, SPREAD = 3, 8, 10, 3, 10, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is asked for, and the due times that this means.
+
+    Attributes:
+        late: when the last due time may start at the latest, its share of a jitter included.
+    """
+
+    body: dict[str, Any]
+    due: frozenset[datetime]
+    late: datetime
+
+    @property
+    def first(self) -> datetime:
+        return min(self.due)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """All due times lie from ``start`` on and before ``end``, both whole seconds in UTC."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> int:
+        return int((self.end - self.start).total_seconds())
+
+    def steps(self, seconds: int) -> frozenset[datetime]:
+        """Every so many seconds from the start on."""
+        return frozenset(self.start + timedelta(seconds=passed) for passed in range(0, self.seconds, seconds))
+
+    def minutes(self, zone: str, wanted: Callable[[datetime], bool]) -> frozenset[datetime]:
+        """The full minutes whose time on the wall of the zone is wanted."""
+        moment, found = self.start.replace(second=0, microsecond=0), []
+        while moment < self.end:
+            if moment >= self.start and wanted(moment.astimezone(ZoneInfo(zone))):
+                found.append(moment)
+            moment += MINUTE
+        return frozenset(found)
+
+
+def plans(window: Window, dice: random.Random, *, due_times: int, url: str) -> Iterator[Planned]:
+    """Schedules until there are so many due times: half of them of intervals, a fifth due but once."""
+    kinds = (_once, _once, _once, _once, _at_one_instant, _interval, _cron, _rule)
+    counted = number = 0
+    while counted < due_times:
+        number += 1
+        trigger, due = kinds[number % len(kinds)](window, dice)
+        if not due:
+            continue
+        counted += len(due)
+        body = {"name": f"plan {number}", **trigger, **_policy(dice), **_work(dice, url, number)}
+        jitter = dice.randint(1, 3) if dice.randrange(100) < SPREAD else 0
+        if jitter:
+            body["jitter"] = jitter
+        yield Planned(body, due, max(due) + timedelta(seconds=jitter))
+
+
+Kind = tuple[dict[str, Any], frozenset[datetime]]
+
+
+def _once(window: Window, dice: random.Random) -> Kind:
+    at = window.start + timedelta(milliseconds=dice.randrange(window.seconds * 1000))
+    return {"run_at": at.isoformat()}, frozenset([at])
+
+
+def _at_one_instant(window: Window, dice: random.Random) -> Kind:
+    """As others are, too: in the middle of the window."""
+    at = window.start + timedelta(seconds=window.seconds // 2)
+    return {"run_at": at.isoformat()}, frozenset([at])
+
+
+def _interval(window: Window, dice: random.Random) -> Kind:
+    every = _step(window, dice)
+    return {"every": every, **_bounds(window)}, window.steps(every)
+
+
+def _rule(window: Window, dice: random.Random) -> Kind:
+    if dice.random() < 0.5:
+        second = dice.randrange(60)
+        minutes = window.minutes("UTC", lambda _: True) | {window.start.replace(second=0)}
+        due = {minute.replace(second=second) for minute in minutes}
+        rule = f"FREQ=MINUTELY;BYSECOND={second}"
+        found = frozenset(at for at in due if window.start <= at < window.end)
+    else:
+        step = _step(window, dice)
+        rule, found = f"FREQ=SECONDLY;INTERVAL={step}", window.steps(step)
+    return {"rrule": rule, **_bounds(window)}, found
+
+
+def _cron(window: Window, dice: random.Random) -> Kind:
+    zone, step = dice.choice(ZONES), dice.choice((1, 1, 2, 3))
+    due = window.minutes(zone, lambda wall: wall.minute % step == 0)
+    return {"cron": f"*/{step} * * * *", "timezone": zone, **_bounds(window)}, due
+
+
+def _step(window: Window, dice: random.Random) -> int:
+    """Seconds from one due time to the next, so that a schedule has two to twenty of them."""
+    return dice.randint(max(window.seconds // 20, 1), max(window.seconds // 2, 2))
+
+
+def _bounds(window: Window) -> dict[str, str]:
+    return {"starts_at": window.start.isoformat(), "ends_at": window.end.isoformat()}
+
+
+def _policy(dice: random.Random) -> dict[str, Any]:
+    policy: dict[str, Any] = {
+        "overlap": dice.choice(OVERLAPS),
+        "catch_up": dice.choice(CATCH_UPS),
+        "retry": {"max_attempts": 5, "delay": 0.5, "max_delay": 5},
+        "notify": ["completed", "failed"] if dice.randrange(100) < TOLD else [],
+    }
+    if dice.randrange(100) < HURRIED:
+        policy["start_deadline"] = 5
+    return policy
+
+
+def _work(dice: random.Random, url: str, number: int) -> dict[str, Any]:
+    place = dice.randrange(100)
+    if place < REMINDING:
+        # An address of its own, so that its mails can be counted.
+        params = {"message": "Time for tea", "to": f"plan-{number}@example.org"}
+        return {"action": "reminder", "params": params}
+    if place < REMINDING + SLOW:
+        path = f"slow/{dice.uniform(0.3, 1.5):.2f}"
+    else:
+        path = "moody" if place < REMINDING + SLOW + MOODY else "at-once"
+    return {"action": "webhook", "params": {"url": f"{url}/{path}"}}
+
+
+def window_from(moment: datetime, seconds: int) -> Window:
+    """From the next full second on."""
+    start = moment.replace(microsecond=0) + timedelta(seconds=1)
+    return Window(start=start.astimezone(UTC), end=start + timedelta(seconds=seconds))
+
+
+def last_of(planned: Sequence[Planned]) -> datetime:
+    """When all should have begun, if nothing went wrong."""
+    return max(plan.late for plan in planned)

@@ -1,0 +1,88 @@
+"""One trial from the first schedule to the last outcome."""
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.ledger.faults import Troublemaker, moments
+from tests.e2e.ledger.ground import Ground, ground
+from tests.e2e.ledger.judging import Judgement, judge
+from tests.e2e.ledger.making import LEAD, Maker
+from tests.e2e.ledger.plans import Planned, plans, window_from
+
+# Longer than a lease and the rescue's round, twice.
+PATIENCE_SECONDS = 120.0
+STILL_OPEN = {
+    "runs": "SELECT id, status, attempt, queued_at, retry_at, due_at, lease_until, worker FROM runs"
+    " WHERE status IN ('pending', 'running')",
+    "mails": "SELECT id, status, attempts, last_error FROM emails WHERE status IN ('pending', 'sending')",
+    "deliveries": "SELECT id, status, error FROM webhook_deliveries"
+    " WHERE status NOT IN ('succeeded', 'failed')",
+    "schedules": "SELECT id, name, next_run_at, fault FROM schedules WHERE status = 'active'",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How much, for how long, and by which dice: the same seed plans the same.
+
+    Attributes:
+        seconds: in which all is due and all faults happen.
+        ready: seconds before that for creating the schedules that come again and again.
+    """
+
+    seed: int
+    seconds: int
+    due_times: int
+    faults: int
+    ready: int
+
+
+SHORT = Trial(seed=1, seconds=30, due_times=400, faults=14, ready=8)
+LONG = Trial(seed=1, seconds=600, due_times=10_000, faults=220, ready=60)
+
+
+def play(folder: Path, trial: Trial) -> Judgement:
+    """Create, break, wait, and compare."""
+    dice = random.Random(trial.seed)
+    with ground(folder) as place:
+        user = place.user("ada@example.org")
+        hook = {"url": f"{place.receiver.url}/events", "events": ["schedule.created"]}
+        user.post("/webhooks", hook)
+        window = window_from(datetime.now(UTC) + timedelta(seconds=trial.ready), trial.seconds)
+        planned = list(plans(window, dice, due_times=trial.due_times, url=place.receiver.url))
+        maker = Maker(user, place.addresses())
+        before = [plan for plan in planned if plan.first < window.start + LEAD]
+        maker.make_all(before)
+        # The rest is made while things break: those due first come first.
+        rest = sorted((plan for plan in planned if plan.first >= window.start + LEAD), key=_first)
+        thread = threading.Thread(target=maker.make_all, args=(rest,))
+        thread.start()
+        troublemaker = Troublemaker(place, dice)
+        start = window.start.timestamp()
+        troublemaker.work(moments(dice, start=start, seconds=trial.seconds, number=trial.faults))
+        thread.join()
+        left = _wait_for_the_end(place, window.end)
+        judgement = judge(place, maker.made, troublemaker)
+        for what, rows in left.items():
+            judgement.blame(f"{what} without an end", rows)
+        return judgement
+
+
+def _first(plan: Planned) -> datetime:
+    return plan.first
+
+
+def _wait_for_the_end(place: Ground, end: datetime) -> dict[str, list[Any]]:
+    """Wait until all has come to its end and everybody has been told; what is left after much patience."""
+    time.sleep(max((end - datetime.now(UTC)).total_seconds() + 4, 0))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        left = {what: place.database.ask(query) for what, query in STILL_OPEN.items()}
+        if not any(left.values()) or time.monotonic() > deadline:
+            return left
+        time.sleep(0.2)

@@ -1,0 +1,98 @@
+"""Who is called: counts what comes under each key, and answers at once, late, or badly at first."""
+
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(slots=True)
+class Call:
+    """One call: seconds since 1970, and the status that the caller was sent, if it still listened."""
+
+    at: float
+    status: int | None = None
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps all calls until the end.
+
+    ``/at-once`` and ``/slow/<seconds>`` succeed, ``/moody`` refuses the first call of each key, and
+    ``/events`` takes what a webhook tells.
+
+    Attributes:
+        calls: those of runs, by their idempotency key.
+        told: the events of a webhook by their ids, in the order in which each came first.
+    """
+
+    request_queue_size = 100
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.calls: dict[str, list[Call]] = defaultdict(list)
+        self.told: dict[str, dict[str, Any]] = {}
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def note(self, key: str) -> tuple[Call, int]:
+        """The call that has just come, and how many came before it under its key."""
+        call = Call(at=time.time())
+        with self.lock:
+            calls = self.calls[key]
+            calls.append(call)
+            return call, len(calls) - 1
+
+
+class _Answering(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        _, kind, *details = self.path.split("/")
+        if kind == "events":
+            with self.server.lock:
+                self.server.told.setdefault(self.headers["webhook-id"], json.loads(body))
+            self._answer(HTTPStatus.NO_CONTENT)
+            return
+        call, before = self.server.note(self.headers["Idempotency-Key"])
+        if details:
+            time.sleep(float(details[0]))
+        refused = kind == "moody" and before == 0
+        status = HTTPStatus.SERVICE_UNAVAILABLE if refused else HTTPStatus.NO_CONTENT
+        if self._answer(status):
+            call.status = status
+
+    def _answer(self, status: HTTPStatus) -> bool:
+        """Whether the caller was still there, as far as one can know."""
+        try:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.flush()
+        except OSError:
+            return False
+        return True
+
+    def log_message(self, *_args: object) -> None:
+        """Nothing: there are thousands."""
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver on a free port of loopback while the block runs."""
+    with Receiver() as receiver:
+        thread = threading.Thread(target=receiver.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            receiver.shutdown()
+            thread.join()

@@ -1,0 +1,74 @@
+"""What a trial showed, for ``docs/guarantees.md``: a table, and a picture of lateness and faults."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+from benchmarks.drawing import timeline
+from benchmarks.results import table
+from tests.e2e.ledger.judging import Judgement, Run
+from tests.e2e.ledger.playing import Trial
+
+# A logarithm has no zero; nothing is measured closer than that.
+SHORTEST = 0.001
+STEP_SECONDS = 2.0
+
+
+def report(trial: Trial, judgement: Judgement, machine: str) -> str:
+    """The table in Markdown."""
+    figures = judgement.figures
+    kinds = Counter(fault.kind for fault in judgement.faults)
+    rows = [
+        ("schedules, due times", f"{figures['schedules']:,.0f}, {figures['due']:,.0f}"),
+        ("runs, **lost**, **doubled**", _numbers(figures, "runs", "lost", "doubled")),
+        ("completed, skipped, cancelled", _numbers(figures, "completed", "skipped", "cancelled")),
+        ("faults", ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())),
+        ("attempts, of which lost with their process", _numbers(figures, "attempts", "lost_attempts")),
+        ("a lost attempt was taken up within", f"{figures['taken_up_last']:.1f} s"),
+        ("beside a killed scheduler a run was made within", f"{figures['made_late']:.2f} s"),
+        (
+            "calls, idempotency keys, keys answered more than once",
+            _numbers(figures, "calls", "keys", "answered_again"),
+        ),
+        ("reminders, mails with them", _numbers(figures, "reminders", "mails")),
+        ("events told to a webhook", _numbers(figures, "told")),
+        (
+            "begun after: p50, p99, last",
+            ", ".join(f"{figures[name]:.2f} s" for name in ("began_p50", "began_p99", "began_last")),
+        ),
+    ]
+    lines = [
+        f"Seed {trial.seed}, {trial.seconds} s, {len(judgement.faults)} faults; on {machine}.",
+        table(("what", "found"), rows),
+    ]
+    return "\n\n".join(lines)
+
+
+def _numbers(figures: Mapping[str, float], *names: str) -> str:
+    return ", ".join(f"{figures.get(name, 0):,.0f}" for name in names)
+
+
+def picture(judgement: Judgement) -> str:
+    """How late runs were made and begun, and what was broken meanwhile."""
+    start = min(run.due_at.timestamp() for run in judgement.runs)
+    spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for fault in sorted(judgement.faults, key=lambda fault: fault.kind):
+        spans[fault.kind].append((max(fault.began - start, 0.0), fault.ended - start))
+    begun, made = _by_time(judgement.runs, start, begun=True), _by_time(judgement.runs, start, begun=False)
+    each = {
+        "begun after the due time: latest": [(at, max(lags)) for at, lags in begun],
+        "median": [(at, statistics.median(lags)) for at, lags in begun],
+        "run made: latest": [(at, max(lags)) for at, lags in made],
+    }
+    return timeline("Lateness while processes and servers are killed", each, spans)
+
+
+def _by_time(runs: list[Run], start: float, *, begun: bool) -> list[tuple[float, list[float]]]:
+    """The lateness of the runs that were due in each step of the time."""
+    found: dict[float, list[float]] = defaultdict(list)
+    for run in runs:
+        lag = run.began_after if begun else run.made_after
+        if lag is not None:
+            step = (run.due_at.timestamp() - start) // STEP_SECONDS * STEP_SECONDS
+            found[step].append(max(lag, SHORTEST))
+    return sorted(found.items())
