@@ -1,0 +1,162 @@
+"""Two hundred people at once: each reads, writes, uploads, and some listen, as fast as people do."""
+
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from typing import Any
+
+import requests
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.e2e.installation import ApiUser
+
+TIMEOUT = 30.0
+THINKING_SECONDS = (0.5, 2.5)
+# The probability of each of what one does, of a hundred.
+READ, WRITE, COMMENT = 60, 25, 7
+UPLOADED_BYTES = (10_000, 300_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one request: when it was sent (seconds since 1970), what it was, and its status."""
+
+    at: float
+    what: str
+    status: int
+
+
+@dataclass
+class Crowd:
+    """What all of them were answered.
+
+    Attributes:
+        answers: of all requests; a status of 0 is none at all.
+        damaged: downloads that were not what was uploaded.
+        heard: how many events came over sockets.
+    """
+
+    answers: list[Answer] = field(default_factory=list)
+    damaged: int = 0
+    heard: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+def sign_up(addresses: Sequence[str], number: int) -> list[ApiUser]:
+    """So many people with accounts, who share the web servers out among them."""
+    servers = islice(cycle(addresses), number)
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(ApiUser, servers, (f"person-{place}@example.org" for place in range(number))))
+
+
+@contextmanager
+def busy(people: list[ApiUser], *, listening: int) -> Iterator[Crowd]:
+    """While the block runs, all of them work, and the first of them listen besides."""
+    crowd = Crowd()
+    works: list[Callable[[], None]] = [
+        _Person(user, crowd, number).work for number, user in enumerate(people)
+    ]
+    works += [_Listener(user, crowd).listen for user in people[:listening]]
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        yield crowd
+    finally:
+        crowd.over.set()
+        for thread in threads:
+            thread.join(TIMEOUT * 2)
+
+
+class _Person:
+    def __init__(self, user: ApiUser, crowd: Crowd, number: int) -> None:
+        self._url, self._crowd = user.url, crowd
+        self._dice = random.Random(number)
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {user.token}"
+        self._tasks: list[str] = []
+
+    def work(self) -> None:
+        # Not all at once.
+        self._crowd.over.wait(self._dice.uniform(*THINKING_SECONDS))
+        while not self._crowd.over.is_set():
+            self._do_something()
+            self._crowd.over.wait(self._dice.uniform(*THINKING_SECONDS))
+
+    def _do_something(self) -> None:
+        place = self._dice.randrange(100)
+        if not self._tasks or READ <= place < READ + WRITE // 2:
+            made = self._ask("create", "POST", "/tasks", json={"title": f"Task {time.time():.3f}"})
+            self._tasks += [made["id"]] if made else []
+        elif place < READ // 2:
+            self._ask("list", "GET", "/tasks?per_page=20&status=todo")
+        elif place < READ:
+            self._ask("get", "GET", f"/tasks/{self._dice.choice(self._tasks)}")
+        elif place < READ + WRITE:
+            change = {"priority": self._dice.choice(["low", "high"])}
+            self._ask("change", "PATCH", f"/tasks/{self._dice.choice(self._tasks)}", json=change)
+        elif place < READ + WRITE + COMMENT:
+            path = f"/tasks/{self._dice.choice(self._tasks)}/comments"
+            self._ask("comment", "POST", path, json={"content": "Looks **good**."})
+        else:
+            self._upload()
+
+    def _upload(self) -> None:
+        content = self._dice.randbytes(self._dice.randint(*UPLOADED_BYTES)).hex().encode()
+        files = {"file": ("notes.txt", content, "text/plain")}
+        made = self._ask("upload", "POST", "/files", files=files)
+        if made is None:
+            return
+        path = f"/files/{made['id']}"
+        answer = self._send("download", "GET", f"{path}/content")
+        if answer is not None and answer.ok and _hash(answer.content) != _hash(content):
+            self._crowd.damaged += 1
+        # Nobody's quota is to end the trial.
+        self._send("delete", "DELETE", path)
+
+    def _ask(self, what: str, method: str, path: str, **options: Any) -> Any:
+        answer = self._send(what, method, path, **options)
+        return answer.json() if answer is not None and answer.ok else None
+
+    def _send(self, what: str, method: str, path: str, **options: Any) -> requests.Response | None:
+        at, status, answer = time.time(), 0, None
+        with suppress(requests.RequestException):
+            answer = self._session.request(method, self._url + path, timeout=TIMEOUT, **options)
+            status = answer.status_code
+        self._crowd.answers.append(Answer(at, what, status))
+        return answer
+
+
+class _Listener:
+    """Somebody with an open page, who comes back when the connection ends."""
+
+    def __init__(self, user: ApiUser, crowd: Crowd) -> None:
+        self._address = user.url.replace("http", "ws").removesuffix("/api") + "/ws"
+        self._headers = {"Authorization": f"Bearer {user.token}"}
+        self._crowd = crowd
+
+    def listen(self) -> None:
+        while not self._crowd.over.is_set():
+            with (
+                suppress(ConnectionClosed, InvalidStatus, OSError),
+                connect(self._address, additional_headers=self._headers, compression=None) as socket,
+            ):
+                self._receive(socket)
+            self._crowd.over.wait(1.0)
+
+    def _receive(self, socket: Any) -> None:
+        while not self._crowd.over.is_set():
+            with suppress(TimeoutError):
+                socket.recv(timeout=1.0)
+                self._crowd.heard += 1
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()

@@ -1,0 +1,32 @@
+"""Two hundred people and fifty due times a second: nobody meets an error, and nothing grows."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.crowd.trial import Outcome, Size, play
+
+pytestmark = pytest.mark.e2e
+
+LONG = Size(people=200, listening=40, seconds=600)
+
+
+def check(outcome: Outcome) -> None:
+    assert outcome.runs == {"completed": outcome.due}
+    assert outcome.damaged == 0
+    # What the page on operations says of each fault: uploads have no room on a full disk, and that is all.
+    assert {error for error in outcome.errors() if error[:2] != ("disk full", "upload")} == set()
+    assert {status for fault, what, status in outcome.errors() if what == "upload"} <= {507}
+    refused = {answer.status for answer in outcome.answers if answer.status >= 400}
+    assert refused <= {507}
+
+
+@pytest.mark.soak
+def test_ten_minutes_of_work_with_faults_in_the_middle(tmp_path: Path) -> None:
+    outcome = play(tmp_path, LONG)
+    check(outcome)
+    assert outcome.errors()["disk full", "upload", 507] > 0
+    assert outcome.heard > 0
+    grown = {name: outcome.growth(points) for name, points in outcome.samples.memory.items()}
+    assert {name: growth for name, growth in grown.items() if growth > 5} == {}
+    assert outcome.growth(outcome.samples.keys) < 10
