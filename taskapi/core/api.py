@@ -8,6 +8,7 @@ from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint
 from flask_smorest.spec import openapi_cli
 
+from taskapi.core.links import link_what_is_made
 from taskapi.core.openapi import Plugin, list_problem_codes
 from taskapi.core.problems import ProblemSchema, register_error_handlers
 
@@ -60,6 +61,7 @@ class Api(SmorestApi):
                 blueprint.register_views_in_doc(self, self._app, self.spec, name=name, parameters=None)
                 self.spec.tag({"name": name, "description": blueprint.description})
             list_problem_codes(self.spec)
+            link_what_is_made(self.spec)
             return self.spec
         except BaseException:
             self.spec = None

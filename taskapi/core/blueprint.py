@@ -153,7 +153,7 @@ class Blueprint(SmorestBlueprint):
 
         def decorator(view: View) -> View:
             if location is not None:
-                view = _note(view, has_location=True)
+                view = _note(view, place=location)
 
             @wraps(view)
             def wrapper(*args: Any, **kw: Any) -> Response:

@@ -10,6 +10,7 @@ from marshmallow import Schema, fields
 
 from taskapi.core.access import PUBLIC, Access
 from taskapi.core.errors import DomainError, all_errors
+from taskapi.core.links import PLACE
 from taskapi.core.problems import ProblemSchema
 from taskapi.core.schemas import Bound, Seconds, Text, Time
 
@@ -127,7 +128,7 @@ def list_problem_codes(spec: APISpec) -> None:
 def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) -> Any:
     """Complete what flask-smorest says of an operation: headers, 304, problems and who may call."""
     responses = doc.setdefault("responses", {})
-    _describe_headers(responses, method, has_location=doc_info.get("has_location", False))
+    _describe_headers(responses, method, place=doc_info.get("place"))
     if doc_info.get("kept_for_a_while"):
         responses[200].setdefault("headers", {}).update(CACHE)
     responses["default"] = {"description": "Any other error", **PROBLEM}
@@ -169,17 +170,19 @@ def _describe_problems(responses: dict[Any, Any], kinds: Sequence[type[DomainErr
         responses[kind.status] = {"description": f"{said}; {words}" if said else words, **PROBLEM}
 
 
-def _describe_headers(responses: dict[Any, Any], method: str, *, has_location: bool) -> None:
+def _describe_headers(responses: dict[Any, Any], method: str, *, place: str | None) -> None:
     for status in [status for status in responses if status in (200, 201, 202)]:
         schema = _schema_of(responses[status])
         tagged = getattr(schema, "tagged", False)
         headers = {
-            **(LOCATION if status == 201 or (status == 202 and has_location) else {}),
+            **(LOCATION if status == 201 or (status == 202 and place) else {}),
             **(LINK if "next_cursor" in getattr(schema, "fields", {}) else {}),
             **(ETAG if tagged else {}),
         }
         if headers:
             responses[status]["headers"] = headers
+        if place:
+            responses[status][PLACE] = place
         if tagged and method == "get":
             responses[304] = {"description": "Not changed since the answer with this ETag", "headers": ETAG}
 

@@ -1,19 +1,24 @@
 """Writes those parts of the documents that follow from the code: ``python -m tests.docs.pages``.
 
 ``docs/configuration.md`` is made of ``.env.example``, which other tests compare with the settings; the
-table of endpoints in the README is made of the OpenAPI document.
+table of endpoints in the README is made of the OpenAPI document, which is ``docs/openapi.json``. What it was
+at the last release stays in ``released.json``, for a test that no client of it breaks.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.docs.breaking import essence
 from tests.document import DOCUMENT
 from tests.e2e.installation import REPOSITORY
 
 EXAMPLE, CONFIGURATION = REPOSITORY / ".env.example", REPOSITORY / "docs" / "configuration.md"
 README = REPOSITORY / "README.md"
+OPENAPI = REPOSITORY / "docs" / "openapi.json"
+RELEASED = REPOSITORY / "tests" / "docs" / "released.json"
 BEGIN, END = "<!-- endpoints: made by `make docs` -->\n", "<!-- end of the endpoints -->\n"
 SECTION = re.compile(r"# --- (?P<title>.+) ---")
 SETTING = re.compile(r"#?(?P<name>[A-Z][A-Z0-9_]+)=(?P<default>.*)")
@@ -143,7 +148,25 @@ def readme_page() -> str:
     return f"{before}{BEGIN}\n{endpoint_table()}\n{END}{after}"
 
 
+def openapi_file() -> str:
+    """``docs/openapi.json``: the document as it is served, in a form whose changes can be read."""
+    return json.dumps(DOCUMENT, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def released_file() -> str:
+    """``released.json``: when a new version begins, what is committed of the one before is its release."""
+    if RELEASED.exists():
+        committed = json.loads(OPENAPI.read_text(encoding="utf-8"))
+        if committed["info"]["version"] == DOCUMENT["info"]["version"]:
+            return RELEASED.read_text(encoding="utf-8")
+    else:
+        committed = DOCUMENT
+    return json.dumps(essence(committed), indent=None, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def write_pages() -> None:
+    RELEASED.write_text(released_file(), encoding="utf-8")
+    OPENAPI.write_text(openapi_file(), encoding="utf-8")
     CONFIGURATION.write_text(configuration_page(), encoding="utf-8")
     README.write_text(readme_page(), encoding="utf-8")
 
