@@ -1,0 +1,217 @@
+"""Made-up requests: what their maker is told of this API beyond the document, and who sends them."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import schemathesis
+from flask import Flask
+from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
+
+from tests.contract.test_matrix import THINGS, signed_in_again
+from tests.document import DOCUMENT_APP
+from tests.people import make_person
+
+# 400: a cursor that this API did not give out.
+ACCEPTED = ["2xx", "3xx", "400", "401", "403", "404", "409", "412"]
+# Whose outside id nobody has yet, it fits no If-Match, whatever the body is.
+MADE_BY_PUT = "PUT /api/tasks/by-external-id/{external_id}"
+REFUSED = ["400", "401", "403", "404", "405", "406", "409", "412", "415", "422", "428", "429"]
+# Rules that no schema can say: names of time zones and actions, cron lines, passwords, codes, what is past,
+# periods that end before they begin.
+BEYOND_SCHEMAS = [
+    "POST /api/auth/register",
+    "PUT /api/auth/me",
+    "PATCH /api/auth/me",
+    "POST /api/auth/me/second-factor/confirm",
+    "POST /api/auth/password-reset/confirm",
+    "POST /api/auth/tokens",
+    "POST /api/auth/verify-email",
+    "POST /api/calendar/feeds",
+    "GET /api/analytics",
+    "GET /api/analytics/performance",
+    "GET /api/analytics/runs",
+    "GET /api/analytics/trends",
+    "POST /api/schedules",
+    "POST /api/schedules/preview",
+    "PUT /api/schedules/{schedule_id}",
+    "PATCH /api/schedules/{schedule_id}",
+    "POST /api/schedules/{schedule_id}/run",
+    "POST /api/schedules/{schedule_id}/skip",
+    "POST /api/schedules/{schedule_id}/backfill",
+    # Which addresses may be called, which events there are, what is base64, how long an ISO 8601 duration is.
+    "POST /api/webhooks",
+    "PUT /api/webhooks/{webhook_id}",
+    "PATCH /api/webhooks/{webhook_id}",
+    "POST /api/webhooks/{webhook_id}/rotate-secret",
+    # Who there is to be given a task, which tags there are, what Markdown becomes, a key with another body.
+    "POST /api/tags",
+    "POST /api/tasks",
+    "POST /api/tasks/bulk",
+    "PUT /api/tasks/{task_id}",
+    "PATCH /api/tasks/{task_id}",
+    MADE_BY_PUT,
+    "POST /api/tasks/{task_id}/comments",
+    "PUT /api/tasks/{task_id}/comments/{comment_id}",
+    "PATCH /api/tasks/{task_id}/comments/{comment_id}",
+    # What is an address, and who there is.
+    "GET /api/admin/audit",
+    "GET /api/admin/audit/export",
+    # Time zones, passwords, and who there is to be an heir.
+    "POST /api/admin/users",
+    "PUT /api/admin/users/{user_id}",
+    "PATCH /api/admin/users/{user_id}",
+    "DELETE /api/admin/users/{user_id}",
+    "GET /api/admin/users/{user_id}/deletion",
+]
+# Which contents, names and hashes belong together, no schema can say.
+UPLOADS = [
+    "POST /api/files",
+    "POST /api/files/raw",
+    "POST /api/tasks/{task_id}/files",
+    "POST /api/tasks/import",
+]
+# In a form an empty list is sent as nothing at all: a hash that "became a list" is one that was left out.
+BY_FORM = ["POST /api/files", "POST /api/tasks/{task_id}/files", "POST /api/tasks/import"]
+# A null among the triggers is one that was not sent, which the schema's "one of these" cannot say.
+WITH_TRIGGER = ["POST /api/schedules", "POST /api/schedules/preview"]
+# In a query everything is text: an action that "became a boolean" is still a name.
+FILTERED_BY_NAME = ["GET /api/runs", "GET /api/schedules", "GET /api/admin/runs", "GET /api/admin/schedules"]
+# How long a file is.
+DOWNLOADS = ["GET /api/files/{file_id}/content", "GET /api/tasks/{task_id}/files/{file_id}"]
+CONFIG: dict[str, Any] = {
+    "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
+    "operations": [
+        *(
+            {
+                "include-name": name,
+                "checks": {
+                    "positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]},
+                    "negative_data_rejection": {
+                        "enabled": name not in WITH_TRIGGER,
+                        **({"expected-statuses": REFUSED} if name == MADE_BY_PUT else {}),
+                    },
+                },
+            }
+            for name in BEYOND_SCHEMAS
+        ),
+        *(
+            {
+                "include-name": name,
+                "checks": {
+                    "positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "415", "422"]},
+                    "negative_data_rejection": {"enabled": name not in BY_FORM},
+                },
+            }
+            for name in UPLOADS
+        ),
+        *(
+            {"include-name": name, "checks": {"negative_data_rejection": {"enabled": False}}}
+            for name in FILTERED_BY_NAME
+        ),
+        *(
+            {
+                "include-name": name,
+                "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "416"]}},
+            }
+            for name in DOWNLOADS
+        ),
+        # Tests speak no WebSocket.
+        *(
+            {
+                "include-name": name,
+                "checks": {"positive_data_acceptance": {"expected-statuses": ["426"]}},
+            }
+            for name in ("GET /ws", "GET /ws/{token}")
+        ),
+        # Only gunicorn keeps connections open.
+        {
+            "include-name": "GET /api/events",
+            "checks": {
+                "not_a_server_error": {"expected-statuses": ["2xx", "4xx", "503"]},
+                "positive_data_acceptance": {"expected-statuses": ["503"]},
+            },
+        },
+        # A token that nobody gave out may look like one.
+        {
+            "include-name": "GET /api/changes",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "410"]}},
+        },
+        # In tests no scheduler and no worker run: 503 is the right answer, and a documented one.
+        {
+            "include-name": "GET /api/health/ready",
+            "checks": {
+                "not_a_server_error": {"expected-statuses": ["2xx", "4xx", "503"]},
+                "positive_data_acceptance": {"expected-statuses": ["503"]},
+            },
+        },
+    ],
+}
+
+
+class Current:
+    """The application under test, which is another one for each database."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+
+current = Current(DOCUMENT_APP)
+
+
+def load(examples: int, **more: Any) -> BaseSchema:
+    """The API as the document describes it, to make up so many requests of each operation."""
+    told = SchemathesisConfig.from_dict({**CONFIG, "generation": {"max-examples": examples}, **more})
+    return schemathesis.openapi.from_wsgi("/openapi.json", current, config=told)
+
+
+class Sender:
+    """Who sends the requests: an administrator, or a user, for whom one asks what they may not."""
+
+    def __init__(self, app: Flask, role: str) -> None:
+        self.app = app
+        self.person = make_person(app, f"{secrets.token_hex(4)}@example.org", role=role)
+        self._admin = self.person
+        if role != "admin":
+            self._admin = make_person(app, f"{secrets.token_hex(4)}@example.org", role="admin")
+        self._made: dict[str, str] = {}
+
+    def send(self, case: schemathesis.Case[Any]) -> None:
+        """Send the request, which is then as it was before, and check the answer in every way there is."""
+        made_up = dict(case.path_parameters or {})
+        current.app = self.app
+        self.prepare(re.findall(r"{(\w+)}", case.path))
+        self.aim(case)
+        case.call_and_validate(headers=self.headers(case.path))
+        (case.path_parameters or {}).update(made_up)
+
+    def headers(self, path: str) -> dict[str, str]:
+        """Under /api/auth with the token of a new session, as some requests end their own."""
+        person = self._admin if path.startswith("/api/admin/") else self.person
+        token = signed_in_again(person) if path.startswith("/api/auth/") else person.access_token
+        return {"Authorization": f"Bearer {token}"}
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Have things for these parameters of paths; each is made once."""
+        for name in names:
+            if name in THINGS and name not in self._made:
+                self._made[name] = THINGS[name](self.person)
+
+    def aim(self, case: schemathesis.Case[Any]) -> None:
+        """Let every other made-up id be one that exists, or no request would ever find anything."""
+        for name, value in (case.path_parameters or {}).items():
+            if name in self._made and _is_even(value):
+                case.path_parameters[name] = self._made[name]
+
+
+def _is_even(value: Any) -> bool:
+    try:
+        return UUID(str(value)).int % 2 == 0
+    except ValueError:
+        return False

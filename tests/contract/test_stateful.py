@@ -1,0 +1,112 @@
+"""What was made can be read, changed and deleted, and what was deleted is gone: made-up chains of requests.
+
+The links of the OpenAPI document say what may follow what was made.
+"""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, Phase, settings
+from redis import Redis
+
+from taskapi.core.db import db
+from taskapi.core.runtime import runtime_settings
+from tests.conftest import _empty
+from tests.contract.made_up import Sender, current, load
+
+pytestmark = pytest.mark.contract
+
+ROLES = ["user", "admin"]
+# Mostly no schema can say all that such a body must fulfil, and a chain begins with something that is made.
+MAKING: dict[str, dict[str, Any]] = {
+    "POST /api/tasks": {"title": "Tea", "tags": ["home"]},
+    "PUT /api/tasks/by-external-id/{external_id}": {"title": "Tea"},
+    "POST /api/tasks/{task_id}/comments": {"content": "Soon."},
+    "POST /api/schedules": {"action": "reminder", "params": {"message": "Tea"}, "every": 3600},
+    "POST /api/schedules/{schedule_id}/run": {},
+    "POST /api/schedules/{schedule_id}/backfill": {
+        "from": "2020-01-01T00:00:00Z",
+        "to": "2020-01-01T01:00:00Z",
+    },
+    "POST /api/webhooks": {"url": "https://1.1.1.1/", "events": ["*"]},
+    "POST /api/auth/tokens": {"name": "a program", "scopes": ["read"]},
+    "POST /api/calendar/feeds": {"name": "Work"},
+}
+# Chains may begin with something that is made below these.
+BEGINNING = ["task_id", "schedule_id", "webhook_id", "delivery_id"]
+BY_DOCUMENT = load(1, phases={"stateful": {"inference": {"algorithms": []}}}).as_state_machine()
+# And what may be related by its name: a list and what it lists, an id in one answer and in another path.
+BY_NAMES = load(1).as_state_machine()
+
+
+def emptied(app: Flask) -> None:
+    with app.app_context():
+        db.session.remove()
+        with db.engine.execution_options(taskapi_writes=True).begin() as connection:
+            _empty(connection)
+        with Redis.from_url(runtime_settings().redis_url) as redis:
+            redis.flushdb()
+
+
+def chains(machine: Any, app: Flask, role: str, *, number: int, steps: int) -> Counter[str]:
+    """Send so many chains; how often each operation was asked about something that a link named."""
+    followed: Counter[str] = Counter()
+
+    class Chains(machine):
+        def setup(self) -> None:
+            # What an earlier chain left would lead this one elsewhere when it is sent again.
+            emptied(app)
+            self.sender, current.app = Sender(app, role), app
+            self.sender.prepare(BEGINNING)
+
+        def before_call(self, case: schemathesis.Case[Any]) -> None:
+            if case._override is not None and case._override.path_parameters:
+                followed[case.operation.label] += 1
+            else:
+                self.sender.aim(case)
+            is_meant_to_fit = case.meta is not None and case.meta.generation.mode.is_positive
+            if is_meant_to_fit and case.operation.label in MAKING:
+                case.body = MAKING[case.operation.label]
+
+        def get_call_kwargs(self, case: schemathesis.Case[Any]) -> dict[str, Any]:
+            return {"headers": self.sender.headers(case.path)}
+
+        def validate_response(self, response: Any, case: schemathesis.Case[Any], **sent: Any) -> None:
+            headers = sent["headers"]
+            case.validate_response(response, headers=headers, transport_kwargs=sent, recorder=self.recorder)
+
+    Chains.run(
+        settings=settings(
+            max_examples=number,
+            stateful_step_count=steps,
+            deadline=None,
+            # The same chains each time: a change fails by what it changed.
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+    )
+    return followed
+
+
+@pytest.mark.one_database
+def test_what_was_made_is_there_until_it_is_deleted(app: Flask) -> None:
+    followed = chains(BY_DOCUMENT, app, "user", number=5, steps=10)
+    assert followed.total() > 8, followed
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("role", ROLES)
+def test_long_chains_of_what_follows_what_was_made(app: Flask, role: str) -> None:
+    followed = chains(BY_DOCUMENT, app, role, number=40, steps=30)
+    assert len(followed) > 20, followed
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("role", ROLES)
+def test_long_chains_of_what_may_be_related(app: Flask, role: str) -> None:
+    followed = chains(BY_NAMES, app, role, number=40, steps=30)
+    assert len(followed) > 20, followed
