@@ -1,10 +1,13 @@
-"""Due times found in the plainest way: by a walk through every minute of a zone's clock."""
+"""Due times found in the plainest way: by a walk through every minute of a zone's clock.
+
+Nothing of it is the application's, nor of the library that reads cron lines there.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim
+from tests.schedules.timing.cron_fields import read_cron
 
 MINUTE = timedelta(minutes=1)
 MARGIN = timedelta(hours=27)
@@ -17,6 +20,7 @@ class Walk:
         self.start, self.end = start, end
         self.shown: dict[datetime, list[datetime]] = {}
         self.left_out: dict[datetime, datetime] = {}
+        self.fitting: dict[str, tuple[list[list[datetime]], list[datetime]]] = {}
         moment, before = start - MARGIN, None
         while moment < end + MARGIN:
             wall = moment.astimezone(zone).replace(tzinfo=None)
@@ -30,24 +34,22 @@ class Walk:
         """The due times of a cron line between the two moments."""
         if cron.split()[1] == "*":
             gap, repeat = "skip", "both"
-        fields = CronSim(cron, datetime(2000, 1, 1))  # noqa: DTZ001
         chosen = {"first": slice(0, 1), "second": slice(1, 2), "both": slice(0, 2)}[repeat]
-        found = set()
-        for wall, moments in self.shown.items():
-            if _fits(fields, wall):
-                found.update(moments[chosen] if len(moments) > 1 else moments)
+        shown, left_out = self._fitting(cron)
+        found = {moment for moments in shown for moment in (moments[chosen] if moments[1:] else moments)}
         if gap == "next_valid":
-            found.update(moment for wall, moment in self.left_out.items() if _fits(fields, wall))
+            found.update(left_out)
         return sorted(moment for moment in found if self.start < moment < self.end)
 
-
-def _fits(fields: CronSim, wall: datetime) -> bool:
-    return (
-        wall.minute in fields.minutes
-        and wall.hour in fields.hours
-        and wall.month in fields.months
-        and bool(fields.match_day(wall.date()))
-    )
+    def _fitting(self, cron: str) -> tuple[list[list[datetime]], list[datetime]]:
+        """When a time of the line is shown, and when those are over that the clocks leave out."""
+        if cron not in self.fitting:
+            fields = read_cron(cron)
+            self.fitting[cron] = (
+                [moments for wall, moments in self.shown.items() if fields.fit(wall)],
+                [moment for wall, moment in self.left_out.items() if fields.fit(wall)],
+            )
+        return self.fitting[cron]
 
 
 def changes(zone: ZoneInfo, first_year: int, last_year: int) -> Iterator[datetime]:
