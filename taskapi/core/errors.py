@@ -15,6 +15,8 @@ class DomainError(Exception):
     title = "Bad request"
     # Marks the few refusals whose bookkeeping must survive them (see ``transaction()``).
     keep_changes = False
+    # Raised by commands alone, from modules that web processes do not load: no answer has its code.
+    of_commands = False
     # RFC 9457, 3.2: more members of the problem, which its code explains.
     extensions: Mapping[str, str] = {}
 

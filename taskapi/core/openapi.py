@@ -118,7 +118,7 @@ def json_schema(schema: type[Schema]) -> dict[str, Any]:
 
 def list_problem_codes(spec: APISpec) -> None:
     """Name every code in the schema of problems; call it once all rooms are loaded."""
-    kinds = {kind.code: kind for kind in all_errors()}
+    kinds = {kind.code: kind for kind in all_errors() if not kind.of_commands}
     code = spec.components.schemas["Problem"]["properties"]["code"]
     code["enum"] = sorted(kinds)
     lines = [f"- `{name}` ({kind.status}): {kind.title}" for name, kind in sorted(kinds.items())]

@@ -26,6 +26,7 @@ class NoPassToResume(NotFound):
 
     code = "no_pass_to_resume"
     title = "No check to resume"
+    of_commands = True
 
 
 class PassTakenOver(Conflict):
@@ -33,6 +34,7 @@ class PassTakenOver(Conflict):
 
     code = "pass_taken_over"
     title = "Check taken over"
+    of_commands = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ class TeamExists(Conflict):
 
     code = "demo_team_exists"
     title = "Demo team exists"
+    of_commands = True
 
 
 def make_team(*, password_hash: str) -> "list[User]":
