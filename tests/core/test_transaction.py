@@ -36,8 +36,9 @@ class Counted(Conflict):
     keep_changes = True
 
 
-# The tree of errors is the application's: these two are only looked at here.
+# The tree of errors is the application's: these two are only looked at here, and documented nowhere.
 Refused.code, Counted.code = "test_refused", "test_counted"
+Refused.of_commands = Counted.of_commands = True
 
 
 def an_event(**values: UUID) -> Event:
