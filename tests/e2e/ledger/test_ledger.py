@@ -13,9 +13,9 @@ pytestmark = pytest.mark.e2e
 def check(judgement: Judgement, trial: Trial) -> None:
     assert judgement.wrong == {}
     figures = judgement.figures
-    # Nearly all was created in time, and nearly all that was to be broken was.
-    assert figures["due"] == figures["runs"] >= 0.9 * trial.due_times
-    assert len(judgement.faults) >= 0.7 * trial.faults
+    # Most was created in time, also on a slow machine, and most that was to be broken was.
+    assert figures["due"] == figures["runs"] >= trial.due_times / 2
+    assert len(judgement.faults) >= trial.faults / 2
     assert figures["completed"] >= figures["due"] / 2
 
 
