@@ -73,12 +73,10 @@ class Mail:
     """A mail server that comes back on its port, and the messages of all its lives."""
 
     def __init__(self) -> None:
-        self._lives = [MailServer()]
+        self._lives: list[MailServer] = []
+        self._is_there = False
+        self.port = 0
         self.start()
-
-    @property
-    def port(self) -> int:
-        return int(self._lives[0].port)
 
     @property
     def refusals(self) -> dict[str, str]:
@@ -89,12 +87,16 @@ class Mail:
         return [message for life in self._lives for message in life.messages]
 
     def start(self) -> None:
-        self._lives[-1].start()
+        # A server is started once.
+        life = MailServer(port=self.port)
+        life.start()
+        self._lives.append(life)
+        self.port, self._is_there = int(life.port), True
 
     def stop(self) -> None:
-        self._lives[-1].stop()
-        # A server is started once.
-        self._lives.append(MailServer(port=self.port))
+        if self._is_there:
+            self._lives[-1].stop()
+            self._is_there = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
