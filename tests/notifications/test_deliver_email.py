@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from taskapi.background.names import Queue
@@ -14,6 +15,7 @@ from taskapi.core import clock
 from taskapi.core.db import transaction
 from taskapi.notifications import outbox
 from taskapi.notifications.jobs import deliver_email
+from taskapi.notifications.models import Email
 from tests.counted import since_now
 from tests.notifications.outbox import deliver_at, queue, the_email
 from tests.people import Person
@@ -165,6 +167,25 @@ def test_a_late_worker_does_not_overwrite_the_outcome_of_another(
             outbox._settle(late, MailError("too late", temporary=False))
     assert (the_email().status, the_email().last_error) == ("sent", None)
     assert counted() == {("sent",): 1}
+
+
+def test_what_the_server_took_is_noted_though_the_database_was_away(
+    mail_server: MailServer, context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue()
+    settle, tried = outbox._settle, 0
+
+    def fail_at_first(email: Email, error: MailError | None) -> None:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise OperationalError("UPDATE emails", None, Exception("the connection is lost"))
+        settle(email, error)
+
+    monkeypatch.setattr(outbox, "_settle", fail_at_first)
+    monkeypatch.setattr(outbox, "NOTE_PAUSE_SECONDS", 0.0)
+    deliver_email(str(the_email().id))
+    assert (the_email().status, len(mail_server.messages)) == ("sent", 1)
 
 
 def test_mail_to_a_user_goes_with_the_user(owner: Person, context: Flask) -> None:
