@@ -184,7 +184,9 @@ class Hand(Worker):
             self.handle_job_success(job, queue, queue.started_job_registry)
             found = self.books.step(None, wanted=wanted)
         if self.books.is_forgotten:
-            self.tell_alive()
+            # Should Redis be gone again: the job that was taken is to be done, or nobody would know of it.
+            with suppress(RedisError):
+                self.tell_alive()
         return found
 
     def _wait(self, watch: QueueWatch, is_over: Callable[[], bool]) -> None:

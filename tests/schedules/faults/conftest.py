@@ -1,0 +1,81 @@
+"""A world in which anything may go wrong."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from pytest_httpserver import HTTPServer
+
+from taskapi.background.connection import redis_client
+from taskapi.core.db import db
+from tests.conftest import _empty
+from tests.events.webhooks.making import Inbox
+from tests.notifications.conftest import mail_server, running_mail_server
+from tests.people import make_person
+from tests.schedules.actions.conftest import receiver, running
+from tests.schedules.faults.processes import at_pace, forget_everything
+from tests.schedules.faults.scenario import World
+from tests.schedules.faults.wrappers import Outside
+from tests.schedules.making import Time, at
+from tests.schedules.probe import Probe
+from tests.settings import settings_changed
+from tests.smtp import MailServer
+
+__all__ = ("mail_server", "receiver", "running", "running_mail_server")
+
+Fresh = Callable[[], World]
+
+
+@pytest.fixture
+def fresh(
+    app: Flask, time: Time, probe: Probe, receiver: HTTPServer, mail_server: MailServer
+) -> Iterator[Fresh]:
+    """Makes a world at nine o'clock in which nothing has happened as yet."""
+    called, told = Inbox(receiver, "/called"), Inbox(receiver, "/told")
+    with app.app_context():
+        outside = Outside(db.engine)
+
+    def make() -> World:
+        time.now = at("2026-11-20 09:00")
+        empty(app)
+        forget_everything(app)
+        for kept in (called, told, mail_server, probe.calls):
+            kept.clear()
+        return World(
+            app, time, outside, make_person(app, "olivia@example.org"), probe, called, told, mail_server
+        )
+
+    with at_pace(time), without_fsync(app), settings_changed(app, access_token_minutes=1_440):
+        yield make
+    forget_everything(app)
+
+
+def empty(app: Flask) -> None:
+    """As between two tests."""
+    with app.app_context():
+        db.session.rollback()
+        with db.engine.execution_options(taskapi_writes=True).begin() as connection:
+            _empty(connection)
+        redis_client().flushdb()
+        db.engine.dispose()
+
+
+@contextmanager
+def without_fsync(app: Flask) -> Iterator[None]:
+    """No test needs data that survives a power cut, as PostgreSQL's do not either."""
+
+    def hurry(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    with app.app_context():
+        engine = db.engine
+        if engine.dialect.name != "sqlite":
+            yield
+            return
+        sa.event.listen(engine, "connect", hurry)
+        yield
+        sa.event.remove(engine, "connect", hurry)
+        engine.dispose()

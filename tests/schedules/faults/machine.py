@@ -1,0 +1,297 @@
+"""Anything in any order: schedules of all kinds, schedulers, workers, and what goes wrong with them."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from taskapi.background.connection import redis_client
+from taskapi.background.names import Queue
+from taskapi.core.db import session
+from taskapi.core.events import Event
+from taskapi.events.jobs import sweep_webhooks
+from taskapi.events.service import relay_events
+from taskapi.notifications.jobs import sweep_emails
+from taskapi.notifications.models import Email
+from taskapi.ops.scheduling import WATCHES
+from taskapi.schedules.actions.base import ActionFailed, RunContext
+from taskapi.schedules.jobs import rescue_runs
+from taskapi.schedules.models import Run
+from tests.events.webhooks.making import subscribe
+from tests.schedules.faults import ledger
+from tests.schedules.faults.processes import Attempt, Scheduler, Worker, forget_everything
+from tests.schedules.faults.promises import WISHES, Promise, Wish
+from tests.schedules.faults.scenario import PAUSES, World
+from tests.schedules.faults.wrappers import Fault, Killed, Kind, Mode
+from tests.work import dispatch_all
+
+TASKS: dict[str, Sequence[Callable[[], object]]] = {
+    "rescue": (rescue_runs, sweep_emails, sweep_webhooks),
+    "watch": WATCHES,
+    "dispatch": (dispatch_all,),
+    "relay": (relay_events,),
+}
+FIRST_OR_SECOND = st.integers(0, 1)
+A_FAULT = st.builds(Fault, step=st.integers(1, 20), mode=st.sampled_from(Mode))
+FAULTS = st.none() | A_FAULT
+
+
+class Machine(RuleBasedStateMachine):
+    """One example: a world, and what is done in it.
+
+    Args:
+        fresh: makes the world.
+    """
+
+    made = Bundle("made")
+
+    def __init__(self, fresh: Callable[[], World]) -> None:
+        super().__init__()
+        random.seed(20)
+        self.world = fresh()
+        app = self.world.app
+        self.schedulers = [Scheduler(app), Scheduler(app)]
+        self.workers = [Worker(app, *Queue), Worker(app, *Queue)]
+        self.attempts: dict[int, Attempt] = {}
+        self.promises: dict[UUID, Promise] = {}
+        self.mails_may_come_twice = False
+        self.started: list[tuple[UUID, Any]] = []
+        self.world.probe.behave = self._behave
+        self.dies_in_attempt = False
+        subscribe(self.world.owner, self.world.told.url, "run.*", "schedule.completed")
+
+    def _behave(self, context: RunContext) -> dict[str, int]:
+        self.started.append((context.run_id, self.world.time.now))
+        if self.dies_in_attempt:
+            self.dies_in_attempt = False
+            raise self.world.outside.kill()
+        if context.attempt == 1 and context.schedule_name == "cron":
+            raise ActionFailed("not yet")
+        return {"attempt": context.attempt}
+
+    @initialize(target=made, first=WISHES, second=WISHES)
+    def begin_with_two(self, first: Wish, second: Wish) -> Any:
+        return multiple(*self._make(first), *self._make(second))
+
+    @rule(target=made, wish=WISHES)
+    def make(self, wish: Wish) -> Any:
+        return multiple(*self._make(wish))
+
+    def _make(self, wish: Wish) -> list[Promise]:
+        """One promise, or none where nothing would ever be due."""
+        now = self.world.time.now
+        answer = self.world.owner.post("/api/schedules", wish.fields(now))
+        if answer.status_code == 422:
+            assert Promise.of(UUID(int=0), wish, now).due == [], answer.text
+            return []
+        assert answer.status_code == 201, answer.text
+        promise = Promise.of(UUID(answer.json["id"]), wish, now)
+        assert promise.due != []
+        self.promises[promise.id] = promise
+        return [promise]
+
+    @rule(promise=made, word=st.sampled_from(("pause", "resume", "cancel")))
+    def control(self, promise: Promise, word: str) -> None:
+        answer = self.world.owner.post(f"/api/schedules/{promise.id}/{word}")
+        assert answer.status_code in (200, 409), answer.text
+        now = self.world.time.now
+        if answer.status_code == 409:
+            # It is over.
+            return
+        if word == "resume":
+            promise.end_pause(now)
+        elif word == "cancel":
+            promise.cancelled_at = promise.cancelled_at or now
+        elif not promise.is_paused:
+            promise.pauses.append((now, None))
+
+    @rule(seconds=st.sampled_from((1, 3, 10, 21, 59, 61, 130)))
+    def pass_time(self, seconds: int) -> None:
+        self.world.time.pass_(seconds=seconds)
+
+    @rule(who=FIRST_OR_SECOND, fault=FAULTS)
+    def when_due(self, who: int, fault: Fault | None) -> None:
+        """The next due time of any schedule comes, and a scheduler sees to it."""
+        now = self.world.time.now
+        coming = [at for promise in self.promises.values() for at in promise.due if at > now]
+        self.world.time.now = min(coming, default=now)
+        self.schedule(who=who, task="dispatch", fault=fault)
+
+    @rule(who=FIRST_OR_SECOND, faults=st.lists(A_FAULT, min_size=1, max_size=5))
+    def carry_on(self, who: int, faults: list[Fault]) -> None:
+        """Due time after due time comes, and with each of them a fault."""
+        for fault in faults:
+            self.when_due(who=who, fault=fault)
+            if len(self.attempts) < 2:
+                self.work(who=who, fault=None, dies=False)
+
+    @rule(who=FIRST_OR_SECOND, task=st.sampled_from(("dispatch", "relay", "rescue", "watch")), fault=FAULTS)
+    def schedule(self, who: int, task: str, fault: Fault | None) -> None:
+        """One of the schedulers does one of its tasks; the rescue is that of housekeeping."""
+        if self._play(fault, lambda: self.schedulers[who].do(*TASKS[task])):
+            self.schedulers[who].forget()
+
+    @precondition(lambda self: len(self.attempts) < 2)
+    @rule(who=FIRST_OR_SECOND, fault=FAULTS, dies=st.booleans())
+    def work(self, who: int, fault: Fault | None, dies: bool) -> None:
+        """A worker that has nothing in its hands, perhaps until it dies in the middle of an attempt."""
+        worker = self.workers[self._free(who)]
+        self.dies_in_attempt = dies
+        if self._play(fault, worker.work):
+            worker.bury()
+        self.dies_in_attempt = False
+
+    @precondition(lambda self: len(self.attempts) < 2)
+    @rule(who=FIRST_OR_SECOND)
+    def begin(self, who: int) -> None:
+        """A worker takes the next run when that is due, and takes its time."""
+        self.when_due(who=who, fault=None)
+        self._take(who)
+
+    def _take(self, who: int) -> None:
+        free = self._free(who)
+        attempt = Attempt.begin(self.workers[free])
+        if attempt is not None:
+            self.attempts[free] = attempt
+
+    @precondition(lambda self: self.attempts)
+    @rule(fault=FAULTS)
+    def come_back(self, fault: Fault | None) -> None:
+        """It has done its work, perhaps long after another did."""
+        who, attempt = self.attempts.popitem()
+        if self._play(fault, attempt.end):
+            self.workers[who].bury()
+
+    @precondition(lambda self: len(self.attempts) < 2)
+    @rule(who=FIRST_OR_SECOND, seconds=st.sampled_from((15, 25)))
+    def stand_still(self, who: int, seconds: int) -> None:
+        """A worker takes a run and stands still; another takes what is there by then, and it comes back."""
+        if not self.attempts:
+            self.begin(who=who)
+        self.world.time.pass_(seconds=seconds)
+        for task in ("rescue", "dispatch"):
+            self.schedule(who=who, task=task, fault=None)
+        late = list(self.attempts)
+        self._take(who)
+        for slow in late:
+            self.attempts.pop(slow).end()
+
+    @precondition(lambda self: self.attempts)
+    @rule()
+    def never_come_back(self) -> None:
+        who, _ = self.attempts.popitem()
+        self.workers[who].bury()
+
+    @rule()
+    def flush_redis(self) -> None:
+        with self.world.app.app_context():
+            redis_client().flushdb()
+
+    def _free(self, who: int) -> int:
+        return 1 - who if who in self.attempts else who
+
+    def _play(self, fault: Fault | None, act: Callable[[], None]) -> bool:
+        """Whether the process died of it."""
+        try:
+            with self.world.outside.played(fault) as played:
+                act()
+        except Killed:
+            forget_everything(self.world.app)
+            self.mails_may_come_twice = True
+            return True
+        except Exception:  # noqa: BLE001 - a work-horse ends with what it raises
+            return True
+        finally:
+            self.mails_may_come_twice |= played.struck is Kind.MAIL
+        return False
+
+    @invariant()
+    def nothing_is_doubled_early_or_not_ones_own(self) -> None:
+        with self.world.app.app_context():
+            runs = session().scalars(sa.select(Run)).all()
+            due = Counter((run.schedule_id, run.scheduled_for) for run in runs)
+            assert max(due.values(), default=1) == 1
+            for run in runs:
+                assert run.first_started_at is None or run.first_started_at >= run.scheduled_for
+                if run.status == "completed" and run.action == "probe":
+                    assert run.result == {"attempt": run.attempt}
+            ends = sa.select(Event.subject_id).where(Event.type.in_(ledger.ENDS))
+            assert max(Counter(session().scalars(ends)).values(), default=1) == 1
+            ledger.check_counts(runs)
+
+    def teardown(self) -> None:
+        """All goes well from now on, and time passes until nothing is left to do: then all must be there."""
+        late, self.attempts = self.attempts, {}
+        for who in late:
+            self.workers[who] = Worker(self.world.app, *Queue)
+        for promise in self.promises.values():
+            if promise.is_paused:
+                self.control(promise=promise, word="resume")
+        self._heal()
+        for attempt in late.values():
+            attempt.end()
+            self.workers.append(attempt.worker)
+        self._heal()
+        for worker in self.workers:
+            worker.leave()
+        self.nothing_is_doubled_early_or_not_ones_own()
+        self._check()
+
+    def _heal(self) -> None:
+        for place, seconds in enumerate(PAUSES):
+            self.world.time.pass_(seconds=seconds)
+            for task in TASKS:
+                self.schedule(who=place % 2, task=task, fault=None)
+            # What was done is told, and what was told is sent.
+            for task in ("relay", "dispatch"):
+                self.work(who=place % 2, fault=None, dies=False)
+                self.schedule(who=place % 2, task=task, fault=None)
+            if ledger.is_quiet(self.world.app) and self._nothing_comes():
+                return
+
+    def _nothing_comes(self) -> bool:
+        return all(promise.due[-1] < self.world.time.now for promise in self.promises.values())
+
+    def _check(self) -> None:
+        with self.world.app.app_context():
+            runs = session().scalars(sa.select(Run)).all()
+            for promise in self.promises.values():
+                promise.check([run for run in runs if run.schedule_id == promise.id])
+            self._check_starts(runs)
+            self._check_mails(runs)
+            ledger.check_told(self.world.told)
+            ledger.check_redis(redis_client())
+
+    def _check_starts(self, runs: Sequence[Run]) -> None:
+        """None was started before its time, and what has ended well was."""
+        due = {run.id: run.scheduled_for for run in runs}
+        assert [run_id for run_id, at in self.started if at < due[run_id]] == []
+        done = {run.id for run in runs if run.action == "probe" and run.status == "completed"}
+        assert done <= {run_id for run_id, _ in self.started}
+        for run in runs:
+            # Its attempts are used up, or nobody wants it any more.
+            is_over = self.promises[run.schedule_id].cancelled_at is not None
+            assert run.status != "failed" or is_over or run.attempt >= run.max_attempts
+
+    def _check_mails(self, runs: Sequence[Run]) -> None:
+        """Who was reminded got a mail, and none of them another."""
+        emails = session().scalars(sa.select(Email)).all()
+        done = {str(run.id) for run in runs if run.action == "reminder" and run.status == "completed"}
+        assert done <= {email.key.split(":")[1] for email in emails if email.kind == "reminder"}
+        assert {email.status for email in emails} <= {"sent"}
+        arrived = Counter(str(message["Message-ID"]) for message in self.world.mails.messages)
+        assert {name.strip("<>").partition("@")[0] for name in arrived} == {str(email.id) for email in emails}
+        assert self.mails_may_come_twice or max(arrived.values(), default=1) == 1
