@@ -11,6 +11,7 @@ from typing import cast
 import orjson
 import structlog
 from redis import Redis
+from redis.exceptions import ResponseError
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import JobStatus
@@ -133,7 +134,11 @@ def has_begun_anew() -> bool | None:
 
 
 def _has_begun_anew(redis: Redis) -> bool:
-    life = str(redis.info("server").get("run_id", ""))
+    try:
+        life = str(redis.info("server").get("run_id", ""))
+    except ResponseError:
+        # Whoever may not ask that still sees a flush.
+        life = ""
     # SET … GET would take Redis 6.2.
     before = cast(bytes | None, redis.getset(LIFE_KEY, life))
     return before != life.encode()

@@ -150,3 +150,20 @@ def test_the_scheduler_itself_notices_a_dead_worker(context: Flask, owner: Perso
     time.pass_(seconds=21)
     watch(context)
     assert [job.id for job in queued(Queue.RUNS)] == [f"run-{run_id}-2"]
+
+
+def test_it_sees_a_flush_also_where_it_may_not_ask_about_the_server(
+    context: Flask, owner: Person, time: Time
+) -> None:
+    redis_client().acl_setuser("default", enabled=True, commands=["-info"])
+    try:
+        rescue_runs()
+        make(owner, every=60)
+        time.pass_(seconds=60)
+        dispatch_all()
+        redis_client().flushdb()
+        time.pass_(seconds=1)
+        rescue_runs()
+        assert len(queued(Queue.RUNS)) == 1
+    finally:
+        redis_client().acl_setuser("default", enabled=True, commands=["+info"])
