@@ -11,7 +11,6 @@ from tests.e2e.ledger.faults import Fault, Troublemaker
 from tests.e2e.ledger.ground import Ground
 from tests.e2e.ledger.plans import Planned
 
-OPEN = ("pending", "running")
 RUNS = """
     SELECT id::text AS id, schedule_id::text AS schedule, scheduled_for, due_at, status, reason, trigger,
         action, attempt, lost_attempts, created_at, queued_at, first_started_at, started_at, finished_at,

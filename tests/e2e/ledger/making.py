@@ -24,14 +24,12 @@ class Maker:
 
     Attributes:
         made: the plans that were answered with 201, by the id of the schedule.
-        repeated: how many requests were sent more than once.
     """
 
     def __init__(self, user: ApiUser, addresses: Iterable[str]) -> None:
         self._addresses = cycle(list(addresses))
         self._token, self._lock = user.token, threading.Lock()
         self.made: dict[str, Planned] = {}
-        self.repeated = 0
 
     def make_all(self, plans: Iterable[Planned], *, at_once: int = 2) -> None:
         """Create them all, so many at a time.
@@ -53,7 +51,6 @@ class Maker:
             assert answer.status_code == HTTPStatus.CREATED, answer.text
             with self._lock:
                 self.made[answer.json()["id"]] = planned
-                self.repeated += number > 0
             return
         raise AssertionError(f"{key} was not answered within {PATIENCE_SECONDS} s")
 

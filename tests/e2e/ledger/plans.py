@@ -1,7 +1,7 @@
 """Schedules of every kind and policy, and their due times, counted here without any of taskapi's code."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,15 +17,10 @@ SLOW, MOODY, REMINDING, TOLD, HURRIED, SPREAD = 3, 8, 10, 3, 10, 10
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What is asked for, and the due times that this means.
-
-    Attributes:
-        late: when the last due time may start at the latest, its share of a jitter included.
-    """
+    """What is asked for, and the due times that this means."""
 
     body: dict[str, Any]
     due: frozenset[datetime]
-    late: datetime
 
     @property
     def first(self) -> datetime:
@@ -71,7 +66,7 @@ def plans(window: Window, dice: random.Random, *, due_times: int, url: str) -> I
         jitter = dice.randint(1, 3) if dice.randrange(100) < SPREAD else 0
         if jitter:
             body["jitter"] = jitter
-        yield Planned(body, due, max(due) + timedelta(seconds=jitter))
+        yield Planned(body, due)
 
 
 Kind = tuple[dict[str, Any], frozenset[datetime]]
@@ -150,8 +145,3 @@ def window_from(moment: datetime, seconds: int) -> Window:
     """From the next full second on."""
     start = moment.replace(microsecond=0) + timedelta(seconds=1)
     return Window(start=start.astimezone(UTC), end=start + timedelta(seconds=seconds))
-
-
-def last_of(planned: Sequence[Planned]) -> datetime:
-    """When all should have begun, if nothing went wrong."""
-    return max(plan.late for plan in planned)
