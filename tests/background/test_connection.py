@@ -33,7 +33,7 @@ def test_after_a_failure_nobody_waits_for_a_moment(hanging: None) -> None:
     assert ask_redis(lambda redis: redis.ping()) is None
     started = time.monotonic()
     assert [ask_redis(lambda redis: redis.ping()) for _ in range(100)] == [None] * 100
-    assert time.monotonic() - started < 0.2
+    assert time.monotonic() - started < 3
 
 
 def test_soon_it_is_asked_again(app: Flask, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonQueue
 from taskapi.background.worker import TaskWorker
 from taskapi.core.db import db
+from tests.timed import best_of
 
-NAP_SECONDS = 0.1
+NAPS, NAP_SECONDS = 120, 0.1
 
 
 @pytest.fixture
@@ -33,14 +34,17 @@ def test_threads_do_five_times_as_much_as_one_at_a_time(
     db.engine.dispose()
     with Redis.from_url(redis_url) as redis:
         queue = JsonQueue(Queue.MAIL, connection=redis)
-        jobs = [queue.enqueue_call("time.sleep", args=[NAP_SECONDS]) for _ in range(120)]
-        worker = TaskWorker(context, connection=redis, threads=10)
-        worker.work(burst=True, logging_level="ERROR")
-        for job in jobs:
-            job.refresh()  # type: ignore[no-untyped-call]
-        begun = min(job.started_at for job in jobs if job.started_at)
-        ended = max(job.ended_at for job in jobs if job.ended_at)
-        assert (ended - begun).total_seconds() < len(jobs) * NAP_SECONDS / 5
-        assert {job.get_status() for job in jobs} == {JobStatus.FINISHED}
+
+        def seconds() -> float:
+            jobs = [queue.enqueue_call("time.sleep", args=[NAP_SECONDS]) for _ in range(NAPS)]
+            TaskWorker(context, connection=redis, threads=10).work(burst=True, logging_level="ERROR")
+            for job in jobs:
+                job.refresh()  # type: ignore[no-untyped-call]
+            assert {job.get_status() for job in jobs} == {JobStatus.FINISHED}
+            begun = min(job.started_at for job in jobs if job.started_at)
+            return (max(job.ended_at for job in jobs if job.ended_at) - begun).total_seconds()
+
+        fifth = NAPS * NAP_SECONDS / 5
+        assert best_of(3, seconds, enough=fifth) < fifth
         assert queue.started_job_registry.get_job_ids() == []
         assert Worker.count(connection=redis) == 0

@@ -143,10 +143,10 @@ def test_proxies_and_logins_of_the_environment_are_not_used(
 
 DRIPS = {
     "nothing": silent,
-    "status line": saying(b"H", repeat=60, pause=0.05),
-    "headers": saying(OK, b"X: y\r\n", repeat=60, pause=0.05),
-    "body": saying(OK + b"Content-Length: 1000\r\n\r\n", b"x", repeat=60, pause=0.05),
-    "chunks": saying(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", repeat=60, pause=0.05),
+    "status line": saying(b"H", repeat=200, pause=0.05),
+    "headers": saying(OK, b"X: y\r\n", repeat=200, pause=0.05),
+    "body": saying(OK + b"Content-Length: 1000\r\n\r\n", b"x", repeat=200, pause=0.05),
+    "chunks": saying(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", repeat=200, pause=0.05),
 }
 
 
@@ -155,7 +155,7 @@ def test_a_server_that_drips_does_not_hold_a_call_beyond_its_time(phase: str) ->
     with raw_server(DRIPS[phase]) as port:
         started = real_time.monotonic()
         error = failure(f"http://127.0.0.1:{port}/", timeout=0.3)
-        assert real_time.monotonic() - started < 1.5
+        assert real_time.monotonic() - started < 5
     assert (error.code, error.temporary) == ("timeout", True)
 
 
@@ -163,7 +163,7 @@ def test_a_server_that_does_not_shake_hands_is_left_in_time() -> None:
     with raw_server(silent) as port:
         started = real_time.monotonic()
         assert failure(f"https://127.0.0.1:{port}/", timeout=0.3).code == "timeout"
-        assert real_time.monotonic() - started < 1.5
+        assert real_time.monotonic() - started < 5
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_name_server_that_does_not_answer_is_left_in_time(slow_names: None) ->
     started = real_time.monotonic()
     assert failure("http://example.org/", timeout=0.2).code == "timeout"
     http.check_target("http://example.org/", allowed=(), patience=0.2)
-    assert real_time.monotonic() - started < 1
+    assert real_time.monotonic() - started < 5
 
 
 def test_a_name_that_is_unknown_now_may_be_known_later(monkeypatch: pytest.MonkeyPatch) -> None:

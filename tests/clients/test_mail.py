@@ -215,7 +215,7 @@ def test_a_server_that_never_greets_is_left_within_the_time_limit(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         error = refusal(tmp_path, MAIL_SERVER="127.0.0.1", MAIL_PORT=str(listener.getsockname()[1]))
     assert error.temporary
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def test_a_server_that_hangs_after_the_text_is_left_within_the_time_limit(
@@ -225,7 +225,7 @@ def test_a_server_that_hangs_after_the_text_is_left_within_the_time_limit(
     monkeypatch.setattr(server, "hangs_after_data", True)
     started = time.monotonic()
     assert refusal(tmp_path, to=server).temporary
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 @pytest.fixture(scope="module")

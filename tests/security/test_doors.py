@@ -58,7 +58,7 @@ def test_every_door_is_closed_within_five_seconds(
     assert fetch(client, feed).status_code == 404
     assert reset(client, link).status_code == 400
     assert {socket.end() for socket in sockets} <= {(4401, "token_revoked"), (4401, "invalid_token")}
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
 
 
 @pytest.fixture

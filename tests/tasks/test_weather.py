@@ -113,11 +113,14 @@ def test_who_waits_for_anothers_question_waits_no_longer_than_for_their_own(
     shared_cache().add(f"{KEY}:lock", b"", seconds=60)
     started = real_time.monotonic()
     assert weather_at_once("Paris") is None
-    assert 0.2 <= real_time.monotonic() - started < 0.2 * 4
+    assert 0.2 <= real_time.monotonic() - started < 4
     assert weather.asked == []
 
 
-def test_who_waits_learns_at_once_that_the_other_got_no_answer(context: Flask, weather: Provider) -> None:
+def test_who_waits_learns_at_once_that_the_other_got_no_answer(
+    context: Flask, weather: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_up, "AT_ONCE_SECONDS", 20.0)
     # As of a process that was killed.
     shared_cache().add(f"{KEY}:lock", b"", seconds=0.1)
     started = real_time.monotonic()
@@ -144,16 +147,16 @@ def test_without_redis_the_provider_is_asked_each_time(context: Flask, weather: 
 def test_a_provider_that_hangs_is_waited_for_only_so_long(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look_up, "AT_ONCE_SECONDS", 0.2)
+    monkeypatch.setattr(look_up, "AT_ONCE_SECONDS", 1.0)
     with raw_server(silent) as port, settings_changed(context, weather_base_url=f"http://127.0.0.1:{port}"):
         monkeypatch.setitem(context.extensions, "taskapi_weather", make_weather(runtime_settings()))
         started = real_time.monotonic()
         assert weather_at_once("Paris") is None
-        assert 0.2 <= real_time.monotonic() - started < 0.2 * 4
+        assert 1.0 <= real_time.monotonic() - started < 4
         # Nobody else waits for it.
         started = real_time.monotonic()
         assert weather_at_once("Lyon") is None
-        assert real_time.monotonic() - started < 0.2
+        assert real_time.monotonic() - started < 1.0
 
 
 def test_after_a_pause_the_provider_is_asked_again(

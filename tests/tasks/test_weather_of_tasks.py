@@ -91,7 +91,7 @@ def test_a_provider_that_hangs_holds_a_task_up_only_so_long(
         monkeypatch.setitem(context.extensions, "taskapi_weather", make_weather(runtime_settings()))
         started = time.monotonic()
         assert made(owner)["weather"] is None
-        assert 0.3 <= time.monotonic() - started < 0.3 * 4
+        assert 0.3 <= time.monotonic() - started < 4
 
 
 @pytest.mark.usefixtures("redis_away")
