@@ -1,4 +1,4 @@
-"""Work that is done once more when the database asks for it."""
+"""Work that is done again when the database asks for it, or is away."""
 
 import random
 import time
@@ -6,9 +6,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from taskapi.core.db import db, in_transaction
+from taskapi.core.errors import OutcomeUnknown
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,3 +45,27 @@ def repeatable(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return wrapper
+
+
+def patiently(work: Callable[[], R], *, what: str, seconds: float, pause: float = 1.0, **told: str) -> R:
+    """Do what may be done twice; while the database is away, again and again.
+
+    Args:
+        work: reads or writes the database, fenced: whether it was done already may be unknown.
+        what: names the work in the log (`database.waited_for`); ``told`` are further fields of the line.
+        seconds: of patience, from now on.
+        pause: seconds between two attempts.
+
+    Raises:
+        OperationalError: it stayed away for too long; so may ``OutcomeUnknown``.
+    """
+    give_up_at = time.monotonic() + seconds
+    while True:
+        try:
+            return work()
+        except (OperationalError, OutcomeUnknown) as error:
+            if time.monotonic() > give_up_at:
+                raise
+            log.warning("database.waited_for", what=what, error=type(error).__name__, **told)
+            db.session.remove()
+            time.sleep(pause)

@@ -1,6 +1,5 @@
 """The outbox: e-mails are rows first, written with what caused them, and sent by workers after."""
 
-import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,18 +7,17 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from taskapi.accounts.one_time import secret_of
 from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import JobCall, enqueue, queued_job_ids
 from taskapi.background.names import DELIVER_EMAIL, Queue
 from taskapi.clients.mail import MailClient, MailError, OutgoingEmail
-from taskapi.core.db import database_now, db, on_commit, read_database_clock, session, transaction
-from taskapi.core.errors import OutcomeUnknown
+from taskapi.core.db import database_now, on_commit, read_database_clock, session, transaction
 from taskapi.core.json import storable_text
 from taskapi.core.mail_kinds import SECURITY_KINDS
 from taskapi.core.meters import Counter
+from taskapi.core.repeating import patiently
 from taskapi.core.upserts import insert_if_new
 from taskapi.notifications.attachments import read_attachment
 from taskapi.notifications.models import Email, MailSuppression
@@ -40,7 +38,7 @@ SEND_SECONDS = 60.0
 JOB_SECONDS = 90
 LEASE_SECONDS = 120.0
 # What is left of the job's time when sending took all of its own.
-NOTE_SECONDS, NOTE_PAUSE_SECONDS = 20.0, 1.0
+NOTE_SECONDS = 20.0
 SWEEP_BATCH = 500
 # A job that was queued is taken within seconds; a row waiting longer is queued again.
 FORGOTTEN_AFTER_SECONDS = 10.0
@@ -133,19 +131,12 @@ def deliver(*, email_id: UUID, client: MailClient) -> None:
 
 def _note(email: Email, error: MailError | None) -> None:
     """Write down what came of it, as soon as the database is there: else it would be sent once more."""
-    give_up_at = time.monotonic() + NOTE_SECONDS
-    while True:
-        try:
-            with transaction():
-                _settle(email, error)
-            return
-        except (OperationalError, OutcomeUnknown) as fault:
-            # Written already or not: the write is fenced, so doing it again is safe.
-            if time.monotonic() > give_up_at:
-                raise
-            log.warning("email.note_waits", email_id=str(email.id), error=type(fault).__name__)
-            db.session.remove()
-            time.sleep(NOTE_PAUSE_SECONDS)
+
+    def write() -> None:
+        with transaction():
+            _settle(email, error)
+
+    patiently(write, what="email_note", seconds=NOTE_SECONDS, email_id=str(email.id))
 
 
 def _send(client: MailClient, email: OutgoingEmail, file_id: UUID | None) -> MailError | None:
@@ -191,6 +182,9 @@ def _claim(email_id: UUID) -> Email | None:
         .execution_options(populate_existing=True, synchronize_session=False)
     )
     claimed: Email | None = session().scalars(statement).one_or_none()
+    if claimed is not None:
+        # What was claimed stays known while the database is away.
+        session().expunge(claimed)
     return claimed
 
 

@@ -183,7 +183,6 @@ def test_what_the_server_took_is_noted_though_the_database_was_away(
         settle(email, error)
 
     monkeypatch.setattr(outbox, "_settle", fail_at_first)
-    monkeypatch.setattr(outbox, "NOTE_PAUSE_SECONDS", 0.0)
     deliver_email(str(the_email().id))
     assert (the_email().status, len(mail_server.messages)) == ("sent", 1)
 

@@ -1,6 +1,5 @@
 """One attempt at a run: claim it, do the action under a lease and a time limit, record the outcome."""
 
-import time
 import traceback
 from functools import cache
 from typing import Any
@@ -8,10 +7,9 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from taskapi.background.deadline import DeadlineExceeded, deadline
-from taskapi.core.db import db
+from taskapi.core.repeating import patiently
 from taskapi.core.schemas import Schema
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import ActionFailed, RunCancelled, RunContext, UnknownAction
@@ -33,7 +31,14 @@ CLAIM_PATIENCE_SECONDS, CLAIM_PAUSE_SECONDS = 15.0, 0.25
 
 def execute_run(*, run_id: UUID, worker: str) -> None:
     """Attempt a run if it is pending; otherwise somebody else has it and nothing happens."""
-    claim = _claim_patiently(run_id, worker)
+    # A worker that failed at once would empty the queue while the database restarts.
+    claim = patiently(
+        lambda: finishing.claim(run_id, worker=worker),
+        what="run_claim",
+        seconds=CLAIM_PATIENCE_SECONDS,
+        pause=CLAIM_PAUSE_SECONDS,
+        run_id=str(run_id),
+    )
     if claim is None:
         log.debug("run.not_pending", run_id=str(run_id))
         return
@@ -44,26 +49,6 @@ def execute_run(*, run_id: UUID, worker: str) -> None:
     with keep_lease(context, journal) as watch:
         result, failure = _perform(claim, context, watch)
     finishing.end(Ending(claim, journal, result, failure, bound))
-
-
-def _claim_patiently(run_id: UUID, worker: str) -> Claim | None:
-    """Get a run, as soon as the database is there.
-
-    A worker that failed at once would empty the queue while the database restarts.
-
-    Raises:
-        OperationalError: it stayed away for too long.
-    """
-    give_up_at = time.monotonic() + CLAIM_PATIENCE_SECONDS
-    while True:
-        try:
-            return finishing.claim(run_id, worker=worker)
-        except OperationalError as error:
-            if time.monotonic() > give_up_at:
-                raise
-            log.warning("run.claim_waits", run_id=str(run_id), error=type(error).__name__)
-            db.session.remove()
-            time.sleep(CLAIM_PAUSE_SECONDS)
 
 
 def _context(claim: Claim) -> RunContext:

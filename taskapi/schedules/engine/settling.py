@@ -1,16 +1,14 @@
 """How the end of an attempt is written, fenced, and as soon as the database is there."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
-from taskapi.core.db import db, on_commit, transaction
-from taskapi.core.errors import OutcomeUnknown
+from taskapi.core.db import on_commit, transaction
 from taskapi.core.json import storable_text
+from taskapi.core.repeating import patiently
 from taskapi.schedules.engine import outcomes
 from taskapi.schedules.engine.claims import Claim
 from taskapi.schedules.engine.journal import Journal
@@ -52,20 +50,12 @@ def settle(ending: Ending) -> None:
     Raises:
         OperationalError: it stayed away for too long; so may ``OutcomeUnknown``.
     """
-    give_up_at = time.monotonic() + SETTLE_PATIENCE_SECONDS
-    while True:
-        try:
-            with transaction():
-                settled = _record(ending)
-            break
-        except (OperationalError, OutcomeUnknown) as error:
-            # Written already or not: the write is fenced, so doing it again is safe.
-            if time.monotonic() > give_up_at:
-                raise
-            log.warning("run.settle_waits", error=type(error).__name__)
-            db.session.remove()
-            time.sleep(1.0)
-    if not settled:
+
+    def write() -> bool:
+        with transaction():
+            return _record(ending)
+
+    if not patiently(write, what="run_end", seconds=SETTLE_PATIENCE_SECONDS):
         log.warning("run.fenced", attempt=ending.claim.attempt)
 
 

@@ -22,8 +22,7 @@ from taskapi.core import freshness, repeating
 from taskapi.core.db import db
 from taskapi.core.engine import doubt_connections
 from taskapi.events.webhooks import sending
-from taskapi.notifications import outbox
-from taskapi.schedules.engine import admission, dispatch, due, execution, finishing, lease, settling
+from taskapi.schedules.engine import admission, dispatch, due, execution, finishing, lease
 from taskapi.schedules.engine.claims import Claim
 from taskapi.schedules.engine.journal import Journal
 from taskapi.schedules.engine.settling import Ending
@@ -31,7 +30,7 @@ from tests.schedules.making import Time
 
 SIGNALLED = 9
 # Whose own clock goes by the test's.
-WAITING = (connection, dispatch, execution, hand, lease, outbox, repeating, sending, settling)
+WAITING = (connection, dispatch, hand, lease, repeating, sending)
 
 
 class Pace:
