@@ -22,7 +22,7 @@ from tests.e2e.ledger.ground import PROCESSES, Ground, ground
 SAMPLE_SECONDS = 2.0
 # On the disk of a web process nothing larger has room: less than any upload.
 FULL_BYTES = 5_000
-SCHEDULES_EVERY_SECOND = 50
+SCHEDULES_EVERY_SECOND, MAILS_ONE_IN = 50, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def play(folder: Path, size: Size) -> Outcome:
     with ground(folder) as place:
         people = sign_up(place.addresses(), size.people)
         owner = place.user("ada@example.org")
-        due = _schedule(owner, size)
+        due = _schedule(place, owner, size)
         samples, begun = Samples(), time.time()
         with _sampling(place, samples), busy(people, listening=size.listening) as crowd:
             faults = dict(_faults(place, begun, size.seconds))
@@ -107,14 +107,21 @@ def play(folder: Path, size: Size) -> Outcome:
         )
 
 
-def _schedule(owner: ApiUser, size: Size) -> int:
-    """Have so many due times come each second, until shortly before the end; how many in all."""
+def _schedule(place: Ground, owner: ApiUser, size: Size) -> int:
+    """Have so many due times come each second, until shortly before the end; how many in all.
+
+    Each tenth is a reminder by e-mail: a mail server takes longer for one than a worker for ten calls.
+    """
     start = (datetime.now(UTC) + timedelta(seconds=10)).replace(microsecond=0)
     times = size.seconds - 20
-    for _ in range(size.due_each_second):
-        owner.remind(
-            every=1, starts_at=start.isoformat(), max_runs=times, catch_up="all", overlap="allow", notify=[]
-        )
+    trigger = {"every": 1, "starts_at": start.isoformat(), "max_runs": times}
+    policy = {"catch_up": "all", "overlap": "allow", "notify": []}
+    call = {"name": "call", "action": "webhook", "params": {"url": f"{place.receiver.url}/at-once"}}
+    for number in range(size.due_each_second):
+        if number % MAILS_ONE_IN == 0:
+            owner.remind(**trigger, **policy)
+        else:
+            owner.post("/schedules", {**call, **trigger, **policy})
     return times * size.due_each_second
 
 
