@@ -18,6 +18,7 @@ class MailServer(Controller):
         messages: what was delivered, oldest first.
         refusals: replies by command (MAIL, RCPT, DATA) to give instead of taking a message.
         tried: how many messages were offered, taken or not.
+        greeted: how many sessions there were; ``left`` says how many of them ended with a goodbye.
         session_was_encrypted: whether the last message came over TLS.
     """
 
@@ -25,7 +26,7 @@ class MailServer(Controller):
         self.messages: list[EmailMessage] = []
         self.raw: list[bytes] = []
         self.refusals: dict[str, str] = {}
-        self.tried = 0
+        self.tried = self.greeted = self.left = 0
         self.hangs_after_data = False
         self.session_was_encrypted = False
         self._password = password
@@ -50,13 +51,24 @@ class MailServer(Controller):
         self.messages.clear()
         self.raw.clear()
         self.refusals.clear()
-        self.tried = 0
+        self.tried = self.greeted = self.left = 0
 
     def _check_sign_in(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
     ) -> AuthResult:
         wanted = (self._password or "").encode()
         return AuthResult(success=data.password == wanted, handled=False)
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        self.greeted += 1
+        session.host_name = hostname
+        return responses
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        self.left += 1
+        return "221 Bye"
 
     async def handle_MAIL(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]

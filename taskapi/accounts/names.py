@@ -4,7 +4,8 @@ import re
 
 from taskapi.accounts import queries
 from taskapi.accounts.models import User
-from taskapi.clients.mail import MailError, check_recipient
+from taskapi.clients.mail import check_recipient
+from taskapi.clients.smtp import MailError
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.schemas import has_control_characters
 

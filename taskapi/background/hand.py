@@ -200,9 +200,9 @@ class Hand(Worker):
         with self._app.app_context():
             self._run_idle_steps()
 
-    def _run_idle_steps(self) -> None:
+    def _run_idle_steps(self, *, another_job: bool = False) -> None:
         if threading.current_thread() is threading.main_thread():
-            run_idle_steps()
+            run_idle_steps(another_job=another_job)
 
     def _do(self, taken: Taken) -> tuple[Done | None, bool]:
         """Do a job: how it ended, unless that was told already, and whether it ended well."""
@@ -211,7 +211,7 @@ class Hand(Worker):
         with self._app.app_context():
             if taken.job.func_name != EXECUTE_RUN:
                 # What waits for the next run would wait for this job.
-                self._run_idle_steps()
+                self._run_idle_steps(another_job=True)
             if taken.wants_more:
                 self.execution = taken.execution
                 return None, self.perform_job(taken.job, self._queue(taken))

@@ -8,23 +8,26 @@ log = structlog.get_logger(__name__)
 
 Step = Callable[[], object]
 
-_steps: list[Step] = []
+# Whether it is taken before another job, too.
+_steps: dict[Step, bool] = {}
 
 
-def before_idle(step: Step) -> None:
+def before_idle(step: Step, *, or_another_job: bool = False) -> None:
     """Have ``step`` called, once however often it is named, whenever no further job is there.
 
     It is called in the work-horse, in the thread and the application context in which jobs run,
     and once more before the process leaves. A kill comes without it: what a step would do must be
     done by somebody else some day.
+
+    Args:
+        or_another_job: also before a job that is no run, for which what waits would have to wait.
     """
-    if step not in _steps:
-        _steps.append(step)
+    _steps[step] = or_another_job
 
 
-def run_idle_steps() -> None:
-    """Take every step; one that raises is logged and keeps none of the others back."""
-    for step in _steps:
+def run_idle_steps(*, another_job: bool = False) -> None:
+    """Take every step, or those before another job; one that raises is logged and keeps no other back."""
+    for step in [step for step, or_another_job in _steps.items() if or_another_job or not another_job]:
         try:
             step()
         except Exception:

@@ -5,45 +5,29 @@ gives up after a permanent one.
 """
 
 import os
-import smtplib
-import ssl
 import unicodedata
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from email.charset import QP, Charset
 from email.mime.text import MIMEText
 from email.policy import SMTP
 from email.utils import parseaddr
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, cast
 
 import structlog
 from flask import Flask, current_app
-from flask_mail import Connection as FlaskMailConnection
 from flask_mail import Mail, Message, sanitize_address
 
+from taskapi.clients.smtp import MailError, SmtpTransport
 from taskapi.config import MailSettings, Settings
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT_SECONDS = 15
 SENDGRID = MailSettings(server="smtp.sendgrid.net", port=587, username="apikey", use_tls=True)
-# 4xx replies are temporary by RFC 5321, 4.2.1. So are, for us, the 5xx replies about signing in
-# (RFC 4954, 6): the operator mends the settings, and no message is lost meanwhile.
-PERMANENT_REPLIES = frozenset(range(500, 600)) - {530, 534, 535, 538}
 # What may start a new line somewhere on the way: controls, line and paragraph separators.
 LINE_BREAKERS = frozenset({"Cc", "Zl", "Zp"})
 QUOTED_PRINTABLE = Charset("utf-8")
 QUOTED_PRINTABLE.body_encoding = QP
-
-
-class MailError(Exception):
-    """The message was not taken; ``temporary`` says whether trying again makes sense."""
-
-    def __init__(self, message: str, *, temporary: bool) -> None:
-        super().__init__(message)
-        self.temporary = temporary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +60,11 @@ class OutgoingEmail:
 class Transport(Protocol):
     """A way for messages to leave."""
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, *, keep_open: bool) -> None:
         """Raises ``MailError``."""
+
+    def hang_up(self) -> None:
+        """Close what was kept open."""
 
 
 class MailClient:
@@ -87,8 +74,11 @@ class MailClient:
         self._transports = transports
         self._sender = sender
 
-    def send(self, email: OutgoingEmail) -> None:
+    def send(self, email: OutgoingEmail, *, keep_open: bool = False) -> None:
         """Hand the message over.
+
+        Args:
+            keep_open: another message may follow soon, in this thread: until ``hang_up`` a connection stays.
 
         Raises:
             MailError: the last transport's refusal.
@@ -98,12 +88,17 @@ class MailClient:
         *first, last = self._transports
         for transport in first:
             try:
-                transport.send(message)
+                transport.send(message, keep_open=keep_open)
             except MailError as error:
                 log.warning("mail.fallback", error=str(error))
             else:
                 return
-        last.send(message)
+        last.send(message, keep_open=keep_open)
+
+    def hang_up(self) -> None:
+        """Close the connections that this thread has kept open."""
+        for transport in self._transports:
+            transport.hang_up()
 
     def _compose(self, email: OutgoingEmail) -> Message:
         headers = {"Auto-Submitted": "auto-generated"}
@@ -179,71 +174,13 @@ class _Message(Message):
         return composed
 
 
-class _Connection(FlaskMailConnection):
-    """Flask-Mail's connection, with a time limit and checked certificates."""
-
-    def configure_host(self) -> smtplib.SMTP:
-        host = smtplib.SMTP(self.mail.server, self.mail.port, timeout=TIMEOUT_SECONDS)
-        with ExitStack() as on_failure:
-            on_failure.callback(host.close)
-            if self.mail.use_tls:
-                host.starttls(context=ssl.create_default_context())
-            if self.mail.username and self.mail.password:
-                host.login(self.mail.username, self.mail.password)
-            on_failure.pop_all()
-        return host
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # The message was taken or refused by now; how the server says goodbye changes nothing.
-        if self.host is not None:
-            with suppress(smtplib.SMTPException, OSError):
-                self.host.quit()
-
-
-class SmtpTransport:
-    """Delivers to one mail server."""
-
-    def __init__(self, settings: MailSettings) -> None:
-        self._relay = Mail().init_mail(
-            {
-                "MAIL_SERVER": settings.server,
-                "MAIL_PORT": settings.port,
-                "MAIL_USERNAME": settings.username,
-                "MAIL_PASSWORD": settings.password,
-                "MAIL_USE_TLS": settings.use_tls,
-            }
-        )
-
-    def send(self, message: Message) -> None:
-        try:
-            with _Connection(cast(Mail, self._relay)) as connection:
-                connection.send(message)
-        except smtplib.SMTPAuthenticationError as error:
-            raise MailError(
-                f"The mail server refused the sign-in: {error.smtp_code}", temporary=True
-            ) from error
-        except smtplib.SMTPConnectError as error:
-            # It greets nobody, or not us: that says nothing about this message.
-            raise MailError(_words(error.smtp_code, error.smtp_error), temporary=True) from error
-        except smtplib.SMTPRecipientsRefused as error:
-            code, reason = next(iter(error.recipients.values()))
-            raise MailError(_words(code, reason), temporary=code not in PERMANENT_REPLIES) from error
-        except smtplib.SMTPResponseException as error:
-            permanent = error.smtp_code in PERMANENT_REPLIES
-            raise MailError(_words(error.smtp_code, error.smtp_error), temporary=not permanent) from error
-        except (smtplib.SMTPException, OSError) as error:
-            raise MailError(f"{type(error).__name__}: {error}", temporary=True) from error
-
-
 class FileTransport:
     """Writes each message to a file, for trying things out without a mail server."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, *, keep_open: bool) -> None:
         name = message.msgId.strip("<>").replace("/", "_")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -253,10 +190,8 @@ class FileTransport:
         except OSError as error:
             raise MailError(f"{self._folder} cannot be written: {error}", temporary=True) from error
 
-
-def _words(code: int, reason: bytes | str) -> str:
-    text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
-    return f"{code} {text}"[:500]
+    def hang_up(self) -> None:
+        """A file is closed already."""
 
 
 def init_mail(app: Flask, settings: Settings) -> None:

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import undefer
 
-from taskapi.clients.mail import Attachment, MailError
+from taskapi.clients.mail import Attachment
+from taskapi.clients.smtp import MailError
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import StorageUnavailable
 from taskapi.core.db import db, session

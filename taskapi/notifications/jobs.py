@@ -2,13 +2,18 @@
 
 from uuid import UUID
 
+from taskapi.background.idling import before_idle
+from taskapi.background.process import is_work_horse
 from taskapi.clients.mail import mail_client
 from taskapi.notifications import outbox
 
 
 def deliver_email(email_id: str) -> None:
     """Try to send one message of the outbox."""
-    outbox.deliver(email_id=UUID(email_id), client=mail_client())
+    client = mail_client()
+    if is_work_horse():
+        before_idle(client.hang_up)
+    outbox.deliver(email_id=UUID(email_id), client=client, keep_open=is_work_horse())
 
 
 def sweep_emails() -> None:

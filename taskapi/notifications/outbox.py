@@ -12,7 +12,8 @@ from taskapi.accounts.one_time import secret_of
 from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import JobCall, enqueue, queued_job_ids
 from taskapi.background.names import DELIVER_EMAIL, Queue
-from taskapi.clients.mail import MailClient, MailError, OutgoingEmail
+from taskapi.clients.mail import MailClient, OutgoingEmail
+from taskapi.clients.smtp import MailError
 from taskapi.core.db import database_now, on_commit, read_database_clock, session, transaction
 from taskapi.core.json import storable_text
 from taskapi.core.mail_kinds import SECURITY_KINDS
@@ -115,8 +116,12 @@ def is_suppressed(address: str) -> bool:
     return session().scalar(sa.select(found)) is True
 
 
-def deliver(*, email_id: UUID, client: MailClient) -> None:
-    """Try to send one message; nothing happens if it is sent, given up, or another worker's."""
+def deliver(*, email_id: UUID, client: MailClient, keep_open: bool = False) -> None:
+    """Try to send one message; nothing happens if it is sent, given up, or another worker's.
+
+    Args:
+        keep_open: the connection to the mail server may serve for the next message.
+    """
     with transaction():
         email = _claim(email_id)
         outgoing = _outgoing(email) if email else None
@@ -125,7 +130,7 @@ def deliver(*, email_id: UUID, client: MailClient) -> None:
         return
     # No transaction is open while the mail server takes its time.
     link_is_void = MailError("The link in it works no longer.", temporary=False)
-    error = _send(client, outgoing, email.file_id) if outgoing else link_is_void
+    error = _send(client, outgoing, email.file_id, keep_open=keep_open) if outgoing else link_is_void
     _note(email, error)
 
 
@@ -139,11 +144,13 @@ def _note(email: Email, error: MailError | None) -> None:
     patiently(write, what="email_note", seconds=NOTE_SECONDS, email_id=str(email.id))
 
 
-def _send(client: MailClient, email: OutgoingEmail, file_id: UUID | None) -> MailError | None:
+def _send(
+    client: MailClient, email: OutgoingEmail, file_id: UUID | None, *, keep_open: bool
+) -> MailError | None:
     try:
         with deadline(SEND_SECONDS):
             attachment = read_attachment(file_id) if file_id else None
-            client.send(replace(email, attachment=attachment))
+            client.send(replace(email, attachment=attachment), keep_open=keep_open)
     except MailError as refusal:
         return refusal
     except DeadlineExceeded:

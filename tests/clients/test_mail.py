@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 import trustme
 from flask import Flask
+from structlog.testing import capture_logs
 
-from taskapi.clients import mail
-from taskapi.clients.mail import MailError, OutgoingEmail, init_mail, mail_client
+from taskapi.clients import mail, smtp
+from taskapi.clients.mail import OutgoingEmail, init_mail, mail_client
+from taskapi.clients.smtp import MailError
 from taskapi.config import MailSettings
 from tests.conftest import settings_for
 from tests.smtp import MailServer, body
@@ -136,7 +138,7 @@ def test_what_would_add_a_header_or_a_recipient_is_refused_for_good(
 
 def test_a_sender_with_a_line_break_is_refused(server: MailServer) -> None:
     app = Flask("mail")
-    transport = mail.SmtpTransport(MailSettings(server="127.0.0.1", port=server.port))
+    transport = smtp.SmtpTransport(MailSettings(server="127.0.0.1", port=server.port))
     client = mail.MailClient([transport], sender="a@example.org\r\nBcc: eve@example.org")
     with app.app_context(), pytest.raises(MailError, match="line break"):
         client.send(EMAIL)
@@ -210,7 +212,7 @@ def test_a_server_that_is_gone_is_tried_again(tmp_path: Path) -> None:
 def test_a_server_that_never_greets_is_left_within_the_time_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.2)
     started = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         error = refusal(tmp_path, MAIL_SERVER="127.0.0.1", MAIL_PORT=str(listener.getsockname()[1]))
@@ -221,7 +223,7 @@ def test_a_server_that_never_greets_is_left_within_the_time_limit(
 def test_a_server_that_hangs_after_the_text_is_left_within_the_time_limit(
     tmp_path: Path, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(server, "hangs_after_data", True)
     started = time.monotonic()
     assert refusal(tmp_path, to=server).temporary
@@ -301,8 +303,10 @@ def test_sendgrid_goes_before_the_mail_server(
 def test_the_mail_server_takes_what_sendgrid_refuses(
     tmp_path: Path, sendgrid: MailServer, server: MailServer
 ) -> None:
-    send(tmp_path, to=server, SENDGRID_API_KEY="a revoked key")
+    with capture_logs() as lines:
+        send(tmp_path, to=server, SENDGRID_API_KEY="a revoked key")
     assert (len(sendgrid.messages), len(server.messages)) == (0, 1)
+    assert [line["event"] for line in lines] == ["mail.fallback"]
 
 
 def test_when_both_refuse_the_last_refusal_counts(

@@ -2,7 +2,8 @@
 
 from email.utils import parseaddr
 
-from taskapi.clients.mail import MailError, OutgoingEmail, mail_client
+from taskapi.clients.mail import OutgoingEmail, mail_client
+from taskapi.clients.smtp import MailError
 from taskapi.core.ids import new_id
 from taskapi.core.runtime import runtime_settings
 from taskapi.ops.doctor.findings import Finding, fail, ok, warn

@@ -77,7 +77,7 @@ def end(ending: Ending) -> None:
     if ending.failure is not None:
         settle(ending)
     elif is_work_horse():
-        before_idle(write_kept)
+        before_idle(write_kept, or_another_job=True)
         _kept.ending = ending
     else:
         _write(ending)
@@ -210,7 +210,7 @@ def _ask(build: Callable[[float], Any], values: dict[str, Any]) -> Sequence[tupl
     engine, statement = db.engine, _at_this_time(build)
     if not (is_work_horse() and _may_hold_one()):
         return read_at_once(engine, statement, (LEASE_SECONDS,), values)
-    before_idle(write_kept)
+    before_idle(write_kept, or_another_job=True)
     if _kept.line is None or _kept.line.engine is not engine:
         _kept.line = HeldConnection(engine)
     return _kept.line.rows(statement, (LEASE_SECONDS,), values)

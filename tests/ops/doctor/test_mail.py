@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 
-from taskapi.clients.mail import MailClient, SmtpTransport
+from taskapi.clients.mail import MailClient
+from taskapi.clients.smtp import SmtpTransport
 from taskapi.config import MailSettings
 from tests.ops.doctor.conftest import Look
 from tests.smtp import MailServer
