@@ -1,6 +1,5 @@
 """Installations of real processes, on SQLite and on PostgreSQL, each with its own Valkey."""
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from taskapi.background.embedded import EmbeddedRedis
-from taskapi.config import embedded_redis_url
 from tests.conftest import DATABASES
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, environment_of
 
 
 def free_port() -> int:
@@ -26,20 +24,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
     """A migrated installation without processes; a test starts those it needs."""
     server = EmbeddedRedis(tmp_path)
     server.start()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "SECRET_KEY": "a secret for tests that is long enough",
-        "DATA_DIR": str(tmp_path),
-        "REDIS_URL": embedded_redis_url(tmp_path),
-        "PORT": str(free_port()),
-        "LOG_FORMAT": "json",
-        "RATE_LIMIT_DEFAULT": "off",
-        "RATE_LIMIT_AUTH": "off",
-        "RATE_LIMIT_ACCOUNT": "off",
-        "WEATHER": "off",
-        "FLASK_APP": "wsgi.py",
-    }
+    environment = environment_of(tmp_path, PORT=str(free_port()))
     if request.param == "postgresql":
         url = sa.make_url(request.getfixturevalue("postgresql_url"))
         name = f"{url.database}_e2e"

@@ -14,9 +14,28 @@ from typing import Any, Self
 
 import requests
 
+from taskapi.config import embedded_redis_url
+
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
+
+
+def environment_of(folder: Path, **more: str) -> dict[str, str]:
+    """The settings of an installation whose data and Redis lie in ``folder``, without limits or weather."""
+    limits = {f"RATE_LIMIT_{name}": "off" for name in ("DEFAULT", "AUTH", "ACCOUNT")}
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "SECRET_KEY": "a secret for tests that is long enough",
+        "DATA_DIR": str(folder),
+        "REDIS_URL": embedded_redis_url(folder),
+        "LOG_FORMAT": "json",
+        "WEATHER": "off",
+        "FLASK_APP": "wsgi.py",
+        **limits,
+        **more,
+    }
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:

@@ -14,9 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from taskapi.background.embedded import EmbeddedRedis
-from taskapi.config import embedded_redis_url
 from tests.e2e.conftest import free_port
-from tests.e2e.installation import ApiUser, Installation
+from tests.e2e.installation import ApiUser, Installation, environment_of
 from tests.e2e.ledger.receiver import Receiver, receiving
 from tests.smtp import MailServer
 
@@ -126,7 +125,16 @@ def ground(folder: Path) -> Iterator[Ground]:
     ports = [str(free_port()) for _ in range(2)]
     try:
         with receiving() as receiver:
-            environment = _environment(folder, database, mail) | {"PORT": ports[0]}
+            environment = environment_of(
+                folder,
+                PORT=ports[0],
+                DATABASE_URL=database.url.render_as_string(hide_password=False),
+                MAIL_SERVER="127.0.0.1",
+                MAIL_PORT=str(mail.port),
+                WEBHOOK_ALLOW_PRIVATE="1",
+                WEB_CONCURRENCY="1",
+                LOG_LEVEL="WARNING",
+            )
             installation = Installation(folder, int(ports[0]), environment)
             for name, port in zip(PROCESSES[:2], ports, strict=True):
                 installation.settings_of[name] = {"PORT": port}
@@ -142,24 +150,3 @@ def ground(folder: Path) -> Iterator[Ground]:
         mail.stop()
         redis.stop()
         database.end()
-
-
-def _environment(folder: Path, database: Database, mail: Mail) -> dict[str, str]:
-    limits = {f"RATE_LIMIT_{name}": "off" for name in ("DEFAULT", "AUTH", "ACCOUNT")}
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "SECRET_KEY": "a secret for tests that is long enough",
-        "DATA_DIR": str(folder),
-        "REDIS_URL": embedded_redis_url(folder),
-        "DATABASE_URL": database.url.render_as_string(hide_password=False),
-        "MAIL_SERVER": "127.0.0.1",
-        "MAIL_PORT": str(mail.port),
-        "WEBHOOK_ALLOW_PRIVATE": "1",
-        "WEB_CONCURRENCY": "1",
-        "LOG_FORMAT": "json",
-        "LOG_LEVEL": "WARNING",
-        "WEATHER": "off",
-        "FLASK_APP": "wsgi.py",
-        **limits,
-    }
