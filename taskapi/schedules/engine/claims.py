@@ -1,6 +1,6 @@
 """Claims of dispatch, workers and rescue: rows locked or changed on a condition, so that one gets them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -138,23 +138,22 @@ def settle_run(run_id: UUID, attempt: int, values: dict[str, Any]) -> Run | None
     return settled
 
 
-def any_dead_lease() -> bool:
-    """Whether the worker of any running run has not renewed its lease in time."""
-    dead = sa.exists().where(Run.status == "running", Run.lease_until < database_now())
-    return bool(session().scalar(sa.select(dead)))
+def dead_leases(limit: int) -> dict[UUID, UUID]:
+    """Running runs whose worker has not renewed the lease in time, longest first, with their schedules."""
+    found = sa.select(Run.id, Run.schedule_id).where(*_dead()).order_by(Run.lease_until).limit(limit)
+    return {run_id: schedule_id for run_id, schedule_id in session().execute(found)}  # noqa: C416
 
 
-def claim_dead_leases(limit: int) -> list[Run]:
-    """Running runs whose worker has not renewed the lease in time, locked after their schedules."""
-    dead = (Run.status == "running", Run.lease_until < database_now())
-    found = sa.select(Run.id, Run.schedule_id).where(*dead).order_by(Run.lease_until).limit(limit)
-    rows = session().execute(found).all()
-    if not rows:
-        return []
-    lock_schedules({row.schedule_id for row in rows})
-    statement = sa.select(Run).where(Run.id.in_([row.id for row in rows]), *dead)
+def lock_dead(found: Mapping[UUID, UUID]) -> list[Run]:
+    """Those of the runs whose lease is dead still, locked after their schedules."""
+    lock_schedules(set(found.values()))
+    statement = sa.select(Run).where(Run.id.in_(found), *_dead())
     statement = statement.order_by(Run.lease_until).with_for_update(skip_locked=True)
     return list(session().scalars(statement.execution_options(populate_existing=True)))
+
+
+def _dead() -> tuple[sa.ColumnElement[bool], ...]:
+    return Run.status == "running", Run.lease_until < database_now()
 
 
 def asked_to_cancel(run_id: UUID, attempt: int) -> sa.Exists:

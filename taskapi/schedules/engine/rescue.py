@@ -19,13 +19,13 @@ FORGOTTEN_AFTER_SECONDS = 8.0
 
 def rescue_dead_leases() -> int:
     """Give back running runs whose worker stopped renewing the lease; how many."""
-    some = claims.any_dead_lease()
+    found = claims.dead_leases(BATCH)
     # Looking takes no write lock, which SQLite has only one of.
     session().rollback()
-    if not some:
+    if not found:
         return 0
     with transaction():
-        runs = claims.claim_dead_leases(BATCH)
+        runs = claims.lock_dead(found)
         for run in runs:
             log.warning("run.lease_expired", run_id=str(run.id), attempt=run.attempt, worker=run.worker)
             outcomes.give_back(run)
