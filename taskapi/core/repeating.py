@@ -1,6 +1,7 @@
 """Work that is done again when the database asks for it, or is away."""
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -17,6 +18,9 @@ log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
+DISK_FULL, DISK_ERROR = "53100", "58030"
+# Of a code of SQLite's the lowest byte is the kind of error.
+KIND_OF_ERROR = 0xFF
 REPEAT_PAUSE_SECONDS = (0.02, 0.06)
 
 
@@ -24,6 +28,14 @@ def is_transient(error: DBAPIError) -> bool:
     """Whether the same work may succeed at once: serialization failure, deadlock, dropped connection."""
     sqlstate = getattr(error.orig, "sqlstate", None)
     return error.connection_invalidated or sqlstate in (SERIALIZATION_FAILURE, DEADLOCK)
+
+
+def is_of_the_disk(error: DBAPIError) -> bool:
+    """Whether the database's disk is full or broken: the same would happen to any other work."""
+    if isinstance(error.orig, sqlite3.Error):
+        kind = getattr(error.orig, "sqlite_errorcode", 0) & KIND_OF_ERROR
+        return kind in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return getattr(error.orig, "sqlstate", None) in (DISK_FULL, DISK_ERROR)
 
 
 def repeatable(function: Callable[P, R]) -> Callable[P, R]:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from structlog.testing import capture_logs
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import EXECUTE_RUN, Queue
@@ -146,7 +147,10 @@ def test_a_poisoned_schedule_is_set_aside_and_the_others_go_on(
             .values(every=None, cron="not a cron line")
         )
     time.pass_(seconds=60)
-    dispatch_all()
+    with capture_logs() as lines:
+        dispatch_all()
+    told = [line["schedule_id"] for line in lines if line["event"] == "dispatch.schedule_set_aside"]
+    assert told == [poisoned["id"]]
     assert len(runs_of(owner, healthy)) == 1
     assert "CronSimError" in owner.get(f"/api/schedules/{poisoned['id']}").json["fault"]
     assert session().scalar(sa.select(sa.func.count()).where(Event.type == "schedule.set_aside")) == 1

@@ -20,7 +20,7 @@ from taskapi.core.arrays import uses_arrays
 from taskapi.core.db import read_database_clock, savepoint, session, transaction
 from taskapi.core.events import record_event
 from taskapi.core.json import storable_text
-from taskapi.core.repeating import is_transient
+from taskapi.core.repeating import is_of_the_disk, is_transient
 from taskapi.schedules.engine import claims, due
 from taskapi.schedules.engine.backfilling import work_backfills
 from taskapi.schedules.engine.cancelling import give_way
@@ -152,7 +152,7 @@ def _together_or_apart(
     except Exception as error:
         # The next one is small again: perhaps it took too long.
         due.forget_backlog()
-        if isinstance(error, DBAPIError) and is_transient(error):
+        if _is_of_no_schedule(error):
             raise
         log.warning("dispatch.batch_failed", error=_in_short(error))
     with transaction():
@@ -264,6 +264,8 @@ def _handle_or_set_aside(schedule: Schedule, handle: Callable[[Sequence[Schedule
         with savepoint():
             handle([schedule])
     except Exception as error:
+        if _is_of_no_schedule(error):
+            raise
         log.exception("dispatch.schedule_set_aside", schedule_id=str(schedule_id))
         session().refresh(schedule)
         schedule.fault = _in_short(error)
@@ -275,6 +277,11 @@ def _handle_or_set_aside(schedule: Schedule, handle: Callable[[Sequence[Schedule
             after={"fault": schedule.fault},
         )
         session().flush()
+
+
+def _is_of_no_schedule(error: Exception) -> bool:
+    """Whether it says nothing of what was handled: it is tried again soon, and none is set aside for it."""
+    return isinstance(error, DBAPIError) and (is_transient(error) or is_of_the_disk(error))
 
 
 def _in_short(error: Exception) -> str:
