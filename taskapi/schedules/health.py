@@ -28,7 +28,9 @@ def find_faults() -> dict[str, int]:
     """
     aside = Schedule.set_aside_until > database_now()
     open_run = sa.exists().where(Run.schedule_id == Schedule.id, OPEN)
-    counted = {
+    # While Redis is away nobody can be handed a run. Other pauses follow an attempt, or end when it is due.
+    put_off = (Run.queued_at.is_(None), Run.retry_at > database_now(), Run.attempt == 0)
+    counted: dict[str, sa.ColumnElement[int]] = {
         "overdue": _count(
             Schedule, ACTIVE, Schedule.dispatch_at < database_now(-OVERDUE_SECONDS), aside.is_not(True)
         ),
@@ -36,7 +38,8 @@ def find_faults() -> dict[str, int]:
         "set_aside": _count(Schedule, ACTIVE, Schedule.dispatch_at <= database_now(), aside),
         "without_next_time": _count(Schedule, ACTIVE, Schedule.dispatch_at.is_(None), ~open_run),
         "dead_leases": _count(Run, RUNNING, Run.lease_until < database_now(-DEAD_LEASE_SECONDS)),
-        "unstarted": _count(Run, PENDING, Run.queued_at < database_now(-OVERDUE_SECONDS)),
+        "unstarted": _count(Run, PENDING, Run.queued_at < database_now(-OVERDUE_SECONDS))
+        + _count(Run, PENDING, *put_off, Run.due_at < database_now(-OVERDUE_SECONDS)),
         "queued_long": _count(Run, PENDING, Run.queued_at < database_now(-QUEUED_LONG_SECONDS)),
     }
     row = session().execute(sa.select(*(count.label(name) for name, count in counted.items()))).one()

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from structlog.testing import capture_logs
 
 from taskapi.background.connection import redis_client
 from taskapi.core import clock
@@ -142,6 +143,10 @@ def test_the_clock_is_compared_with_the_databases(
     offset = audit.clock_offset()
     assert offset == pytest.approx(difference, abs=1)
     assert audit.is_off(offset) is is_off
+    with capture_logs() as lines:
+        audit.audit()
+    told = [line["clock_offset"] for line in lines if line["event"] == "audit.found"]
+    assert told == ([pytest.approx(difference, abs=1)] if is_off else [])
 
 
 def test_the_newest_audit_replaces_the_one_before(context: Flask, owner: Person) -> None:

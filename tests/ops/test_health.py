@@ -1,6 +1,8 @@
 """GET /health, /api/health and /api/health/ready"""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from time import sleep
 from typing import Any
 from uuid import UUID
@@ -11,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
+from taskapi.app import create_app
 from taskapi.background.names import Queue
 from taskapi.clients.storage.base import ObjectMissing, StorageUnavailable
 from taskapi.core.db import db, session, transaction
@@ -20,6 +23,7 @@ from taskapi.ops import audit, service, storing
 from taskapi.schedules.engine import claims
 from taskapi.version import VERSION
 from tests.files.making import store as store_file
+from tests.ops.conftest import free_port
 from tests.people import Person
 from tests.schedules.making import Time, at, make
 
@@ -135,6 +139,14 @@ def test_redis_away_is_named_without_its_address(context: Flask, client: FlaskCl
     assert "place" not in answer.text
     assert answer.json is not None
     assert answer.json["checks"]["redis"]["ok"] is False
+
+
+@pytest.mark.one_database
+def test_a_database_that_is_away_is_named(app: Flask, tmp_path: Path) -> None:
+    nowhere = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/nothing"
+    settings = app.extensions["taskapi_settings"]
+    alone = create_app(replace(settings, database_url=nowhere, db_connect_timeout=1, data_dir=tmp_path))
+    assert checks(alone.test_client(), 503)["database"]["ok"] is False
 
 
 def test_heartbeats_are_renewed_and_forgotten_after_a_day(context: Flask) -> None:

@@ -1,22 +1,29 @@
 """GET /metrics"""
 
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
+from structlog.testing import capture_logs
 
 from taskapi.app import create_app
 from taskapi.config import Settings
+from taskapi.core import clock
 from taskapi.core.db import transaction
+from taskapi.core.json import format_time
 from taskapi.files.objects import announce_object, discard_objects
 from taskapi.ops import audit, counted
 from taskapi.ops.service import beat
+from taskapi.schedules.engine import claims
 from taskapi.version import VERSION
 from tests.files.making import CONTENT, store
 from tests.ops.conftest import free_port
@@ -82,6 +89,34 @@ def test_it_tells_of_what_is_overdue_and_of_the_last_audit(
     assert found["taskapi_runs_overdue"] == 1
     assert found["taskapi_audit_findings{kind=overdue}"] == 1
     assert found["taskapi_audit_age_seconds"] == 7
+
+
+def test_a_lease_that_nobody_gives_back_is_counted(
+    context: Flask, client: FlaskClient, owner: Person, time: Time
+) -> None:
+    run = owner.post(f"/api/schedules/{make(owner, every=3600)['id']}/run").json
+    with transaction():
+        claims.claim_run(UUID(run["id"]), worker="gone", lease_seconds=20)
+    time.pass_(seconds=50)
+    assert figures(client)["taskapi_leases_dead"] == 0
+    time.pass_(seconds=1)
+    assert figures(client)["taskapi_leases_dead"] == 1
+
+
+def test_a_clock_that_is_off_is_shown(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = clock.now
+    monkeypatch.setattr(clock, "now", lambda: here() + timedelta(minutes=5))
+    assert figures(client)["taskapi_clock_offset_seconds"] == pytest.approx(-300, abs=5)
+
+
+@pytest.mark.one_database
+def test_what_is_free_of_the_disk_is_shown(app: Flask, client: FlaskClient) -> None:
+    found = figures(client)
+    disk = shutil.disk_usage(app.extensions["taskapi_settings"].data_dir)
+    assert found["taskapi_disk_size_bytes"] == disk.total
+    assert found["taskapi_disk_free_bytes"] == pytest.approx(disk.free, abs=2**30)
 
 
 def test_a_scheduler_that_never_ran_is_missed_as_one_that_ended(context: Flask, client: FlaskClient) -> None:
@@ -150,7 +185,23 @@ def test_in_production_nothing_is_shown_without_a_token(configured: FlaskClient)
 
 
 def test_it_is_answered_while_redis_is_away(app: Flask, client: FlaskClient, redis_away: None) -> None:
-    assert "taskapi_workers" not in figures(client)
+    names = {name.partition("{")[0] for name in figures(client)}
+    assert "taskapi_runs_overdue" in names
+    assert names & {"taskapi_workers", "taskapi_queue_depth", "taskapi_queue_oldest_seconds"} == set()
+
+
+def test_what_cannot_be_handed_to_workers_is_overdue(
+    context: Flask, client: FlaskClient, owner: Person, time: Time, redis_away: None
+) -> None:
+    overdue = []
+    for _ in range(3):
+        make(owner, run_at=format_time(time.now))
+        # As the scheduler does, which tries again and again.
+        for seconds in (0, 11):
+            time.pass_(seconds=seconds)
+            dispatch_all()
+        overdue.append(figures(client)["taskapi_runs_overdue"])
+    assert overdue == [1, 2, 3]
 
 
 def test_it_tells_how_much_is_stored_and_what_is_wrong_with_it(
@@ -176,7 +227,9 @@ def test_what_was_counted_is_told_without_the_database(app: Flask, tmp_path: Pat
     alone = create_app(replace(settings, database_url=nowhere, db_connect_timeout=1, data_dir=tmp_path))
     client = alone.test_client()
     assert client.get("/health").status_code == 200
-    shown = figures(client)
+    with capture_logs() as lines:
+        shown = figures(client)
+    assert "metrics.database_away" in [line["event"] for line in lines]
     assert shown["taskapi_database_up"] == 0
     assert shown["taskapi_http_requests_total{method=GET,route=/health,status=200}"] == 1
     assert "taskapi_runs_overdue" not in shown
