@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from redis import Redis
 from rq.job import Job
+from structlog.testing import capture_logs
 
 from taskapi.background import scheduler as scheduler_module
 from taskapi.background.enqueue import WAKE_CHANNEL, WAKE_DISPATCH, WAKE_RELAY, wake_scheduler
@@ -182,7 +183,9 @@ def test_a_failing_dispatch_and_relay_do_not_end_it(app: Flask, running: TaskSch
 
     work.next_due = fail
     running._relay = fail
-    until(lambda: work.dispatched >= 3)
+    with capture_logs() as lines:
+        until(lambda: work.dispatched >= 3)
+        until(lambda: {"dispatch.failed", "relay.failed"} <= {line["event"] for line in lines})
     work.next_due = lambda: None
     running._relay = work.relay
     before = work.relayed
@@ -194,8 +197,10 @@ def test_it_dispatches_while_redis_is_away(app: Flask, work: Work) -> None:
     scheduler = make_scheduler(app, nowhere, work)
     work.next_due = lambda: 0.01
     thread = threading.Thread(target=scheduler.run)
-    thread.start()
-    until(lambda: work.dispatched >= 20)
+    with capture_logs() as lines:
+        thread.start()
+        until(lambda: work.dispatched >= 20)
+        until(lambda: "scheduler.lost_redis" in {line["event"] for line in lines})
     scheduler._stopping.set()
     scheduler._look_now.set()
     thread.join(timeout=5)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from taskapi.core import clock
-from taskapi.core.db import session, transaction
+from taskapi.core.db import db, session, transaction
 from taskapi.core.idempotency import IdempotencyKey, forget_old_keys
 from tests.people import Person
 from tests.schedules.making import REMINDER, make
@@ -81,6 +81,31 @@ def test_a_rollback_takes_the_key_with_it(owner: Person, monkeypatch: pytest.Mon
     monkeypatch.undo()
     answer = post(owner, "k1")
     assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (201, False)
+
+
+@pytest.mark.one_database("postgresql")
+@pytest.mark.parametrize("was_committed", [False, True], ids=["lost", "kept"])
+def test_a_commit_that_was_cut_off_is_answered_as_unknown_and_may_be_asked_for_again(
+    context: Flask, owner: Person, was_committed: bool
+) -> None:
+    def cut_off(connection: sa.Connection) -> None:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        if was_committed:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.commit()
+            # Without an open transaction the driver would have nothing to commit.
+            driver.execute("SELECT 1")
+        with db.engine.connect() as other:
+            other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+    sa.event.listen(db.engine, "commit", cut_off, once=True)
+    answer = post(owner, "k1")
+    assert (answer.status_code, answer.json["code"]) == (503, "outcome_unknown")
+    assert answer.headers["Retry-After"] == "1"
+    assert schedules(owner) == was_committed
+    assert post(owner, "k1").status_code == 201
+    assert schedules(owner) == 1
 
 
 def test_after_a_day_the_key_is_new_again(owner: Person) -> None:

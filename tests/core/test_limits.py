@@ -179,6 +179,13 @@ def test_all_processes_count_together_and_redis_forgets_in_time(app_with: Maker,
         assert [0 < redis.pttl(key) <= 60_000 for key in redis.keys("taskapi:limit:*")] == [True]
 
 
+def test_while_redis_is_away_each_process_counts_for_itself(app_with: Maker) -> None:
+    away = "unix:///nowhere/valkey.sock"
+    apps = [app_with(away, RATE_LIMIT_DEFAULT="2/minute", APP_NAME=name) for name in ("one", "other")]
+    clients = [app.test_client() for app in apps]
+    assert [get(client) for client in clients * 3] == [401, 401, 401, 401, 429, 429]
+
+
 def test_another_window_begins_with_a_count_of_its_own(app_with: Maker) -> None:
     assert get(app_with(RATE_LIMIT_DEFAULT="1/day").test_client()) == 401
     assert get(app_with(RATE_LIMIT_DEFAULT="1/minute").test_client()) == 401

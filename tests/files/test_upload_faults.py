@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import StorageFull, StorageUnavailable
@@ -179,8 +180,12 @@ def test_a_full_disk_is_told(
         return os.open("/dev/full", os.O_WRONLY), str(name)
 
     monkeypatch.setattr("taskapi.core.incoming.tempfile.mkstemp", full)
-    answer = send_it(owner, TEXT * 10_000)
+    with capture_logs() as lines:
+        answer = send_it(owner, TEXT * 10_000)
     assert (answer.status_code, answer.json["code"]) == (507, "storage_full")
+    assert "No space left on device" in next(
+        line["error"] for line in lines if line["event"] == "storage.disk_failed"
+    )
     assert list(tmp_path.iterdir()) == []
     answer = send_it(owner)
     assert (answer.status_code, answer.json["code"]) == (507, "storage_full")

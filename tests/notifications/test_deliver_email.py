@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from taskapi.background.names import Queue
-from taskapi.clients.mail import MailError, mail_client
+from taskapi.clients.mail import mail_client
+from taskapi.clients.smtp import MailError
 from taskapi.core import clock
 from taskapi.core.db import transaction
 from taskapi.notifications import outbox
@@ -89,15 +90,18 @@ def test_a_temporary_refusal_is_tried_again_after_growing_pauses_until_it_is_tak
     queue_at_noon()
     counted = since_now(context, "taskapi_mails_total")
     moment, pauses = NOON, []
-    for _ in range(4):
-        deliver_at(moment, the_email().id)
-        again = the_email().next_attempt_at
-        assert again is not None
-        pauses.append((again - moment).total_seconds())
-        moment = again
+    with capture_logs() as lines:
+        for _ in range(4):
+            deliver_at(moment, the_email().id)
+            again = the_email().next_attempt_at
+            assert again is not None
+            pauses.append((again - moment).total_seconds())
+            moment = again
     mail_server.refusals.clear()
     deliver_at(moment, the_email().id)
     assert pauses == [30, 60, 120, 240]
+    told = [line["pause"] for line in lines if line["event"] == "email.postponed"]
+    assert told == pauses
     assert counted() == {("postponed",): 4, ("sent",): 1}
     assert (the_email().status, the_email().attempts, the_email().last_error) == ("sent", 5, None)
 
@@ -114,10 +118,12 @@ def test_nothing_is_sent_before_the_pause_is_over(mail_server: MailServer, conte
 def test_after_a_day_of_temporary_refusals_it_is_given_up(mail_server: MailServer, context: Flask) -> None:
     mail_server.refusals["RCPT"] = "450 4.2.0 greylisted"
     queue_at_noon()
-    moment = NOON
+    moment, longest = NOON, timedelta()
     while (email := the_email()).status == "pending":
         deliver_at(moment, email.id)
-        moment = the_email().next_attempt_at or moment
+        again = the_email().next_attempt_at or moment
+        moment, longest = again, max(longest, again - moment)
+    assert longest == timedelta(hours=4)
     assert (email.status, mail_server.tried) == ("failed", outbox.MAX_ATTEMPTS)
     assert timedelta(hours=18) < moment - NOON < timedelta(hours=36)
 
@@ -128,10 +134,14 @@ def test_a_permanent_refusal_is_given_up_at_once_with_its_reason(
     mail_server.refusals["RCPT"] = "550 5.1.1 no such user"
     counted = since_now(context, "taskapi_mails_total")
     queue_at_noon()
-    for hours in (0, 1):
-        deliver_at(NOON + timedelta(hours=hours), the_email().id)
+    with capture_logs() as lines:
+        for hours in (0, 1):
+            deliver_at(NOON + timedelta(hours=hours), the_email().id)
     assert mail_server.tried == 1
     assert counted() == {("failed",): 1}
+    assert [line["error"] for line in lines if line["event"] == "email.given_up"] == [
+        "550 5.1.1 no such user"
+    ]
     assert (the_email().status, the_email().last_error) == ("failed", "550 5.1.1 no such user")
 
 

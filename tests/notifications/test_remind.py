@@ -42,6 +42,17 @@ def test_the_owner_is_reminded_in_the_application_and_by_email(
     assert titles(owner) == ["Tea"]
 
 
+def test_a_mail_server_that_refuses_fails_no_run_and_keeps_nobody_from_being_told(
+    context: Flask, time: Time, owner: Person, mail_server: MailServer
+) -> None:
+    mail_server.refusals["MAIL"] = "454 4.7.0 not now"
+    assert run_reminder(context, time, owner) == {"sent_to": [owner.email]}
+    assert titles(owner) == ["Tea"]
+    email = the_email()
+    assert (email.status, email.attempts, email.last_error) == ("pending", 1, "454 4.7.0 not now")
+    assert mail_server.messages == []
+
+
 def test_somebody_else_is_reminded_by_email_and_told_who_asked(
     app: Flask, time: Time, owner: Person, mail_server: MailServer
 ) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import click
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import upgrade
+from structlog.testing import capture_logs
 
 from taskapi.core import migrations as patience
 from taskapi.core.db import db
@@ -128,7 +130,7 @@ def test_a_migration_that_gets_no_lock_lets_the_others_go_first(
     monkeypatch.setattr(patience, "PAUSE_SECONDS", (0.1, 0.1))
     upgrade(revision="0006")
     reader, started = sa.create_engine(db.engine.url), time.monotonic()
-    with reader.connect() as slow, ThreadPoolExecutor() as pool:
+    with reader.connect() as slow, ThreadPoolExecutor() as pool, capture_logs() as lines:
         # A report that takes its time, and somebody who writes while the migration wants its lock.
         slow.execute(sa.text("SELECT 1 FROM schedules"))
         migration = pool.submit(_upgrade, empty)
@@ -142,8 +144,25 @@ def test_a_migration_that_gets_no_lock_lets_the_others_go_first(
         slow.rollback()
         migration.result(timeout=30)
     reader.dispose()
+    assert "migration.waits_for_lock" in {line["event"] for line in lines}
     assert max(waits) < 1.0
     assert reflected().tables.keys() >= {"audit_heads"}
+
+
+@pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
+def test_a_migration_that_never_gets_its_lock_ends_with_one_line_and_changes_nothing(
+    empty: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", (0.05, 0.05))
+    monkeypatch.setattr(patience, "ATTEMPTS", 3)
+    upgrade(revision="0006")
+    with db.engine.connect() as stuck:
+        stuck.execute(sa.text("SELECT 1 FROM schedules"))
+        with pytest.raises(click.ClickException) as ended:
+            _upgrade(empty)
+    assert "\n" not in ended.value.format_message()
+    assert "audit_heads" not in reflected().tables
 
 
 def _upgrade(app: Flask) -> None:

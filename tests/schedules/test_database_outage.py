@@ -2,22 +2,35 @@
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
+from taskapi.background.connection import redis_client
 from taskapi.background.worker import warm_up
+from taskapi.core import clock
+from taskapi.notifications.jobs import deliver_email, sweep_emails
 from taskapi.schedules.actions.base import RunContext
 from taskapi.schedules.engine import execution, lease
 from taskapi.schedules.engine.dispatch import dispatch_due
 from taskapi.schedules.engine.execution import execute_run
+from tests.notifications.conftest import mail_server, running_mail_server
+from tests.notifications.outbox import queue, the_email
+from tests.ops.conftest import wait_until
 from tests.people import Person
-from tests.schedules.making import make
+from tests.schedules.making import Time, make
 from tests.schedules.probe import Probe
+from tests.smtp import MailServer
+from tests.work import run_jobs
+
+__all__ = ("mail_server", "running_mail_server")
 
 # SQLite is a file: it does not restart.
 on_postgresql = pytest.mark.parametrize("migrated_app", ["postgresql"], indirect=True)
@@ -40,6 +53,23 @@ def set_reachable(postgresql_url: str) -> Callable[[bool], None]:
     return switch
 
 
+@contextmanager
+def back_once(said: str, switch: Callable[[bool], None]) -> Iterator[list[Any]]:
+    """The lines of the log; the database is back once this was said in it."""
+    with capture_logs() as lines:
+
+        def bring_back() -> None:
+            try:
+                wait_until(lambda: said in {line["event"] for line in lines}, seconds=10)
+            finally:
+                switch(True)
+
+        back = threading.Thread(target=bring_back)
+        back.start()
+        yield lines
+        back.join()
+
+
 @on_postgresql
 def test_the_outcome_waits_until_the_database_is_back(
     context: Flask,
@@ -52,20 +82,18 @@ def test_the_outcome_waits_until_the_database_is_back(
     monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.05)
     schedule = make(owner, action="probe", params={}, cron="0 0 1 1 *")
     run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
-    back = threading.Timer(1.0, set_reachable, args=[True])
 
     def outlive_the_database(told: RunContext) -> str:
         told.log("before")
         set_reachable(False)
         told.log("meanwhile")
         told.progress(1, 2)
-        back.start()
-        threading.Event().wait(0.3)
+        wait_until(lambda: "lease.beat_failed" in {line["event"] for line in lines}, seconds=10)
         return "worth keeping"
 
     probe.behave = outlive_the_database
-    execute_run(run_id=run_id, worker="patient")
-    back.join()
+    with back_once("database.waited_for", set_reachable) as lines:
+        execute_run(run_id=run_id, worker="patient")
     run = owner.get(f"/api/runs/{run_id}").json
     assert (run["status"], run["attempt"], run["result"]) == ("completed", 1, "worth keeping")
     assert run["progress"] == {"done": 1, "total": 2}
@@ -80,10 +108,8 @@ def test_a_worker_waits_with_its_job_until_the_database_is_back(
     schedule = make(owner, action="probe", params={}, cron="0 0 1 1 *")
     run_id = UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
     set_reachable(False)
-    back = threading.Timer(1.0, set_reachable, args=[True])
-    back.start()
-    execute_run(run_id=run_id, worker="patient")
-    back.join()
+    with back_once("database.waited_for", set_reachable):
+        execute_run(run_id=run_id, worker="patient")
     run = owner.get(f"/api/runs/{run_id}").json
     assert (run["status"], run["attempt"]) == ("completed", 1)
 
@@ -106,6 +132,26 @@ def test_a_worker_that_has_waited_long_enough_leaves_the_run_to_the_rescue(
     finally:
         set_reachable(True)
     assert owner.get(f"/api/runs/{run_id}").json["status"] == "pending"
+
+
+@on_postgresql
+def test_an_email_whose_job_failed_meanwhile_is_sent_once_the_database_is_back(
+    context: Flask, mail_server: MailServer, set_reachable: Callable[[bool], None]
+) -> None:
+    queue()
+    email_id = str(the_email().id)
+    redis_client().flushdb()
+    set_reachable(False)
+    try:
+        with pytest.raises(OperationalError):
+            deliver_email(email_id)
+    finally:
+        set_reachable(True)
+    with Time(clock.now()).running() as time:
+        time.pass_(seconds=11)
+        sweep_emails()
+        run_jobs(context)
+    assert len(mail_server.messages) == 1
 
 
 @on_postgresql

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from structlog.testing import capture_logs
 
 from taskapi.background.names import Queue
 from taskapi.core.db import session, transaction
@@ -184,7 +185,9 @@ def test_a_worker_that_lost_its_run_changes_nothing(context: Flask, owner: Perso
         return "too late"
 
     probe.behave = lose_it
-    execute_run(run_id=run_id, worker="slow")
+    with capture_logs() as lines:
+        execute_run(run_id=run_id, worker="slow")
+    assert "run.fenced" in [line["event"] for line in lines]
     run = owner.get(f"/api/runs/{run_id}").json
     assert (run["status"], run["attempt"], run["worker"], run["result"]) == ("running", 2, "another", None)
     assert session().scalar(sa.select(sa.func.count()).where(Event.type == "run.completed")) == 0

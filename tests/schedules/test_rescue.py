@@ -4,6 +4,7 @@ from uuid import UUID
 
 from flask import Flask
 from redis import Redis
+from structlog.testing import capture_logs
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
@@ -31,7 +32,9 @@ def claimed_run(owner: Person) -> UUID:
 def test_a_run_whose_worker_died_is_done_by_another(context: Flask, owner: Person, time: Time) -> None:
     run_id = claimed_run(owner)
     time.pass_(seconds=21)
-    rescue_runs()
+    with capture_logs() as lines:
+        rescue_runs()
+    assert "run.lease_expired" in [line["event"] for line in lines]
     tick(context)
     run = owner.get(f"/api/runs/{run_id}").json
     assert (run["status"], run["attempt"]) == ("completed", 2)
@@ -75,7 +78,9 @@ def test_runs_that_redis_forgot_are_queued_again(context: Flask, owner: Person, 
     dispatch_all()
     redis_client().flushdb()
     time.pass_(seconds=9)
-    rescue_runs()
+    with capture_logs() as lines:
+        rescue_runs()
+    assert [line["count"] for line in lines if line["event"] == "runs.requeued"] == [3]
     assert len(queued(Queue.RUNS)) == 3
     run_jobs(context)
     assert {run["status"] for schedule in schedules for run in runs_of(owner, schedule)} == {"completed"}

@@ -130,6 +130,7 @@ def test_a_disk_that_fails_is_told_to_the_log_and_not_to_the_client(
         with capture_logs() as lines, pytest.raises(expected) as caught:
             disk.put(KEY, source)
     assert caught.value.detail == expected.title
+    assert lines[0]["event"] == "storage.disk_failed"
     assert "/the/path" in lines[0]["error"]
     assert list(disk.walk()) == []
 
@@ -155,9 +156,10 @@ def test_an_object_ends_at_a_bad_sector_unless_the_whole_disk_is_away(
 def test_where_no_disk_is_mounted_no_object_is_called_missing(disk: DiskStorage, tmp_path: Path) -> None:
     for _ in ("there is no directory", "it is empty"):
         for use in (disk.open, disk.delete):
-            with pytest.raises(StorageUnavailable):
+            with capture_logs() as lines, pytest.raises(StorageUnavailable):
                 use(KEY)
         assert disk.incoming.is_dir()
+    assert [line["event"] for line in lines] == ["storage.disk_empty"]
     put(disk, CONTENT, key=OTHER_KEY)
     with pytest.raises(ObjectMissing):
         disk.open(KEY)

@@ -68,6 +68,7 @@ def uses(storage: S3Storage) -> Iterator[Any]:
         (403, "SignatureDoesNotMatch", StorageUnavailable, "AWS_SECRET_ACCESS_KEY"),
         (404, "NoSuchBucket", StorageUnavailable, "STORAGE_URL"),
         (400, "AuthorizationHeaderMalformed", StorageUnavailable, "AWS_REGION"),
+        (403, "RequestTimeTooSkewed", StorageUnavailable, "clock"),
         (403, "QuotaExceeded", StorageFull, None),
         (400, "EntityTooLarge", StorageFull, None),
         (507, "XMinioStorageFull", StorageFull, None),
@@ -80,6 +81,8 @@ def test_what_the_store_refuses_is_told_with_what_mends_it(
     for use in uses(answering(status, code)):
         with capture_logs() as lines, pytest.raises(expected):
             use()
+        is_full = expected is StorageFull
+        assert lines[0]["event"] == ("storage.bucket_full" if is_full else "storage.bucket_failed")
         assert lines[0]["code"] == code
         assert (hint or "") in str(lines[0].get("hint"))
         assert SECRET not in str(lines)
@@ -93,6 +96,18 @@ def test_a_store_that_is_away_is_unavailable(tmp_path: Path, impatient: None) ->
     for use in uses(at("http://127.0.0.1:9", tmp_path)):
         with pytest.raises(StorageUnavailable):
             use()
+
+
+def test_a_slow_store_has_so_long_for_each_answer_and_is_asked_three_times(
+    httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    httpserver.expect_request(re.compile(".*")).respond_with_data("", 503)
+    storage = at(httpserver.url_for(""), tmp_path)
+    limits = storage._client().meta.config
+    assert (limits.connect_timeout, limits.read_timeout) == (5, 30)
+    with pytest.raises(StorageUnavailable):
+        storage.open(KEY)
+    assert len(httpserver.log) == 3
 
 
 def test_a_store_that_stalls_is_unavailable(tmp_path: Path, impatient: None) -> None:

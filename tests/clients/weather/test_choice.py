@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from structlog.testing import capture_logs
 
 from taskapi.clients.weather import breaker, current_weather, init_weather
 from taskapi.clients.weather.base import UnknownCity, WeatherClient, WeatherUnavailable
@@ -42,10 +43,12 @@ def test_the_weather_can_be_switched_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [401, 429, 500])
 def test_a_provider_that_is_down_is_left_alone(status: int, meteo: WeatherClient, provider: Provider) -> None:
     provider.breaks(lambda: reply({}, status))
-    for city in ("Paris", "Lyon", "Nice"):
-        with pytest.raises(WeatherUnavailable):
-            meteo.fetch(city, deadline=5)
+    with capture_logs() as lines:
+        for city in ("Paris", "Lyon", "Nice"):
+            with pytest.raises(WeatherUnavailable):
+                meteo.fetch(city, deadline=5)
     assert provider.asked == ["Paris"]
+    assert [line["event"] for line in lines] == ["weather.provider_down"]
 
 
 def test_it_is_asked_again_after_a_while(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from pytest_httpserver import HTTPServer
+from structlog.testing import capture_logs
 
 from taskapi.clients.http import Answer, CallFailed, CallRefused, CallTimedOut, TlsFailed, Unreachable
 from taskapi.events.webhooks import sending, verdicts
@@ -212,7 +213,9 @@ def test_after_three_days_it_is_switched_off_and_goes_on_when_it_is_switched_on(
     make_task(owner, title="second")
     send(app)
     time.pass_(days=3)
-    sweep(app)
+    with capture_logs() as lines:
+        sweep(app)
+    assert "webhook.disabled" in [line["event"] for line in lines]
     send(app)
     assert get(owner, webhook)["disabled_reason"] == "failing"
     assert len(mail_server.messages) == 1
