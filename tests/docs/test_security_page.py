@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.docs.proofs import assert_names_proofs
 from tests.rules.sources import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "security.md").read_text(encoding="utf-8")
@@ -27,5 +28,4 @@ def test_a_number_names_its_proofs_or_says_why_there_are_none(number: int) -> No
         assert row["answer"].startswith("does not apply: ")
         assert not row["proof"].strip()
     else:
-        proofs = row["proof"].strip().split(", ")
-        assert [proof for proof in proofs if not re.fullmatch(r"`test_\w+`", proof)] == []
+        assert_names_proofs(row["proof"])
