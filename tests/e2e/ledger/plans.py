@@ -38,9 +38,10 @@ class Window:
     def seconds(self) -> int:
         return int((self.end - self.start).total_seconds())
 
-    def steps(self, seconds: int) -> frozenset[datetime]:
-        """Every so many seconds from the start on."""
-        return frozenset(self.start + timedelta(seconds=passed) for passed in range(0, self.seconds, seconds))
+    def steps(self, first: datetime, seconds: int) -> frozenset[datetime]:
+        """Every so many seconds from the first on."""
+        left = int((self.end - first).total_seconds())
+        return frozenset(first + timedelta(seconds=passed) for passed in range(0, left, seconds))
 
     def minutes(self, zone: str, wanted: Callable[[datetime], bool]) -> frozenset[datetime]:
         """The full minutes whose time on the wall of the zone is wanted."""
@@ -85,7 +86,8 @@ def _at_one_instant(window: Window, dice: random.Random) -> Kind:
 
 def _interval(window: Window, dice: random.Random) -> Kind:
     every = _step(window, dice)
-    return {"every": every, **_bounds(window)}, window.steps(every)
+    first = _somewhere_in(window, every, dice)
+    return {"every": every, **_bounds(window, first)}, window.steps(first, every)
 
 
 def _rule(window: Window, dice: random.Random) -> Kind:
@@ -93,18 +95,19 @@ def _rule(window: Window, dice: random.Random) -> Kind:
         second = dice.randrange(60)
         minutes = window.minutes("UTC", lambda _: True) | {window.start.replace(second=0)}
         due = {minute.replace(second=second) for minute in minutes}
-        rule = f"FREQ=MINUTELY;BYSECOND={second}"
+        first, rule = window.start, f"FREQ=MINUTELY;BYSECOND={second}"
         found = frozenset(at for at in due if window.start <= at < window.end)
     else:
         step = _step(window, dice)
-        rule, found = f"FREQ=SECONDLY;INTERVAL={step}", window.steps(step)
-    return {"rrule": rule, **_bounds(window)}, found
+        first = _somewhere_in(window, step, dice)
+        rule, found = f"FREQ=SECONDLY;INTERVAL={step}", window.steps(first, step)
+    return {"rrule": rule, **_bounds(window, first)}, found
 
 
 def _cron(window: Window, dice: random.Random) -> Kind:
     zone, step = dice.choice(ZONES), dice.choice((1, 1, 2, 3))
     due = window.minutes(zone, lambda wall: wall.minute % step == 0)
-    return {"cron": f"*/{step} * * * *", "timezone": zone, **_bounds(window)}, due
+    return {"cron": f"*/{step} * * * *", "timezone": zone, **_bounds(window, window.start)}, due
 
 
 def _step(window: Window, dice: random.Random) -> int:
@@ -112,8 +115,13 @@ def _step(window: Window, dice: random.Random) -> int:
     return dice.randint(max(window.seconds // 20, 1), max(window.seconds // 2, 2))
 
 
-def _bounds(window: Window) -> dict[str, str]:
-    return {"starts_at": window.start.isoformat(), "ends_at": window.end.isoformat()}
+def _somewhere_in(window: Window, seconds: int, dice: random.Random) -> datetime:
+    """In the first so many seconds: what comes again and again does not all come at once."""
+    return window.start + timedelta(seconds=dice.randrange(seconds))
+
+
+def _bounds(window: Window, first: datetime) -> dict[str, str]:
+    return {"starts_at": first.isoformat(), "ends_at": window.end.isoformat()}
 
 
 def _policy(dice: random.Random) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Trial:
 
     Attributes:
         seconds: in which all is due and all faults happen.
-        ready: seconds before that for creating the schedules that come again and again.
+        ready: seconds before that for creating what is due first.
     """
 
     seed: int
@@ -56,10 +56,10 @@ def play(folder: Path, trial: Trial) -> Judgement:
         window = window_from(datetime.now(UTC) + timedelta(seconds=trial.ready), trial.seconds)
         planned = list(plans(window, dice, due_times=trial.due_times, url=place.receiver.url))
         maker = Maker(user, place.addresses())
-        before = [plan for plan in planned if plan.first < window.start + LEAD]
-        maker.make_all(before)
+        soon = window.start + max(LEAD, timedelta(seconds=trial.seconds / 10))
+        maker.make_all(plan for plan in planned if plan.first < soon)
         # The rest is made while things break: those due first come first.
-        rest = sorted((plan for plan in planned if plan.first >= window.start + LEAD), key=_first)
+        rest = sorted((plan for plan in planned if plan.first >= soon), key=_first)
         thread = threading.Thread(target=maker.make_all, args=(rest,))
         thread.start()
         troublemaker = Troublemaker(place, dice)
