@@ -45,7 +45,12 @@ class Crew:
             RedisError
         """
         horse = self.horse
-        had_jobs = [_settle(hand, horse) for hand in self.hands] if horse is not None else []
+        if horse is None:
+            return False
+        had_jobs = [_settle(hand, horse) for hand in self.hands]
+        if not (horse.is_done or horse.is_spent):
+            for hand in self.hands:
+                hand.have_runs_taken_back(horse.pid)
         return any(had_jobs)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from flask import Flask
@@ -29,10 +30,11 @@ from rq.utils import now
 
 from taskapi.background.board import Board
 from taskapi.background.bookkeeping import Books, Done, Nothing, Taken
+from taskapi.background.enqueue import JobCall, enqueue
 from taskapi.background.horse import WorkHorse, is_used_up
 from taskapi.background.idling import run_idle_steps
-from taskapi.background.names import EXECUTE_RUN, Queue
-from taskapi.background.process import process_name
+from taskapi.background.names import EXECUTE_RUN, TAKE_BACK_RUNS, Queue
+from taskapi.background.process import process_name, process_of
 from taskapi.background.rq_json import JsonJob, JsonQueue
 from taskapi.background.watching import QueueWatch
 from taskapi.core.logging import redact
@@ -110,6 +112,12 @@ class Hand(Worker):
     def is_stopping(self, job_id: str) -> bool:
         """Whether somebody wants this job to be stopped."""
         return self._stopped_job_id == job_id
+
+    def have_runs_taken_back(self, pid: int) -> None:
+        """Have others look at once for what a dead process of this worker was doing: its leases go on."""
+        call = JobCall(name=TAKE_BACK_RUNS, args=[process_of(self.name, pid)], job_id=f"dead-{uuid4()}")
+        with self._app.app_context():
+            enqueue(Queue.HOUSEKEEPING, [call])
 
     def tell_alive(self) -> None:
         """Tell Redis that this worker lives, and the job in its hand."""

@@ -28,6 +28,7 @@ WAITING_QUEUES = (Queue.MAIL, Queue.WEBHOOKS)
 
 EXECUTE_RUN = "taskapi.schedules.jobs.execute_run"
 RESCUE_RUNS = "taskapi.schedules.jobs.rescue_runs"
+TAKE_BACK_RUNS = "taskapi.schedules.jobs.take_back_runs"
 DELIVER_EMAIL = "taskapi.notifications.jobs.deliver_email"
 SWEEP_EMAILS = "taskapi.notifications.jobs.sweep_emails"
 FORGET_OLD_RUNS = "taskapi.schedules.jobs.forget_old_runs"

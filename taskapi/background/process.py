@@ -25,6 +25,11 @@ def is_work_horse() -> bool:
     return _is_work_horse
 
 
+def process_of(worker: str, pid: int) -> str:
+    """A name for one of the processes that a worker has one after the other."""
+    return f"{worker}/{pid}"
+
+
 def process_name(kind: str) -> str:
     """A name that no other process of the installation has, and that says where it runs."""
     return f"{kind}-{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"

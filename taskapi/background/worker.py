@@ -33,7 +33,7 @@ from taskapi.background.crew import Crew
 from taskapi.background.hand import Hand, WaitingHand
 from taskapi.background.horse import WorkHorse
 from taskapi.background.names import TAKE_AN_ID, WAITING_QUEUES, Queue
-from taskapi.background.process import become_work_horse, die_with_parent
+from taskapi.background.process import become_work_horse, die_with_parent, process_of
 from taskapi.config import Settings
 from taskapi.core.db import db, dispose_engines
 from taskapi.core.errors import OutcomeUnknown
@@ -252,6 +252,6 @@ def _stop_on_signal(stopping: threading.Event) -> None:
 
 
 def current_worker_name() -> str:
-    """The worker that runs the current job, for the record."""
+    """The worker that runs the current job and the process that it does so in, for the record."""
     job = get_current_job()
-    return (job.worker_name if job else None) or f"direct-{os.getpid()}"
+    return process_of(job.worker_name, os.getpid()) if job and job.worker_name else f"direct-{os.getpid()}"

@@ -20,6 +20,11 @@ def rescue_runs() -> None:
     turns.hand_on_lost_turns()
 
 
+def take_back_runs(process: str) -> None:
+    """Give back what a process that is gone was doing, and what it had not written yet."""
+    rescue.rescue_runs_of(process)
+
+
 def forget_old_runs() -> None:
     """Delete runs that need not be kept any more."""
     retention.forget_old_runs()

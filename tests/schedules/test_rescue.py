@@ -34,7 +34,7 @@ def test_a_run_whose_worker_died_is_done_by_another(context: Flask, owner: Perso
     time.pass_(seconds=21)
     with capture_logs() as lines:
         rescue_runs()
-    assert "run.lease_expired" in [line["event"] for line in lines]
+    assert "run.lost_its_worker" in [line["event"] for line in lines]
     tick(context)
     run = owner.get(f"/api/runs/{run_id}").json
     assert (run["status"], run["attempt"]) == ("completed", 2)

@@ -17,6 +17,8 @@ from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule, millisec
 IS_OPEN = sa.text("(runs.status = 'pending' OR runs.status = 'running')")
 # Of a due time and in its turn: runs by hand and of a backfill stand beside the due times.
 OF_A_DUE_TIME = sa.and_(Run.trigger.in_(("schedule", "catch_up")), Run.backfill_id.is_(None))
+# What makes a run one whose attempt nobody works on any more.
+Lost = tuple[sa.ColumnElement[bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +140,36 @@ def settle_run(run_id: UUID, attempt: int, values: dict[str, Any]) -> Run | None
     return settled
 
 
-def dead_leases(limit: int) -> dict[UUID, UUID]:
-    """Running runs whose worker has not renewed the lease in time, longest first, with their schedules."""
-    found = sa.select(Run.id, Run.schedule_id).where(*_dead()).order_by(Run.lease_until).limit(limit)
+def lease_is_dead() -> Lost:
+    """Running runs whose worker has not renewed the lease in time."""
+    return Run.status == "running", Run.lease_until < database_now()
+
+
+def was_lost_by(process: str) -> Lost:
+    """Running runs of a process that is gone.
+
+    What was lost before waits for the end of its lease: it may be what kills its processes.
+    """
+    return (
+        Run.status == "running",
+        Run.lease_until.is_not(None),
+        Run.worker == process,
+        Run.lost_attempts == 0,
+    )
+
+
+def find_lost(which: Lost, limit: int) -> dict[UUID, UUID]:
+    """Such runs, those lost longest first, with their schedules."""
+    found = sa.select(Run.id, Run.schedule_id).where(*which).order_by(Run.lease_until).limit(limit)
     return {run_id: schedule_id for run_id, schedule_id in session().execute(found)}  # noqa: C416
 
 
-def lock_dead(found: Mapping[UUID, UUID]) -> list[Run]:
-    """Those of the runs whose lease is dead still, locked after their schedules."""
-    lock_schedules(set(found.values()))
-    statement = sa.select(Run).where(Run.id.in_(found), *_dead())
+def lock_lost(which: Lost, found: Mapping[UUID, UUID]) -> list[Run]:
+    """Those of the runs that are such still, locked after their schedules; what others hold is left out."""
+    locked = [schedule.id for schedule in lock_schedules(set(found.values()), skip_locked=True)]
+    statement = sa.select(Run).where(Run.id.in_(found), Run.schedule_id.in_(locked), *which)
     statement = statement.order_by(Run.lease_until).with_for_update(skip_locked=True)
     return list(session().scalars(statement.execution_options(populate_existing=True)))
-
-
-def _dead() -> tuple[sa.ColumnElement[bool], ...]:
-    return Run.status == "running", Run.lease_until < database_now()
 
 
 def asked_to_cancel(run_id: UUID, attempt: int) -> sa.Exists:
@@ -247,10 +263,10 @@ def _schedule_of(run_id: UUID) -> sa.Select[Schedule]:
     return sa.select(Schedule).where(Schedule.id == theirs)
 
 
-def lock_schedules(schedule_ids: Iterable[UUID]) -> list[Schedule]:
+def lock_schedules(schedule_ids: Iterable[UUID], *, skip_locked: bool = False) -> list[Schedule]:
     """Several schedules, locked in one order, so that two who do so never wait for each other."""
     statement = sa.select(Schedule).where(Schedule.id.in_(list(schedule_ids))).order_by(Schedule.id)
-    statement = statement.with_for_update().execution_options(populate_existing=True)
+    statement = statement.with_for_update(skip_locked=skip_locked).execution_options(populate_existing=True)
     return list(session().scalars(statement))
 
 

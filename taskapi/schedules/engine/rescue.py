@@ -19,15 +19,24 @@ FORGOTTEN_AFTER_SECONDS = 8.0
 
 def rescue_dead_leases() -> int:
     """Give back running runs whose worker stopped renewing the lease; how many."""
-    found = claims.dead_leases(BATCH)
+    return _give_back(claims.lease_is_dead())
+
+
+def rescue_runs_of(process: str) -> int:
+    """Give back the runs of a process of a worker that is known to be gone; how many."""
+    return _give_back(claims.was_lost_by(process))
+
+
+def _give_back(which: claims.Lost) -> int:
+    found = claims.find_lost(which, BATCH)
     # Looking takes no write lock, which SQLite has only one of.
     session().rollback()
     if not found:
         return 0
     with transaction():
-        runs = claims.lock_dead(found)
+        runs = claims.lock_lost(which, found)
         for run in runs:
-            log.warning("run.lease_expired", run_id=str(run.id), attempt=run.attempt, worker=run.worker)
+            log.warning("run.lost_its_worker", run_id=str(run.id), attempt=run.attempt, worker=run.worker)
             outcomes.give_back(run)
         # They keep the places in their owners' windows that they had: nobody's backlog goes before them.
         requeue_runs([run for run in runs if run.status == "pending"])
