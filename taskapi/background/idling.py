@@ -26,9 +26,17 @@ def before_idle(step: Step, *, or_another_job: bool = False) -> None:
 
 
 def run_idle_steps(*, another_job: bool = False) -> None:
-    """Take every step, or those before another job; one that raises is logged and keeps no other back."""
-    for step in [step for step, or_another_job in _steps.items() if or_another_job or not another_job]:
+    """Take every step, or those before another job; one that raises is logged and keeps no other back.
+
+    What would have to wait comes first.
+    """
+    steps = sorted(_steps.items(), key=_comes_later)
+    for step in [step for step, or_another_job in steps if or_another_job or not another_job]:
         try:
             step()
         except Exception:
             log.exception("worker.idle_step_failed", step=getattr(step, "__name__", repr(step)))
+
+
+def _comes_later(step: tuple[Step, bool]) -> bool:
+    return not step[1]

@@ -12,7 +12,7 @@ from flask_mail import Mail, Message
 
 from taskapi.config import MailSettings
 
-TIMEOUT_SECONDS = 15
+TIMEOUT_SECONDS, HURRY_SECONDS = 15.0, 2.0
 # Servers end a session that brings very many.
 MESSAGES_EACH = 50
 OK = 250
@@ -74,11 +74,19 @@ class SmtpTransport:
     def hang_up(self) -> None:
         """Close the connection that this thread has kept, if there is one."""
         if connection := self._take():
+            connection.hurry()
             connection.__exit__(None, None, None)
 
     def _hand_over(self, message: Message, *, keep_open: bool) -> None:
+        if kept := self._usable():
+            # The session may have brought too many: that says nothing of this message.
+            with suppress(smtplib.SMTPSenderRefused):
+                return self._send_over(kept, message, keep_open=keep_open)
+        connection = _Connection(cast(Mail, self._relay)).__enter__()
+        return self._send_over(connection, message, keep_open=keep_open)
+
+    def _send_over(self, connection: "_Connection", message: Message, *, keep_open: bool) -> None:
         with ExitStack() as at_the_end:
-            connection = self._usable() or _Connection(cast(Mail, self._relay)).__enter__()
             at_the_end.push(connection)
             connection.send(message)
             # One on which anything went wrong serves for nothing else.
@@ -91,6 +99,7 @@ class SmtpTransport:
         connection = self._take()
         if connection is None or connection.is_open():
             return connection
+        connection.hurry()
         connection.__exit__(None, None, None)
         return None
 
@@ -116,10 +125,21 @@ class _Connection(FlaskMailConnection):
 
     def is_open(self) -> bool:
         """Whether the server still answers: it may have hung up meanwhile."""
+        self.hurry()
         try:
-            return self.host is not None and self.host.noop()[0] == OK
+            is_open = self.host is not None and self.host.noop()[0] == OK
         except (smtplib.SMTPException, OSError):
             return False
+        self._wait_for(TIMEOUT_SECONDS)
+        return is_open
+
+    def hurry(self) -> None:
+        """Wait for hardly anything from now on: nothing that counts is left to say."""
+        self._wait_for(HURRY_SECONDS)
+
+    def _wait_for(self, seconds: float) -> None:
+        if self.host is not None and self.host.sock is not None:
+            self.host.sock.settimeout(seconds)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

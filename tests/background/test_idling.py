@@ -32,4 +32,4 @@ def test_before_another_job_only_what_would_have_to_wait_is_done() -> None:
     idling.run_idle_steps(another_job=True)
     assert taken == ["written"]
     idling.run_idle_steps()
-    assert taken == ["written", "hung up", "written"]
+    assert taken == ["written", "written", "hung up"]

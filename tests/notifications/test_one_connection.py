@@ -33,3 +33,14 @@ def test_a_worker_sends_all_that_waits_over_one_connection(context: Flask, mail_
     TaskWorker(context, connection=redis_client()).work(burst=True, logging_level="ERROR")
     assert (len(mail_server.messages), mail_server.greeted) == (5, 1)
     wait_for(lambda: mail_server.left == 1, seconds=10, what="hanging up")
+
+
+@pytest.mark.one_database
+@pytest.mark.usefixtures("handlers")
+def test_its_threads_leave_no_session_open(context: Flask, mail_server: MailServer) -> None:
+    for number in range(10):
+        queue(key=f"message {number}")
+    db.engine.dispose()
+    TaskWorker(context, connection=redis_client(), threads=2).work(burst=True, logging_level="ERROR")
+    assert len(mail_server.messages) == 10
+    wait_for(lambda: mail_server.left == mail_server.greeted, seconds=10, what="hanging up")
