@@ -30,3 +30,4 @@ def test_ten_minutes_of_work_with_faults_in_the_middle(tmp_path: Path) -> None:
     grown = {name: outcome.growth(points) for name, points in outcome.samples.memory.items()}
     assert {name: growth for name, growth in grown.items() if growth > 5} == {}
     assert outcome.growth(outcome.samples.keys) < 10
+    assert outcome.growth(outcome.samples.used) < 10

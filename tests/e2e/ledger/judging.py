@@ -1,15 +1,18 @@
 """The ledger beside the oracle: what is lost, doubled, invented, unfinished, or not what was promised."""
 
 import statistics
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
+from http import HTTPStatus
 from typing import Any
 
 from tests.e2e.ledger.faults import Fault, Troublemaker
 from tests.e2e.ledger.ground import Ground
 from tests.e2e.ledger.plans import Planned
+from tests.e2e.ledger.receiver import Call
+from tests.e2e.ledger.verdicts import Run, may_end_so
 
 RUNS = """
     SELECT id::text AS id, schedule_id::text AS schedule, scheduled_for, due_at, status, reason, trigger,
@@ -18,8 +21,8 @@ RUNS = """
     FROM runs
 """
 ENDINGS = """
-    SELECT subject_id::text AS run, type, count(*) AS number FROM events
-    WHERE subject_type = 'run' AND type IN ('run.completed', 'run.failed') GROUP BY 1, 2
+    SELECT subject_id::text AS run, string_agg(type, ', ') AS types FROM events
+    WHERE subject_type = 'run' AND type IN ('run.completed', 'run.failed', 'run.cancelled') GROUP BY 1
 """
 TOLD_OF = "SELECT id::text AS id FROM events WHERE type = 'schedule.created'"
 MISCOUNTED = """
@@ -32,39 +35,6 @@ MISCOUNTED = """
     WHERE (kept.completed, kept.failed, kept.cancelled, kept.skipped)
         IS DISTINCT FROM (found.completed, found.failed, found.cancelled, found.skipped)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A row of the ledger."""
-
-    id: str
-    schedule: str
-    scheduled_for: datetime
-    due_at: datetime
-    status: str
-    reason: str | None
-    trigger: str
-    action: str
-    attempt: int
-    lost_attempts: int
-    created_at: datetime
-    queued_at: datetime | None
-    first_started_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
-    error: dict[str, Any] | None
-
-    @property
-    def made_after(self) -> float:
-        """Seconds from the moment at which it was due to its row."""
-        return (self.created_at - self.due_at).total_seconds()
-
-    @property
-    def began_after(self) -> float | None:
-        """Seconds from the moment at which it was due to its first attempt."""
-        begun = self.first_started_at
-        return (begun - self.due_at).total_seconds() if begun else None
 
 
 @dataclass
@@ -117,19 +87,17 @@ def _compare_due_times(found: Judgement, made: Mapping[str, Planned]) -> None:
 
 def _look_at_verdicts(found: Judgement, made: Mapping[str, Planned]) -> None:
     """Each due time has a verdict that its schedule allows for."""
-    odd = []
+    beside = defaultdict(list)
     for run in found.runs:
-        body = made[run.schedule].body if run.schedule in made else {}
-        allowed = {
-            ("completed", None),
-            *([("skipped", "too_late")] if "start_deadline" in body else []),
-            *([("skipped", "catch_up")] if body.get("catch_up") in ("skip", "latest") else []),
-            *([("skipped", "overlap")] if body.get("overlap") == "skip" else []),
-            *([("cancelled", "overlap")] if body.get("overlap") == "replace" else []),
-        }
-        if (run.status, run.reason) not in allowed:
-            odd.append((run.id, run.status, run.reason, run.error))
-    found.blame("verdicts that the schedule does not allow", odd)
+        beside[run.schedule].append(run)
+    found.blame(
+        "verdicts that the schedule does not allow",
+        [
+            (run.id, run.status, run.reason, run.error)
+            for run in found.runs
+            if run.schedule in made and not may_end_so(run, made[run.schedule].body, beside[run.schedule])
+        ],
+    )
     found.blame("runs that began early", [run.id for run in found.runs if (run.began_after or 0) < 0])
     for status, number in Counter(run.status for run in found.runs).items():
         found.count(**{status: number})
@@ -139,19 +107,30 @@ def _look_at_verdicts(found: Judgement, made: Mapping[str, Planned]) -> None:
 
 def _look_at_effects(found: Judgement, ground: Ground) -> None:
     """Who was called, and how often the ledger calls it a success."""
-    endings = ground.database.ask(ENDINGS)
-    twice = [row for row in endings if row[2] > 1]
-    found.blame("runs that ended twice", twice)
+    endings = {row[0]: row[1] for row in ground.database.ask(ENDINGS)}
+    found.blame("runs that ended twice", [row for row in endings.items() if ", " in row[1]])
     completed = {run.id for run in found.runs if run.status == "completed"}
-    found.blame("successes without an event", completed - {row[0] for row in endings})
+    told = {run_id for run_id, type_ in endings.items() if type_ == "run.completed"}
+    found.blame("successes without an event", completed - told)
+    found.blame("events of successes that are none", told - completed)
     calls = ground.receiver.calls
     answered = {key for key, each in calls.items() if any(call.status == 204 for call in each)}
     of_webhooks = {run.id for run in found.runs if run.status == "completed" and run.action == "webhook"}
     found.blame("successes that nobody was called for", of_webhooks - answered)
     may_call = {run.id for run in found.runs if run.attempt > 0}
     found.blame("calls of runs that were never begun", calls.keys() - may_call)
+    found.blame("runs that were done more often than attempted", _done_too_often(found.runs, calls))
     again = sum(sum(call.status == 204 for call in each) > 1 for each in calls.values())
     found.count(calls=sum(map(len, calls.values())), keys=len(calls), answered_again=again)
+
+
+def _done_too_often(runs: Sequence[Run], calls: Mapping[str, Sequence[Call]]) -> Iterator[tuple[str, int]]:
+    """Each attempt calls once, and only one that was lost, or ended otherwise, has a successor."""
+    for run in runs:
+        each = calls.get(run.id, ())
+        answered = sum(call.status == HTTPStatus.NO_CONTENT for call in each)
+        if len(each) > run.attempt or answered > 1 + run.lost_attempts:
+            yield run.id, len(each)
 
 
 def _look_at_mails(found: Judgement, ground: Ground, made: Mapping[str, Planned]) -> None:

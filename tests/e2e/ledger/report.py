@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from benchmarks.drawing import timeline
 from benchmarks.results import table
-from tests.e2e.ledger.judging import Judgement, Run
+from tests.e2e.ledger.judging import Judgement
 from tests.e2e.ledger.playing import Trial
+from tests.e2e.ledger.verdicts import Run
 
 # A logarithm has no zero; nothing is measured closer than that.
 SHORTEST = 0.001

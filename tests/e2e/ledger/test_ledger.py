@@ -24,9 +24,11 @@ def test_half_a_minute_of_kills_loses_nothing_and_doubles_nothing(tmp_path: Path
 
 
 @pytest.mark.soak
-def test_ten_minutes_of_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+def test_two_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     judgement = play(tmp_path, LONG)
     check(judgement, LONG)
+    assert judgement.figures["due"] >= 10_000
+    assert sum("killed" in fault.kind for fault in judgement.faults) >= 200
     assert judgement.figures["taken_up"] >= 1
     assert judgement.figures["taken_up_last"] <= 30
     assert judgement.figures["beside_a_killed_scheduler"] >= 1

@@ -1,0 +1,78 @@
+"""Which verdict a due time may have, by its schedule's policy and by what happened beside it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+# Later than so much a due time is one that was missed.
+MISSED = timedelta(seconds=60)
+# The moments of a row are those at which its transactions began.
+SLACK = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the ledger."""
+
+    id: str
+    schedule: str
+    scheduled_for: datetime
+    due_at: datetime
+    status: str
+    reason: str | None
+    trigger: str
+    action: str
+    attempt: int
+    lost_attempts: int
+    created_at: datetime
+    queued_at: datetime | None
+    first_started_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: dict[str, Any] | None
+
+    @property
+    def made_after(self) -> float:
+        """Seconds from the moment at which it was due to its row."""
+        return (self.created_at - self.due_at).total_seconds()
+
+    @property
+    def began_after(self) -> float | None:
+        """Seconds from the moment at which it was due to its first attempt."""
+        begun = self.first_started_at
+        return (begun - self.due_at).total_seconds() if begun else None
+
+
+def may_end_so(run: Run, body: Mapping[str, Any], beside: Iterable[Run]) -> bool:
+    """Whether the schedule asks for this verdict, and what it says was so.
+
+    Args:
+        beside: all runs of its schedule.
+    """
+    match run.status, run.reason:
+        case "completed", None:
+            return True
+        case "skipped", "too_late":
+            return "start_deadline" in body and _came_too_late(run, float(body["start_deadline"]))
+        case "skipped", "catch_up":
+            missed = run.created_at - run.scheduled_for > MISSED - SLACK
+            return body["catch_up"] in ("skip", "latest") and missed
+        case "skipped", "overlap":
+            return body["overlap"] == "skip" and any(_was_open(other, run.created_at) for other in beside)
+        case "cancelled", "overlap":
+            later = (other for other in beside if other.scheduled_for > run.scheduled_for)
+            return body["overlap"] == "replace" and any(later)
+    return False
+
+
+def _came_too_late(run: Run, deadline: float) -> bool:
+    ended = run.finished_at
+    return ended is not None and (ended - run.scheduled_for).total_seconds() >= deadline
+
+
+def _was_open(run: Run, moment: datetime) -> bool:
+    if run.status == "skipped":
+        return False
+    ended = run.finished_at
+    return run.created_at <= moment and (ended is None or ended > moment - SLACK)
