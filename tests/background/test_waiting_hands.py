@@ -1,8 +1,5 @@
 """Jobs that wait for others are done many at a time, in threads."""
 
-import signal
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 from redis import Redis
@@ -15,21 +12,12 @@ from taskapi.background.worker import TaskWorker
 from taskapi.core.db import db
 from tests.timed import best_of
 
-NAPS, NAP_SECONDS = 120, 0.1
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """A worker takes the process's signals over; they are given back."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in kept.items():
-        signal.signal(number, handler)
+NAPS, NAP_SECONDS = 40, 0.5
 
 
 @pytest.mark.one_database
 def test_threads_do_five_times_as_much_as_one_at_a_time(
-    context: Flask, redis_url: str, handlers: None
+    context: Flask, redis_url: str, signal_handlers: None
 ) -> None:
     db.engine.dispose()
     with Redis.from_url(redis_url) as redis:

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time as real_time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -17,15 +17,6 @@ from taskapi.schedules.engine import cancelling
 from tests.people import Person
 from tests.schedules.making import make
 from tests.schedules.probe import Probe
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """A worker takes the process's signals over; they are given back."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
-    yield
-    for number, handler in kept.items():
-        signal.signal(number, handler)
 
 
 def swallow_everything(_context: RunContext) -> None:
@@ -48,7 +39,7 @@ def test_its_process_is_ended_and_the_next_job_is_done(
     app: Flask,
     owner: Person,
     probe: Probe,
-    handlers: None,
+    signal_handlers: None,
     monkeypatch: pytest.MonkeyPatch,
     behave: Callable[[RunContext], None],
 ) -> None:

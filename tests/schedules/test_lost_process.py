@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -23,15 +22,6 @@ from tests.work import tick
 GONE, ALIVE = "worker/1", "worker/2"
 
 
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """A worker takes the process's signals over; they are given back."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
-    yield
-    for number, handler in kept.items():
-        signal.signal(number, handler)
-
-
 def requested_run(owner: Person) -> UUID:
     schedule = make(owner, action="probe", params={}, cron="0 0 1 1 *")
     return UUID(owner.post(f"/api/schedules/{schedule['id']}/run").json["id"])
@@ -44,7 +34,7 @@ def claimed_run(owner: Person, process: str) -> UUID:
     return run_id
 
 
-@pytest.mark.usefixtures("handlers")
+@pytest.mark.usefixtures("signal_handlers")
 def test_a_run_that_its_process_died_of_is_done_at_once_by_the_next(
     context: Flask, owner: Person, probe: Probe, tmp_path: Path
 ) -> None:
