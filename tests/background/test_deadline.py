@@ -16,17 +16,17 @@ def test_work_that_takes_too_long_is_interrupted() -> None:
 
 
 def test_work_that_is_done_in_time_is_not() -> None:
-    with deadline(0.1):
+    with deadline(60):
         pass
-    time.sleep(0.15)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_the_outer_limit_goes_on_with_what_was_left() -> None:
-    with deadline(0.5):
-        with deadline(5):
+    with deadline(60):
+        with deadline(120):
             time.sleep(0.1)
         left, _ = signal.getitimer(signal.ITIMER_REAL)
-    assert 0.2 < left < 0.45
+    assert 30 < left < 59.95
 
 
 def test_an_outer_limit_that_passed_meanwhile_fires_at_once() -> None:

@@ -72,4 +72,4 @@ def test_counting_costs_little_beside_the_cheapest_request(app: Flask, client: F
     hooks = app.after_request_funcs[None]
     seconds()
     # A busy machine may spoil one comparison.
-    assert min(price() for _ in range(3)) < 1.25
+    assert min(price() for _ in range(3)) < 1.5

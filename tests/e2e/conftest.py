@@ -1,7 +1,9 @@
 """Installations of real processes, on SQLite and on PostgreSQL, each with its own Valkey."""
 
+import secrets
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,26 @@ from taskapi.background.embedded import EmbeddedRedis
 from tests.conftest import DATABASES
 from tests.e2e.installation import Installation, environment_of
 
+# Where the ports begin that the system gives to whoever asks for any.
+SYSTEMS_OWN = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT = 10_000
+
 
 def free_port() -> int:
+    """A port that a server may leave and come back to: no outgoing connection has it meanwhile."""
+    with suppress(OSError):
+        below = int(SYSTEMS_OWN.read_text().split()[0])
+        for _ in range(100 if below > LOWEST_PORT else 0):
+            with suppress(OSError):
+                return _bound(LOWEST_PORT + secrets.randbelow(below - LOWEST_PORT))
+    return _bound(0)
+
+
+def _bound(port: int) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.bind(("127.0.0.1", port))
+        found: int = probe.getsockname()[1]
+        return found
 
 
 @pytest.fixture(params=DATABASES)

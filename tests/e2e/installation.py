@@ -16,6 +16,8 @@ import requests
 
 from taskapi.config import embedded_redis_url
 
+# Each process takes seconds of processor time to load, and a busy machine has little of it.
+START_SECONDS = 120.0
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
@@ -73,7 +75,7 @@ class Installation:
             cwd=REPOSITORY,
             env=self.environment,
             capture_output=True,
-            timeout=60,
+            timeout=START_SECONDS,
             check=True,
         )
         return done.stdout.decode()
@@ -106,7 +108,7 @@ class Installation:
     def start_all(self, *names: str) -> None:
         for name in names:
             self.start(name)
-        wait_for(self.is_ready, seconds=30, what="readiness")
+        wait_for(self.is_ready, seconds=START_SECONDS, what="readiness")
 
     def is_ready(self) -> bool:
         try:

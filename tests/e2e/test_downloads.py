@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.e2e.installation import ApiUser, Installation, wait_for
+from tests.e2e.installation import START_SECONDS, ApiUser, Installation, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("installation", ["postgresql"], indirect=True)]
 
@@ -21,7 +21,7 @@ def user(installation: Installation) -> ApiUser:
     """Of a server that has one connection to its database, and a thread more than slow clients."""
     installation.environment |= {"DB_POOL_SIZE": "1", "DB_MAX_OVERFLOW": "0", "WEB_CONCURRENCY": "1"}
     installation.start("web")
-    return wait_for(lambda: _registered(installation), seconds=30, what="the start")  # type: ignore[no-any-return]
+    return wait_for(lambda: _registered(installation), seconds=START_SECONDS, what="the start")  # type: ignore[no-any-return]
 
 
 def _registered(installation: Installation) -> ApiUser | None:

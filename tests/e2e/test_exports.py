@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from taskapi.core.ids import new_id
 from taskapi.tasks.models import NO_DUE_DATE, Task
-from tests.e2e.installation import ApiUser, Installation, wait_for
+from tests.e2e.installation import START_SECONDS, ApiUser, Installation, wait_for
 from tests.e2e.test_large_files import _peak_memory, _registered
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
@@ -22,7 +22,7 @@ MANY = 100_000
 def test_100_000_tasks_come_out_in_little_memory(installation: Installation, format: str) -> None:  # noqa: A002
     installation.environment["WEB_CONCURRENCY"] = "1"
     installation.start("web")
-    user: ApiUser = wait_for(lambda: _registered(installation), seconds=30, what="the start")
+    user: ApiUser = wait_for(lambda: _registered(installation), seconds=START_SECONDS, what="the start")
     me = UUID(user.get("/auth/me")["id"])
     insert_tasks(installation, me, 1_000)
     # What a first export loads stays in memory.

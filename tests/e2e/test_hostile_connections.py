@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.installation import ApiUser, Installation, wait_for
+from tests.e2e.installation import START_SECONDS, ApiUser, Installation, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("installation", ["sqlite"], indirect=True)]
 
@@ -19,7 +19,11 @@ CHUNK = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
 @pytest.fixture
 def web(installation: Installation) -> Installation:
     installation.start("web")
-    wait_for(lambda: ask(installation, b"GET /health HTTP/1.0\r\n\r\n")[0] == 200, seconds=30, what="health")
+    wait_for(
+        lambda: ask(installation, b"GET /health HTTP/1.0\r\n\r\n")[0] == 200,
+        seconds=START_SECONDS,
+        what="health",
+    )
     return installation
 
 
@@ -119,9 +123,9 @@ def test_a_client_that_vanishes_in_the_middle_leaves_nothing(web: Installation) 
         head = upload_head(web, field)
         with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
             connection.sendall(head + CHUNK * 20)
-            wait_for(lambda: incoming(web), seconds=5, what="the beginning of the upload")
-        wait_for(lambda: incoming(web) == [], seconds=5, what="the end of the upload")
-    wait_for(lambda: web.log_text().count('"status":408') == 2, seconds=5, what="the lines in the log")
+            wait_for(lambda: incoming(web), seconds=30, what="the beginning of the upload")
+        wait_for(lambda: incoming(web) == [], seconds=30, what="the end of the upload")
+    wait_for(lambda: web.log_text().count('"status":408') == 2, seconds=30, what="the lines in the log")
     assert "Traceback" not in web.log_text()
 
 

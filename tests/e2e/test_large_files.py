@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.installation import ApiUser, Installation, wait_for
+from tests.e2e.installation import START_SECONDS, ApiUser, Installation, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("installation", ["sqlite"], indirect=True)]
 
@@ -39,7 +39,7 @@ def send_and_receive(installation: Installation, mebibytes: int) -> None:
     limits = {"MAX_FILE_SIZE": str(2**31), "FILE_QUOTA": "0", "WEB_CONCURRENCY": "1"}
     installation.environment |= limits
     installation.start("web")
-    user: ApiUser = wait_for(lambda: _registered(installation), seconds=30, what="the start")
+    user: ApiUser = wait_for(lambda: _registered(installation), seconds=START_SECONDS, what="the start")
     # What a first upload and download load stays in memory.
     _round(user, 1)
     before = _peak_memory(installation)

@@ -15,7 +15,7 @@ from redis import Redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.e2e.installation import ApiUser, Installation, wait_for
+from tests.e2e.installation import START_SECONDS, ApiUser, Installation, wait_for
 
 pytestmark = pytest.mark.e2e
 # An installation takes seconds to begin, so each of the two is for all that can be seen of it.
@@ -86,7 +86,7 @@ def start(installation: Installation, *names: str, **settings: str) -> ApiUser:
     installation.environment |= settings
     for name in names:
         installation.start(name)
-    wait_for(lambda: is_up(installation), seconds=40, what="health")
+    wait_for(lambda: is_up(installation), seconds=START_SECONDS, what="health")
     return ApiUser(installation.url, "olivia@example.org")
 
 

@@ -10,7 +10,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.e2e.installation import Installation, wait_for
+from tests.e2e.installation import START_SECONDS, Installation, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("installation", ["sqlite"], indirect=True)]
 
@@ -20,7 +20,7 @@ REQUESTS = 150
 def test_each_request_is_counted_once_also_after_a_process_was_killed(installation: Installation) -> None:
     installation.environment |= {"WEB_CONCURRENCY": "2"}
     installation.start("web")
-    wait_for(lambda: answers(installation), seconds=30, what="the start")
+    wait_for(lambda: answers(installation), seconds=START_SECONDS, what="the start")
     begun = counted(installation)
     send(installation)
     assert counted(installation) == begun + REQUESTS
@@ -28,7 +28,7 @@ def test_each_request_is_counted_once_also_after_a_process_was_killed(installati
     first, _ = children(master)
     assert web_processes(installation) == 2, "both had something to do"
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: len(set(children(master)) - {first}) == 2, seconds=30, what="a new process")
+    wait_for(lambda: len(set(children(master)) - {first}) == 2, seconds=START_SECONDS, what="a new process")
     assert counted(installation) == begun + REQUESTS, "what the dead one counted is kept"
     send(installation)
     assert counted(installation) == begun + 2 * REQUESTS

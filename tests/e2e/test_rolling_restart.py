@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.installation import ApiUser, Installation, in_seconds, wait_for
+from tests.e2e.installation import START_SECONDS, ApiUser, Installation, in_seconds, wait_for
 from tests.e2e.load import Load, load
 
 SCHEDULES, CLIENTS = 3, 3
@@ -22,7 +22,7 @@ def restart_in_turn(installation: Installation, *, seconds: float) -> None:
         if time.monotonic() > end:
             return
         installation.restart(name)
-        wait_for(installation.is_answering, seconds=60, what="an answer")
+        wait_for(installation.is_answering, seconds=START_SECONDS, what="an answer")
         time.sleep(1.0)
 
 

@@ -10,10 +10,10 @@ from structlog.testing import capture_logs
 
 from taskapi.clients.storage import s3
 from taskapi.files.jobs import sweep_objects
+from tests.e2e.conftest import free_port
 from tests.files.faults import store_replaced
 from tests.files.making import row_of, store
 from tests.files.uploading import upload, upload_raw
-from tests.ops.conftest import free_port
 from tests.people import Person
 from tests.s3 import store_at
 from tests.tasks.making import make_task

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,13 +13,15 @@ import pytest
 from flask import Flask
 from redis import Redis
 
+from tests.e2e.conftest import free_port
+
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = "from taskapi.ops.cli import up_command; up_command()"
 SLEEPER = 'python -c "import time; time.sleep(600)"'
 GREETER = """python -c "print('here'); import time; time.sleep(600)\""""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for something that must become true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -38,13 +39,6 @@ def processes_in(directory: Path) -> dict[int, str]:
         except OSError:
             continue
     return found
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Leader:

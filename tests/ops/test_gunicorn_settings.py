@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.conftest import REPOSITORY, free_port, processes_in, wait_until
+from tests.e2e.conftest import free_port
+from tests.ops.conftest import REPOSITORY, processes_in, wait_until
 
 # Only what gunicorn needs of an application: the hooks dispose of its database connections.
 APPLICATION = """

@@ -22,8 +22,8 @@ from taskapi.core.migrations import head_revision
 from taskapi.ops import audit, service, storing
 from taskapi.schedules.engine import claims
 from taskapi.version import VERSION
+from tests.e2e.conftest import free_port
 from tests.files.making import store as store_file
-from tests.ops.conftest import free_port
 from tests.people import Person
 from tests.schedules.making import Time, at, make
 

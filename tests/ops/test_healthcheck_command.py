@@ -20,7 +20,8 @@ from taskapi.config import Settings, load_settings
 from taskapi.core.db import transaction
 from taskapi.ops import healthcheck, service
 from taskapi.ops.healthcheck import what_is_wrong
-from tests.ops.conftest import REPOSITORY, free_port
+from tests.e2e.conftest import free_port
+from tests.ops.conftest import REPOSITORY
 
 HOST = socket.gethostname()
 

@@ -25,8 +25,8 @@ from taskapi.ops import audit, counted
 from taskapi.ops.service import beat
 from taskapi.schedules.engine import claims
 from taskapi.version import VERSION
+from tests.e2e.conftest import free_port
 from tests.files.making import CONTENT, store
-from tests.ops.conftest import free_port
 from tests.people import Person
 from tests.schedules.making import Time, at, make
 from tests.work import dispatch_all, tick

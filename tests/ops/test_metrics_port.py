@@ -12,7 +12,8 @@ from werkzeug.test import Client
 from taskapi.core.meters import tallies_of
 from taskapi.core.tallies import Tallies
 from taskapi.ops import metrics_port
-from tests.ops.conftest import free_port, wait_until
+from tests.e2e.conftest import free_port
+from tests.ops.conftest import wait_until
 
 pytestmark = pytest.mark.one_database
 

@@ -9,7 +9,7 @@ from pytest_httpserver import HTTPServer
 from taskapi.config import load_settings
 from taskapi.ops.output import Output
 from taskapi.ops.welcome import Welcome, answers_health, describe_service
-from tests.ops.conftest import free_port
+from tests.e2e.conftest import free_port
 
 
 def describe(tmp_path: Path, **values: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.conftest import REPOSITORY, free_port
+from tests.e2e.conftest import free_port
+from tests.ops.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize("command", ["worker", "scheduler", "db upgrade"])

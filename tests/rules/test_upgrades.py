@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from structlog.testing import capture_logs
 
 from taskapi.core import migrations as patience
 from taskapi.core.db import db
+from tests.ops.conftest import wait_until
 from tests.rules.test_migrations import VERSIONS, empty, empty_postgresql
 
 __all__ = ["empty", "empty_postgresql"]
@@ -128,14 +130,18 @@ def test_a_migration_that_gets_no_lock_lets_the_others_go_first(
 ) -> None:
     monkeypatch.setattr(patience, "LOCK_TIMEOUT_MS", 100)
     monkeypatch.setattr(patience, "PAUSE_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(patience, "ATTEMPTS", 300)
     upgrade(revision="0006")
-    reader, started = sa.create_engine(db.engine.url), time.monotonic()
-    with reader.connect() as slow, ThreadPoolExecutor() as pool, capture_logs() as lines:
+    # Who would wait for the report to end fails instead.
+    reader = sa.create_engine(db.engine.url, connect_args={"options": "-c lock_timeout=10s"})
+    with ThreadPoolExecutor() as pool, reader.connect() as slow, capture_logs() as lines:
         # A report that takes its time, and somebody who writes while the migration wants its lock.
         slow.execute(sa.text("SELECT 1 FROM schedules"))
         migration = pool.submit(_upgrade, empty)
+        wait_until(lambda: "migration.waits_for_lock" in {line["event"] for line in lines}, seconds=30)
         waits: list[float] = []
-        while time.monotonic() - started < 1.5:
+        measured_until = time.monotonic() + 1.5
+        while time.monotonic() < measured_until:
             begun = time.monotonic()
             with reader.begin() as quick:
                 quick.execute(sa.text("UPDATE schedules SET version = version"))
@@ -144,8 +150,9 @@ def test_a_migration_that_gets_no_lock_lets_the_others_go_first(
         slow.rollback()
         migration.result(timeout=30)
     reader.dispose()
-    assert "migration.waits_for_lock" in {line["event"] for line in lines}
-    assert max(waits) < 1.0
+    assert len(waits) > 1
+    assert statistics.median(waits) < 1.0
+    assert max(waits) < 5.0
     assert reflected().tables.keys() >= {"audit_heads"}
 
 

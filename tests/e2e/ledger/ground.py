@@ -74,7 +74,7 @@ class Mail:
     def __init__(self) -> None:
         self._lives: list[MailServer] = []
         self._is_there = False
-        self.port = 0
+        self.port = free_port()
         self.start()
 
     @property
@@ -90,7 +90,7 @@ class Mail:
         life = MailServer(port=self.port)
         life.start()
         self._lives.append(life)
-        self.port, self._is_there = int(life.port), True
+        self._is_there = True
 
     def stop(self) -> None:
         if self._is_there:
