@@ -32,7 +32,7 @@ def test_it_may_be_said_twice(flask: Run, owner: Person) -> None:
     assert [flask(f"admin users {command} olivia").exit_code for command in commands] == [0, 0, 0, 0]
 
 
-def test_the_last_admin_stays_one(flask: Run, admin: Person) -> None:
+def test_the_shell_does_not_switch_off_the_last_admin(flask: Run, admin: Person) -> None:
     result = flask("admin users deactivate ada")
     assert (result.exit_code, result.stderr) == (1, "Error: Make somebody else an administrator first.\n")
 

@@ -18,7 +18,7 @@ def test_an_admin_becomes_a_user(flask: Run, app: Flask, admin: Person) -> None:
     assert admin.get("/api/auth/me").status_code == 401
 
 
-def test_the_last_admin_stays_one(flask: Run, admin: Person) -> None:
+def test_the_shell_does_not_demote_the_last_admin(flask: Run, admin: Person) -> None:
     result = flask("admin users demote ada")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "Error: Make somebody else an administrator first.\n"

@@ -84,7 +84,9 @@ def test_each_sort_of_change_is_recorded_with_who_made_it(app: Flask, owner: Per
 
 
 @pytest.mark.parametrize("changes", [{"role": "user"}, {"is_active": False}], ids=["demoted", "switched off"])
-def test_the_last_admin_stays_one(app: Flask, admin: Person, changes: dict[str, Any]) -> None:
+def test_the_last_admin_is_neither_demoted_nor_switched_off(
+    app: Flask, admin: Person, changes: dict[str, Any]
+) -> None:
     """The last active administrator can be neither demoted nor switched off, not even by themselves."""
     second = make_person(app, "second@example.org", role="admin")
     assert second.patch(user_path(admin), {"is_active": False}).status_code == 200
@@ -118,7 +120,9 @@ def test_an_admin_takes_neither_role_nor_access_from_themselves(app: Flask, admi
     ],
     ids=["role", "activity", "email", "zone", "password"],
 )
-def test_what_cannot_be_is_refused(owner: Person, admin: Person, changes: dict[str, Any]) -> None:
+def test_what_an_admin_may_not_change_is_refused(
+    owner: Person, admin: Person, changes: dict[str, Any]
+) -> None:
     assert code(admin.patch(user_path(owner), changes)) == (422, "validation_error")
 
 

@@ -54,6 +54,16 @@ SEEN_BY = {
 VISIBILITIES = {"own": False, "team": True}
 OF_THE_TEAM = {"task_id", "comment_id", "file_id"}
 ONLOOKERS = {"assignee", "stranger"}
+# The tokens of programs: whose, and with which scopes.
+TOKENS: dict[str, tuple[str, set[str]]] = {
+    "read token": ("owner", {"read"}),
+    "write token": ("owner", {"write"}),
+    # By itself the scope neither reads nor writes.
+    "admin's token": ("admin", {"admin"}),
+    "stranger's token": ("stranger", {"read", "write"}),
+    "assignee's token": ("assignee", {"read", "write"}),
+    "admin's token without the scope": ("admin", {"read", "write"}),
+}
 # Who, if they see a thing, may not do this with it.
 FORBIDDEN_TO = {
     "PUT /api/tasks/<uuid:task_id>": {"stranger"},
@@ -196,10 +206,7 @@ def people(app: Flask, owner: Person, teammate: Person, admin: Person) -> dict[s
 
 @pytest.fixture
 def tokens(people: dict[str, Person]) -> dict[str, str]:
-    """The tokens of programs."""
-    made = {f"{scope} token": make_token(people["owner"], scope) for scope in ("read", "write")}
-    made["admin's token"] = make_token(people["admin"], "admin")
-    return {name: created["token"] for name, created in made.items()}
+    return {name: make_token(people[who], *scopes)["token"] for name, (who, scopes) in TOKENS.items()}
 
 
 def parameters_of(route: str) -> list[str]:
@@ -214,13 +221,7 @@ def expected(route: str, visibility: str) -> dict[str, str]:
     users |= dict.fromkeys(FORBIDDEN_TO.get(route, set()) & seen_by, FORBIDDEN)
     if access.scope == "admin":
         users |= dict.fromkeys(EVERYBODY - {"admin"}, FORBIDDEN)
-    return {
-        "read token": _of_token(access, "read"),
-        "write token": _of_token(access, "write"),
-        # By itself the scope neither reads nor writes.
-        "admin's token": _of_token(access, "admin"),
-        **users,
-    }
+    return {name: _of_token(access, users, *token) for name, token in TOKENS.items()} | users
 
 
 def _seen_by(route: str, visibility: str) -> Iterator[frozenset[str]]:
@@ -228,8 +229,11 @@ def _seen_by(route: str, visibility: str) -> Iterator[frozenset[str]]:
         yield EVERYBODY if VISIBILITIES[visibility] and name in OF_THE_TEAM else SEEN_BY[name]
 
 
-def _of_token(access: Access, scope: str) -> str:
-    return FORBIDDEN if access.session or access.scope not in (scope, None) else THROUGH
+def _of_token(access: Access, users: Mapping[str, str], who: str, scopes: set[str]) -> str:
+    """As who made it; but an administrator's does what anybody's does unless it has the scope."""
+    if access.session or access.scope not in (*scopes, None):
+        return FORBIDDEN
+    return users["stranger" if who == "admin" and "admin" not in scopes else who]
 
 
 # Each room shows on both databases what others find of its things.

@@ -13,9 +13,10 @@ from taskapi.accounts.models import PersonalToken, User
 from taskapi.accounts.tokens import new_access_token
 from taskapi.core import clock
 from taskapi.core.db import session, transaction
-from tests.contract.test_matrix import FORBIDDEN, THINGS, UNKNOWN, about, call
+from tests.contract.test_matrix import FORBIDDEN, THINGS, UNKNOWN, VISIBILITIES, about, call
 from tests.people import Person, make_person
 from tests.rules.test_access import CLOSED, PUBLIC_ROUTES
+from tests.settings import settings_changed
 
 pytestmark = [pytest.mark.contract, pytest.mark.one_database("postgresql")]
 
@@ -99,8 +100,10 @@ SHUT_OUT: dict[str, Callable[[Flask, Person], str | None]] = {
 @pytest.mark.parametrize("caller", SHUT_OUT)
 def test_who_is_shut_out_gets_nowhere(app: Flask, owner: Person, caller: str) -> None:
     token, made = SHUT_OUT[caller](app, owner), {name: make(owner) for name, make in THINGS.items()}
-    met = {route: call(owner, route, about(route, made), token) for route in CLOSED}
-    assert met == dict.fromkeys(CLOSED, UNKNOWN)
+    for visibility, team_sees_tasks in VISIBILITIES.items():
+        with settings_changed(app, team_sees_tasks=team_sees_tasks):
+            met = {route: call(owner, route, about(route, made), token) for route in CLOSED}
+        assert met == dict.fromkeys(CLOSED, UNKNOWN), visibility
 
 
 def test_a_public_route_takes_no_notice_of_who_calls(

@@ -104,7 +104,7 @@ def test_what_is_meant_is_read(field: fields.Field[Any], sent: object, read: obj
         (Flag(), 2, "Not a valid boolean"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(field: fields.Field[Any], sent: object, message: str) -> None:
+def test_a_value_that_means_nothing_is_refused(field: fields.Field[Any], sent: object, message: str) -> None:
     with pytest.raises(ma.ValidationError, match=message):
         field.deserialize(sent)
 

@@ -51,12 +51,15 @@ class _Comparison:
     known: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
 
     def of_paths(self) -> Iterator[str]:
-        there = {_nameless(path): item for path, item in self.new["paths"].items()}
+        there = {_nameless(path): (path, item) for path, item in self.new["paths"].items()}
         for path, item in self.old["paths"].items():
+            new_path, new_item = there.get(_nameless(path), (path, {}))
+            if new_item:
+                yield from self.of_parameters(item, _with_names_of(path, new_path, new_item), path)
             for method in METHODS:
                 if method not in item:
                     continue
-                where, now = f"{method.upper()} {path}", there.get(_nameless(path), {}).get(method)
+                where, now = f"{method.upper()} {path}", new_item.get(method)
                 if now is None:
                     yield f"{where}: removed"
                 else:
@@ -171,6 +174,9 @@ def _stricter(old: Json, new: Json, where: str) -> Iterator[str]:
                 yield f"{where}: has a stricter {name}"
     if new.get("additionalProperties") is False and old.get("additionalProperties") is not False:
         yield f"{where}: takes no more fields than it names"
+    # Who leaves it out is answered otherwise.
+    if new.get("default") != old.get("default"):
+        yield f"{where}: has another default"
     choices = [set(each.get("required", ())) for each in new.get("oneOf", ())]
     if choices and not all(set(each.get("required", ())) in choices for each in old.get("oneOf", [{}])):
         yield f"{where}: takes fewer choices of fields"
@@ -181,9 +187,19 @@ def _nameless(path: str) -> str:
     return re.sub(r"{\w+}", "{}", path)
 
 
-def _parameters(operation: Json) -> dict[tuple[str, str], Json]:
-    found = operation.get("parameters", ())
-    return {(each["in"], each["name"]): each for each in found if each["in"] != "path"}
+def _names(path: str) -> list[str]:
+    return re.findall(r"{(\w+)}", path)
+
+
+def _with_names_of(path: str, new_path: str, item: Json) -> Json:
+    """The parts of the new path, called as they were in the older one."""
+    names = dict(zip(_names(new_path), _names(path), strict=True))
+    return {"parameters": [{**each, "name": names[each["name"]]} for each in item.get("parameters", ())]}
+
+
+def _parameters(of: Json) -> dict[tuple[str, str], Json]:
+    """Of an operation or a path."""
+    return {(each["in"], each["name"]): each for each in of.get("parameters", ())}
 
 
 def _kinds(document: Json, schema: Json) -> list[Json]:

@@ -73,6 +73,17 @@ def field(new: dict[str, Any], name: str, of: str) -> dict[str, Any]:
     return found
 
 
+def part_of_path(new: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = new["paths"]["/api/tasks/{task_id}"]["parameters"][0]["schema"]
+    return found
+
+
+def rename_part(new: dict[str, Any]) -> None:
+    tag = new["paths"].pop("/api/tags/{tag_id}")
+    tag["parameters"][0]["name"] = "id"
+    new["paths"]["/api/tags/{id}"] = tag
+
+
 def parameter(new: dict[str, Any], name: str) -> dict[str, Any]:
     return next(each for each in of_task(new, "get")["parameters"] if each["name"] == name)
 
@@ -140,6 +151,22 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda new: parameter(new, "page")["schema"].update(minimum=2),
         "GET /api/tasks: query page: has a stricter minimum",
     ),
+    "the format of a part of a path": (
+        lambda new: part_of_path(new).update(format="ulid"),
+        "/api/tasks/{task_id}: path task_id: has another format",
+    ),
+    "the type of a part of a path": (
+        lambda new: part_of_path(new).update(type="integer"),
+        "/api/tasks/{task_id}: path task_id: has another type",
+    ),
+    "another default of a parameter": (
+        lambda new: parameter(new, "per_page")["schema"].update(default=50),
+        "GET /api/tasks: query per_page: has another default",
+    ),
+    "no default of a field": (
+        lambda new: field(new, "overlap", "NewSchedule").pop("default"),
+        "POST /api/schedules: body.overlap: has another default",
+    ),
     "another pattern": (
         lambda new: field(new, "title", "NewTask").update(pattern="^a"),
         "POST /api/tasks: body.title: has another pattern",
@@ -200,9 +227,7 @@ HARMLESS: dict[str, Change] = {
         {"in": "query", "name": "mood", "schema": {}}
     ),
     "other words": lambda new: of_task(new).update(summary="Make one", description="Well."),
-    "another name of a part of a path": lambda new: new["paths"].update(
-        {"/api/tags/{id}": new["paths"].pop("/api/tags/{tag_id}")}
-    ),
+    "another name of a part of a path": lambda new: rename_part(new),
     "a new code": lambda new: field(new, "code", "Problem")["enum"].append("new_code"),
 }
 

@@ -106,7 +106,7 @@ def test_a_temporary_refusal_is_tried_again_after_growing_pauses_until_it_is_tak
     assert (the_email().status, the_email().attempts, the_email().last_error) == ("sent", 5, None)
 
 
-def test_nothing_is_sent_before_the_pause_is_over(mail_server: MailServer, context: Flask) -> None:
+def test_no_mail_is_sent_before_its_pause_is_over(mail_server: MailServer, context: Flask) -> None:
     mail_server.refusals["RCPT"] = "450 4.2.0 greylisted"
     queue_at_noon()
     deliver_at(NOON, the_email().id)

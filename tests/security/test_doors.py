@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,9 +16,11 @@ from tests.accounts.helpers import bearer, exchange, log_in
 from tests.accounts.links import reset, reset_token
 from tests.admin.managing import user_path
 from tests.calendar.making import fetch, make_feed
-from tests.events.live.listening import UPGRADE, Listening, ask
+from tests.events.live.listening import UPGRADE, EventSource, Listening, ask
+from tests.files.making import store
 from tests.people import PASSWORD, Person
 from tests.rules.test_access import CLOSED
+from tests.s3 import new_bucket
 from tests.smtp import MailServer
 
 End = Callable[[Person, Person], object]
@@ -33,6 +38,14 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "STANDING_SECONDS", 0.05)
 
 
+@pytest.fixture
+def signing_store(app: Flask, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloads lead to a bucket."""
+    storage = new_bucket(s3_url, tmp_path, signed_downloads=True)
+    monkeypatch.setitem(app.extensions, "taskapi_storage", storage)
+
+
+@pytest.mark.usefixtures("signing_store")
 @pytest.mark.parametrize("how", ENDS)
 def test_every_door_is_closed_within_five_seconds(
     app: Flask,
@@ -47,18 +60,32 @@ def test_every_door_is_closed_within_five_seconds(
     feed, link = make_feed(owner), reset_token(app, mail_server, owner)
     sockets = [listening.websocket(owner), listening.websocket(token=program)]
     assert [socket.is_silent() for socket in sockets] == [True, True]
+    streams = [listening.stream(owner), listening.stream(replace(owner, access_token=program))]
+    listening.wait_for_connections(4)
+    file = f"/api/files/{store(owner)}/content"
+    assert owner.get(file).status_code == 302
     assert fetch(client, feed).status_code == 200
     begun = time.monotonic()
     answer = ENDS[how](owner, admin)
     assert getattr(answer, "status_code", 0) in (200, 204)
     held = (owner.access_token, program)
     assert {client.get("/api/auth/me", headers=bearer(token)).status_code for token in held} == {401}
+    assert {client.get(file, headers=bearer(token)).status_code for token in held} == {401}
     assert exchange(client, owner.refresh_token).status_code == 401
     assert log_in(client, owner.email).status_code == 401
     assert fetch(client, feed).status_code == 404
     assert reset(client, link).status_code == 400
     assert {socket.end() for socket in sockets} <= {(4401, "token_revoked"), (4401, "invalid_token")}
+    assert {last_code(stream) for stream in streams} == {4401}
     assert time.monotonic() - begun < 5
+
+
+def last_code(stream: EventSource) -> int:
+    """Of the message after which it ends."""
+    last: Any = None
+    while (message := stream.message()) is not None:
+        last = message
+    return int(last["data"]["code"])
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""No secret that people type, are shown or are mailed stands in a log, answer, Redis or audit trail."""
+"""No secret of people, or of the operator, stands in a log, answer, Redis or audit trail."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -17,7 +18,7 @@ from taskapi.schedules.actions import registry
 from tests.accounts.authenticator import StandingClock, enable
 from tests.core.conftest import Log
 from tests.people import PASSWORD, Person
-from tests.security import flows
+from tests.security import flows, operators
 from tests.security.marking import everything_in, everything_in_redis, problems_of, values_in_redis
 from tests.smtp import MailServer
 from tests.work import tick
@@ -53,6 +54,7 @@ def lived(
     lock: None,
     mail_server: MailServer,
     receiver: HTTPServer,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[], list[str]]:
     """Has people do all of it; the secrets that they met."""
@@ -68,6 +70,11 @@ def lived(
         found += flows.fail_jobs(app, owner)
         found += flows.break_the_database(owner, monkeypatch)
         found += flows.lose_the_mail_server(app, owner)
+        found += operators.ask_for_figures(app, client)
+        found += operators.lose_the_weather(app, owner, receiver)
+        found += operators.lose_sendgrid(app, owner, monkeypatch)
+        found += operators.lose_the_store(app, owner, receiver, tmp_path)
+        found.append(app.extensions["taskapi_settings"].secret_key)
         with app.app_context():
             write_refusals()
         tick(app)

@@ -1,5 +1,6 @@
 """Objects in a bucket of Amazon S3, or of any store that speaks its protocol."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,9 @@ from taskapi.clients.storage.local import Incoming, disk_errors
 from taskapi.config_files import StorageSettings
 
 log = structlog.get_logger(__name__)
+
+# At DEBUG it tells whose key signs, and the token of a session.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 
 CONNECT_SECONDS, ANSWER_SECONDS, ATTEMPTS = 5, 30, 3
 # One connection for each download in progress; more are opened when needed but not kept.

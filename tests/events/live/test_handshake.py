@@ -102,7 +102,7 @@ def test_where_all_sites_may_call_only_null_may_not(
     assert statuses == [101, 403]
 
 
-def test_a_token_in_the_query_is_refused(app: Flask, owner: Person) -> None:
+def test_a_connection_with_a_token_in_its_query_is_refused(app: Flask, owner: Person) -> None:
     for path, headers in (("/ws", UPGRADE), ("/api/events", {})):
         answer = ask(app, f"{path}?token=x", {**headers, **bearer(owner.access_token)})
         assert answer.status_code == 422

@@ -172,7 +172,7 @@ def test_one_message_that_is_refused_holds_up_the_others_for_minutes_only(
 
 
 @pytest.mark.one_database
-def test_a_redirect_is_not_followed(
+def test_a_webhook_follows_no_redirect(
     app: Flask, time: Time, owner: Person, inbox: Inbox, receiver: HTTPServer
 ) -> None:
     elsewhere = Inbox(receiver, "/elsewhere")

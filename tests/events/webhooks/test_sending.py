@@ -1,5 +1,6 @@
 """What webhooks are sent: to whom, of what, signed how, and in which order."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -7,9 +8,11 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from pytest_httpserver import HTTPServer
+from standardwebhooks.webhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from taskapi.accounts.models import User
+from taskapi.core import clock
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
 from taskapi.events.messages import Message
@@ -45,11 +48,35 @@ def test_an_event_reaches_the_receiver_signed_and_as_the_standard_says(
 
 @pytest.mark.one_database
 def test_what_was_changed_on_the_way_is_not_verified(app: Flask, owner: Person, inbox: Inbox) -> None:
-    subscribe(owner, inbox.url)
-    make_task(owner)
+    secret = subscribe(owner, inbox.url)["secret"]
+    make_task(owner, title="Tea")
     send(app)
-    with pytest.raises(WebhookVerificationError):
-        verify("whsec_" + "A" * 43 + "=", inbox.requests[0])
+    (request,) = inbox.requests
+    body, verifier = request.get_data(as_text=True), Verifier(secret)
+    headers = {name: request.headers[f"webhook-{name}"] for name in ("id", "timestamp", "signature")}
+    a_second_later = str(int(headers["timestamp"]) + 1)
+
+    def verified(text: str = body, **changed: str) -> Any:
+        return verifier.verify(text, {f"webhook-{name}": it for name, it in (headers | changed).items()})
+
+    assert verified() == request.get_json()
+    other_body = body.replace("Tea", "Tee")
+    for altered in ({"text": other_body}, {"id": str(UUID(int=7))}, {"timestamp": a_second_later}):
+        with pytest.raises(WebhookVerificationError, match="No matching signature"):
+            verified(**altered)
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
+        verify("whsec_" + "A" * 43 + "=", request)
+
+
+@pytest.mark.one_database
+def test_what_was_sent_long_ago_is_not_verified(app: Flask, owner: Person, inbox: Inbox) -> None:
+    long_ago = clock.now() - timedelta(minutes=6)
+    with clock.use(lambda: long_ago):
+        secret = subscribe(owner, inbox.url)["secret"]
+        make_task(owner)
+        send(app)
+    with pytest.raises(WebhookVerificationError, match="too old"):
+        verify(secret, inbox.requests[0])
 
 
 @pytest.mark.one_database
