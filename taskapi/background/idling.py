@@ -30,13 +30,10 @@ def run_idle_steps(*, another_job: bool = False) -> None:
 
     What would have to wait comes first.
     """
-    steps = sorted(_steps.items(), key=_comes_later)
-    for step in [step for step, or_another_job in steps if or_another_job or not another_job]:
+    first = [step for step, or_another_job in _steps.items() if or_another_job]
+    others = [] if another_job else [step for step in _steps if step not in first]
+    for step in first + others:
         try:
             step()
         except Exception:
             log.exception("worker.idle_step_failed", step=getattr(step, "__name__", repr(step)))
-
-
-def _comes_later(step: tuple[Step, bool]) -> bool:
-    return not step[1]
