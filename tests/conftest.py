@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import quote
@@ -149,6 +149,17 @@ def settings_for(folder: Path, redis_url: str, **values: str) -> Settings:
     )
 
 
+@contextmanager
+def migrated(settings: Settings) -> Iterator[Flask]:
+    """An application on its database, which is migrated first."""
+    app = create_app(settings)
+    with app.app_context():
+        upgrade()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
 @pytest.fixture(scope="session", params=DATABASES)
 def migrated_app(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_url: str
@@ -159,12 +170,8 @@ def migrated_app(
         url = f"sqlite:///{quote(str(folder / 'taskapi.db'))}"
     else:
         url = request.getfixturevalue("postgresql_url")
-    app = create_app(settings_for(folder, redis_url, DATABASE_URL=url))
-    with app.app_context():
-        upgrade()
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    with migrated(settings_for(folder, redis_url, DATABASE_URL=url)) as app:
+        yield app
 
 
 @pytest.fixture

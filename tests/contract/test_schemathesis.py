@@ -6,13 +6,10 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
-from flask_migrate import upgrade
 from hypothesis import HealthCheck, settings
 from schemathesis.generation.meta import TestPhase
 
-from taskapi.app import create_app
-from taskapi.core.db import db
-from tests.conftest import settings_for
+from tests.conftest import migrated, settings_for
 from tests.contract.made_up import Sender, load
 
 pytestmark = pytest.mark.contract
@@ -25,12 +22,8 @@ always_the_same = settings(deadline=None, derandomize=True, suppress_health_chec
 @pytest.fixture(scope="module")
 def on_sqlite(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Flask]:
     """A second installation: to make the requests up takes longer than to send them."""
-    app = create_app(settings_for(tmp_path_factory.mktemp("sqlite"), redis_url))
-    with app.app_context():
-        upgrade()
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    with migrated(settings_for(tmp_path_factory.mktemp("sqlite"), redis_url)) as app:
+        yield app
 
 
 @pytest.fixture

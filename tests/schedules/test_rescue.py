@@ -125,7 +125,8 @@ def test_a_lost_run_goes_before_what_its_owner_has_waiting(context: Flask, owner
     assert f"run-{run_id}-2" in [job.id for job in queued(Queue.RUNS)]
 
 
-def test_a_flushed_redis_gets_everything_back_at_once(context: Flask, owner: Person, time: Time) -> None:
+def rescue_from_a_flush(owner: Person, time: Time) -> None:
+    """A run is queued, Redis forgets all it knew, and the rescue looks."""
     rescue_runs()
     make(owner, every=60)
     time.pass_(seconds=60)
@@ -133,6 +134,10 @@ def test_a_flushed_redis_gets_everything_back_at_once(context: Flask, owner: Per
     redis_client().flushdb()
     time.pass_(seconds=1)
     rescue_runs()
+
+
+def test_a_flushed_redis_gets_everything_back_at_once(context: Flask, owner: Person, time: Time) -> None:
+    rescue_from_a_flush(owner, time)
     assert len(queued(Queue.RUNS)) == 1
 
 
@@ -162,13 +167,7 @@ def test_it_sees_a_flush_also_where_it_may_not_ask_about_the_server(
 ) -> None:
     redis_client().acl_setuser("default", enabled=True, commands=["-info"])
     try:
-        rescue_runs()
-        make(owner, every=60)
-        time.pass_(seconds=60)
-        dispatch_all()
-        redis_client().flushdb()
-        time.pass_(seconds=1)
-        rescue_runs()
+        rescue_from_a_flush(owner, time)
         assert len(queued(Queue.RUNS)) == 1
     finally:
         redis_client().acl_setuser("default", enabled=True, commands=["+info"])
