@@ -256,6 +256,3 @@ class WaitingHand(Hand):
     """A hand in a thread, for jobs that mostly wait; what they wait for has time limits of its own."""
 
     death_penalty_class = NoAlarm
-
-    def have_runs_taken_back(self, pid: int) -> None:
-        """Do nothing: runs are the work of no thread."""

@@ -12,11 +12,14 @@ class Queue(StrEnum):
 
     HOUSEKEEPING = "housekeeping"
     RUNS = "runs"
+    # Runs that only wait for somebody else's answer, where workers have threads for these.
+    CALLS = "calls"
     MAIL = "mail"
     # What waits for webhooks, a slice of each at a time.
     WEBHOOKS = "webhooks"
     # What exceeds a user's share of RUNS: after it, so that nobody's backlog is everybody's.
     RUNS_BULK = "runs-bulk"
+    CALLS_BULK = "calls-bulk"
     # Tables of tasks, a slice at a time.
     IMPORTS = "imports"
     # What nobody waits for.
@@ -24,7 +27,8 @@ class Queue(StrEnum):
 
 
 # Queues whose jobs mostly wait for somebody else's server: many can be done at a time.
-WAITING_QUEUES = (Queue.MAIL, Queue.WEBHOOKS)
+WAITING_QUEUES = (Queue.CALLS, Queue.MAIL, Queue.WEBHOOKS, Queue.CALLS_BULK)
+RUN_QUEUES = (Queue.RUNS, Queue.CALLS, Queue.RUNS_BULK, Queue.CALLS_BULK)
 
 EXECUTE_RUN = "taskapi.schedules.jobs.execute_run"
 RESCUE_RUNS = "taskapi.schedules.jobs.rescue_runs"

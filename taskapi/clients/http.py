@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -116,17 +116,20 @@ class Answer:
         return f"{self.status} {known.get(self.status, '')}".rstrip()
 
 
-def send(call: Call, *, allowed: Sequence[Network], timeout: float) -> Answer:
+def send(
+    call: Call, *, allowed: Sequence[Network], timeout: float, check: Callable[[], None] | None = None
+) -> Answer:
     """Make the call, all of it within ``timeout`` seconds.
 
     Args:
         allowed: networks that may be called although they are not public.
+        check: called each half a second while the answer is waited for; what it raises ends the call.
 
     Raises:
         CallFailed: one of its kinds; an answer of any status is none of them.
     """
     started = time.monotonic()
-    limits = Limits(give_up_at=started + timeout)
+    limits = Limits(give_up_at=started + timeout, check=check)
     headers = HTTPHeaderDict(HEADERS)
     headers.update(call.headers)
     with _named(limits):

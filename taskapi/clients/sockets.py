@@ -5,8 +5,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
 from functools import lru_cache
 from http.client import HTTPException
 from typing import Any, cast
@@ -14,6 +14,8 @@ from typing import Any, cast
 CONNECT_SECONDS = 10.0
 # To read the authorities of the system takes longer than most calls; new ones are noticed after this.
 AUTHORITIES_SECONDS = 600.0
+# So often a call that waits for its answer looks whether it is still wanted.
+GLANCE_SECONDS = 0.5
 # Headers, body and the framing of chunks together; 100-Continue may be repeated, too.
 MAX_RECEIVED_BYTES = 1_048_576
 # The family and address of a socket, as the system's resolver gives them.
@@ -21,11 +23,27 @@ Candidate = tuple[socket.AddressFamily, Any]
 
 
 class Limits:
-    """How long a call may still take, and how much it may still receive."""
+    """How long a call may still take, and how much it may still receive.
 
-    def __init__(self, *, give_up_at: float) -> None:
+    Args:
+        check: asked while the call waits; what it raises ends the call.
+    """
+
+    def __init__(self, *, give_up_at: float, check: Callable[[], None] | None = None) -> None:
         self._give_up_at = give_up_at
+        self._check = check
         self.received = 0
+
+    def glance(self) -> float:
+        """Seconds to wait until the next glance.
+
+        Raises:
+            TimeoutError: no time is left.
+        """
+        if self._check is None:
+            return self.left()
+        self._check()
+        return self.left(GLANCE_SECONDS)
 
     def left(self, most: float = math.inf) -> float:
         """Seconds left, at most ``most``.
@@ -51,8 +69,10 @@ class LimitedSocket(socket.socket):
     limits: Limits
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(self.limits.left())
-        return self.limits.count(super().recv_into(*args, **kwargs))
+        while True:
+            self.settimeout(self.limits.glance())
+            with suppress(TimeoutError):
+                return self.limits.count(super().recv_into(*args, **kwargs))
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(self.limits.left())

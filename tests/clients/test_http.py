@@ -150,6 +150,29 @@ DRIPS = {
 }
 
 
+def test_a_call_that_is_not_wanted_any_more_ends_while_it_waits() -> None:
+    class NotWantedError(Exception):
+        pass
+
+    asked = []
+
+    def check() -> None:
+        asked.append(real_time.monotonic())
+        if len(asked) == 3:
+            raise NotWantedError
+
+    with raw_server(silent) as port, pytest.raises(NotWantedError):
+        send(Call(method="GET", url=f"http://127.0.0.1:{port}/"), allowed=LOOPBACK, timeout=20, check=check)
+    assert asked[-1] - asked[0] < 10
+
+
+def test_looking_whether_it_is_wanted_takes_nothing_of_a_slow_answer() -> None:
+    parts = (OK + b"Content-Length: 4\r\n\r\n", b"ab")
+    with raw_server(saying(*parts, repeat=2, pause=1.2 * sockets.GLANCE_SECONDS)) as port:
+        call = Call(method="GET", url=f"http://127.0.0.1:{port}/")
+        assert send(call, allowed=LOOPBACK, timeout=20, check=lambda: None).body == b"abab"
+
+
 @pytest.mark.parametrize("phase", DRIPS)
 def test_a_server_that_drips_does_not_hold_a_call_beyond_its_time(phase: str) -> None:
     with raw_server(DRIPS[phase]) as port:

@@ -146,6 +146,9 @@ class Action:
             one that is false or null stands for nothing.
         waits: for an action that is done outside: how many seconds a run waits for the ping that
             ends it, by its params. No worker has it meanwhile, and ``run`` is not called.
+        threaded: that ``run`` mostly waits for somebody else, and may be called in many threads of a
+            process at a time. In a thread nothing interrupts it: it keeps to ``context.timeout`` and
+            asks ``context.check_cancelled`` by itself.
     """
 
     name: str
@@ -156,3 +159,4 @@ class Action:
     secrets: tuple[str, ...] = ()
     admin_params: tuple[str, ...] = ()
     waits: Callable[[dict[str, Any]], float] | None = None
+    threaded: bool = False

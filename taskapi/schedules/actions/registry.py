@@ -59,6 +59,12 @@ def may_wait(name: str) -> bool:
     return action is not None and action.waits is not None
 
 
+def is_threaded(name: str) -> bool:
+    """Whether many runs of this action may be worked on at a time in one process."""
+    action = _actions.get(name)
+    return action is not None and action.threaded
+
+
 def check_params(action: Action, params: dict[str, Any]) -> dict[str, Any]:
     """Refuse params that the action's schema or its ``check`` refuses; they are kept as they were sent.
 

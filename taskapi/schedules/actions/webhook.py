@@ -117,7 +117,9 @@ def call(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
     context.log(f"{params['method']} {params['url'].partition('?')[0]}")
     allowed = runtime_settings().webhook_allow_private
     try:
-        answer = http.send(_request(context, params), allowed=allowed, timeout=context.timeout)
+        answer = http.send(
+            _request(context, params), allowed=allowed, timeout=context.timeout, check=context.check_cancelled
+        )
     except http.CallFailed as error:
         raise ActionFailed(str(error), code=error.code, permanent=not error.temporary) from error
     text = storable_text(answer.body[:KEPT_BYTES].decode("utf-8", "replace"))
@@ -161,4 +163,6 @@ def _refusal(answer: http.Answer) -> ActionFailed:
     )
 
 
-WEBHOOK = Action("webhook", "Calls a URL", WebhookParams, call, check=check, secrets=("secret",))
+WEBHOOK = Action(
+    "webhook", "Calls a URL", WebhookParams, call, check=check, secrets=("secret",), threaded=True
+)

@@ -9,8 +9,9 @@ whose worker did not come to it.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -49,16 +50,16 @@ OVER_AT_ONCE = 50
 ACTION_AND_LEASES = 2
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What this process has not done yet: write the end of its last run, close schedules, wake the relay."""
+class _Kept(threading.local):
+    """What this thread has not done yet: write the end of its last run, close schedules, wake the relay."""
 
-    ending: Ending | None = None
-    over: set[UUID] = field(default_factory=set)
-    owes_waking: bool = False
-    woke_at: float = 0.0
-    # While there is one run after the other, each asks on the same connection.
-    line: HeldConnection | None = None
+    def __init__(self) -> None:
+        self.ending: Ending | None = None
+        self.over: set[UUID] = set()
+        self.owes_waking = False
+        self.woke_at = 0.0
+        # While there is one run after the other, each asks on the same connection.
+        self.line: HeldConnection | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def _row(schedule: DueSchedule, schedule_id: str, verdict: Verdict, now: datetim
         "id": new_id_text(),
         "schedule_id": schedule_id,
         "owner_id": schedule.owner_id,
+        "action": schedule.action,
         "timeout": schedule.timeout,
         "status": "pending",
         "scheduled_for": _unless(schedule.next_run_at, at),

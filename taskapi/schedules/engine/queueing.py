@@ -10,7 +10,9 @@ from taskapi.background.connection import SILENCE_SECONDS
 from taskapi.background.enqueue import JobCall, enqueue_all
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import on_commit, once_on_commit, read_database_clock, session, transaction
+from taskapi.core.runtime import runtime_settings
 from taskapi.core.upserts import insert_new
+from taskapi.schedules.actions import registry
 from taskapi.schedules.engine import admission, claims, counts, due
 from taskapi.schedules.engine.beside import Beside
 from taskapi.schedules.engine.meters import meter_ends
@@ -26,6 +28,9 @@ Call = tuple[str, str, float]
 # The columns of a run that is to be; its id is a UUID, or the text of one.
 Row = dict[str, Any]
 RunId = TypeVar("RunId", UUID, str)
+
+# Where runs of a queue go that are worked on in threads.
+_THREADED = {Queue.RUNS: Queue.CALLS, Queue.RUNS_BULK: Queue.CALLS_BULK}
 
 _beside = Beside()
 
@@ -75,10 +80,17 @@ def _admit_rows(rows: Sequence[Row]) -> list[tuple[Queue, Row]]:
     admitted = []
     for row in rows:
         if queue := next(lanes[row["owner_id"]], None):
-            admitted.append((queue, row))
+            admitted.append((_route(queue, row["action"]), row))
         else:
             row["queued_at"] = None
     return admitted
+
+
+def _route(lane: Queue, action: str) -> Queue:
+    """The queue of a run: another than its owner's lane if the workers' threads may do it."""
+    if runtime_settings().worker_threads > 1 and registry.is_threaded(action):
+        return _THREADED[lane]
+    return lane
 
 
 def _first_call(row: Row) -> Call:
@@ -102,7 +114,7 @@ def queue_runs(runs: Sequence[Run], *, held: bool = False) -> None:
         queue = next(lanes[run.owner_id], None)
         run.retry_at, run.queued_at = None, now if queue else None
         if queue:
-            calls.append((queue, _call(run)))
+            calls.append((_route(queue, run.action), _call(run)))
     session().flush()
     _queue_after_commit(calls)
 
@@ -114,7 +126,7 @@ def requeue_runs(runs: Sequence[Run]) -> None:
     calls = []
     for run in runs:
         run.retry_at, run.queued_at = None, now
-        calls.append((admission.lane(seen[run.owner_id]), _call(run)))
+        calls.append((_route(admission.lane(seen[run.owner_id]), run.action), _call(run)))
         seen[run.owner_id] += 1
     session().flush()
     _queue_after_commit(calls)

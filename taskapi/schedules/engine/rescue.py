@@ -5,7 +5,7 @@ from uuid import UUID
 import structlog
 
 from taskapi.background.enqueue import has_begun_anew, queued_job_ids
-from taskapi.background.names import Queue
+from taskapi.background.names import RUN_QUEUES
 from taskapi.core.db import session, transaction
 from taskapi.schedules.engine import claims, outcomes
 from taskapi.schedules.engine.queueing import requeue_runs
@@ -56,7 +56,7 @@ def requeue_forgotten() -> int:
     session().rollback()
     if not waiting:
         return 0
-    in_redis = queued_job_ids(Queue.RUNS, Queue.RUNS_BULK)
+    in_redis = queued_job_ids(*RUN_QUEUES)
     if in_redis is None:
         return 0
     forgotten = [run.id for run in waiting if run.job_id not in in_redis]

@@ -215,7 +215,7 @@ def test_a_silent_scheduler_is_found(app: Flask, look: Look, time: Time) -> None
 @pytest.mark.one_database
 def test_a_queue_that_nobody_serves_is_found(app: Flask, look: Look, redis: Redis) -> None:
     redis.sadd("rq:workers", "rq:worker:old")
-    redis.hset("rq:worker:old", "queues", "housekeeping,runs,mail")
+    redis.hset("rq:worker:old", "queues", "housekeeping,runs,calls,mail")
     found = look("workers")
     assert found.status == "fail"
     assert "nobody works on webhooks" in found.detail
