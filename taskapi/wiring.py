@@ -84,8 +84,9 @@ def connect_rooms(app: Flask) -> None:
         set_shared_hints(RedisHints())
     events.set_relay_waker(lambda: wake_scheduler(WAKE_RELAY))
     events.subscribe("mail.schedule_created", "schedule.created", notifications.on_schedule_created)
-    events.subscribe("mail.run_completed", "run.completed", notifications.on_run_ended)
-    events.subscribe("mail.run_failed", "run.failed", notifications.on_run_ended)
+    ended, tells = notifications.on_run_ended, notifications.tells_of_run
+    events.subscribe("mail.run_completed", "run.completed", ended, concerns=tells)
+    events.subscribe("mail.run_failed", "run.failed", ended, concerns=tells)
     events.subscribe("mail.file_damaged", "file.damaged", notifications.on_file_damaged)
     events.subscribe("mail.webhook_disabled", "webhook.disabled", notifications.on_webhook_disabled)
     for event_type in ("import.completed", "import.failed"):

@@ -36,7 +36,10 @@ SHORTEST_SLEEP_SECONDS = 0.001
 # dispatch asks for it again after each of its statements.
 SWITCH_SECONDS = 0.0005
 LISTEN_SECONDS = 0.5
-RELAY_PAUSE_SECONDS = 0.02
+# What comes close together is relayed together: one by one it would take the time of what is due.
+RELAY_PAUSE_SECONDS, LONGEST_RELAY_PAUSE_SECONDS = 0.02, 0.25
+# The relay rests so many times as long as it took.
+RELAY_REST = 4
 STOP_SECONDS = 2.0
 RELEASE_OWN_LOCK = """
 if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
@@ -149,14 +152,15 @@ class TaskScheduler(Scheduler):
     def _relay_loop(self) -> None:
         while not self._stopping.is_set():
             self._events_waiting.clear()
+            begun = time.monotonic()
             try:
                 with self._app.app_context():
                     self._relay()
             except Exception:
                 log.exception("relay.failed")
-            # What comes close together is relayed together: one by one, it would take the time of what
-            # is due. A publish that was lost is made up for by looking once a second.
-            self._stopping.wait(RELAY_PAUSE_SECONDS)
+            rest = max(RELAY_REST * (time.monotonic() - begun), RELAY_PAUSE_SECONDS)
+            self._stopping.wait(min(rest, LONGEST_RELAY_PAUSE_SECONDS))
+            # A publish that was lost is made up for by looking once a second.
             self._events_waiting.wait(TICK_SECONDS)
 
     def _listen_loop(self) -> None:

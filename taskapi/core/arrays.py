@@ -27,12 +27,15 @@ def uses_arrays() -> bool:
 
 
 def array(name: str, type_: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
-    """A parameter that takes a list of UUIDs or their texts, times, whole numbers or truths; None is NULL."""
+    """A parameter that takes a list of UUIDs, as text too, times, numbers, truths or bytes; None is NULL."""
     return sa.cast(sa.bindparam(name, type_=_ArrayText()), postgresql.ARRAY(type_))
 
 
 def unfolded(name: str, columns: dict[str, sa.types.TypeEngine[Any]]) -> sa.TableValuedAlias:
-    """A table of parameters: each column is given as a list, by the column's name."""
+    """A table of parameters: each column is given as a list, by the column's name.
+
+    A statement that sets columns must not have parameters that are named as they are.
+    """
     lists = [array(column, type_) for column, type_ in columns.items()]
     named = [sa.column(column, type_) for column, type_ in columns.items()]
     return sa.func.unnest(*lists).table_valued(*named, name=name).render_derived()
@@ -53,7 +56,7 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
         yield text
 
 
-def _text(value: str | UUID | datetime | float | None) -> str:
+def _text(value: str | bytes | UUID | datetime | float | None) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
@@ -62,4 +65,7 @@ def _text(value: str | UUID | datetime | float | None) -> str:
         return value.hex
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bytes):
+        # The array's own way of writing takes one of the two away.
+        return f'"\\\\x{value.hex()}"'
     return str(value)

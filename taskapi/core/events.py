@@ -74,11 +74,16 @@ class Event(HasId, Base):
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A function that is called once for each event whose type matches ``pattern``."""
+    """A function that is called once for each event whose type matches ``pattern``.
+
+    Attributes:
+        concerns: whether it has anything to do for an event of these; it only looks at it.
+    """
 
     name: str
     pattern: str
     handle: Callable[[Event], None]
+    concerns: Callable[[Event], bool] = lambda _event: True
 
     def wants(self, event_type: str) -> bool:
         return _fits(event_type, self.pattern)
@@ -95,13 +100,21 @@ _watchers: dict[str, Subscriber] = {}
 _wake_relay: Callable[[], object] = lambda: None  # noqa: E731 - replaced by set_relay_waker
 
 
-def subscribe(name: str, pattern: str, handle: Callable[[Event], None]) -> None:
+def subscribe(
+    name: str,
+    pattern: str,
+    handle: Callable[[Event], None],
+    *,
+    concerns: Callable[[Event], bool] | None = None,
+) -> None:
     """Call ``handle(event)`` for events like ``run.*``, in the relay's transaction.
 
     Args:
         name: unique; a failed delivery is kept under it and tried again.
+        concerns: whether it has anything to do for an event; for those of which there are many.
     """
-    _subscribers[name] = Subscriber(name, pattern, handle)
+    options = {"concerns": concerns} if concerns else {}
+    _subscribers[name] = Subscriber(name, pattern, handle, **options)
 
 
 def watch(name: str, pattern: str, handle: Callable[[Event], None]) -> None:

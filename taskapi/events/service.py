@@ -6,6 +6,8 @@ process died right after its commit is relayed all the same. One relay works at 
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,7 +15,8 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from taskapi.background.enqueue import announce_events
-from taskapi.core.db import on_commit, read_database_clock, savepoint, session, transaction
+from taskapi.core.arrays import as_lists, unfolded, uses_arrays
+from taskapi.core.db import database_now, on_commit, read_database_clock, savepoint, session, transaction
 from taskapi.core.events import Event, Subscriber, subscribers
 from taskapi.core.following import Readers, ages_lists, readers_of
 from taskapi.core.freshness import catch_up, touch
@@ -23,12 +26,19 @@ from taskapi.events.webhooks import outbox
 
 log = structlog.get_logger(__name__)
 
-# Small, as SQLite's only writer is held for as long as a batch takes.
-BATCH = 50
+# Small on SQLite, whose only writer is held for as long as a batch takes.
+BATCH = {"sqlite": 50, "postgresql": 250}
 # Any number will do, as long as nothing else in the database uses it.
 RELAY_LOCK = 7_270_001
 FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 3600
+# Whom an event was for, as parameters.
+_READER: dict[str, sa.types.TypeEngine[Any]] = {
+    "its_reader_id": sa.Uuid(),
+    "its_position": sa.BigInteger(),
+    "was_formerly": sa.Boolean(),
+}
+_COLUMNS = ["reader_id", "position", "formerly"]
 WEBHOOKS = Subscriber("webhooks", "*", outbox.write_one)
 
 
@@ -36,23 +46,25 @@ def relay_events() -> int:
     """Relay everything that waits; how many events there were."""
     total = 0
     catch_up()
-    while _something_waits():
+    while any(waits := _what_waits()):
+        unplaced, failed = waits
         with transaction():
             if not _is_only_relay():
                 break
-            relayed = _relay_batch() + _retry_batch()
+            relayed = (_relay_batch() if unplaced else 0) + (_retry_batch() if failed else 0)
         total += relayed
         if relayed == 0:
             break
     return total
 
 
-def _something_waits() -> bool:
+def _what_waits() -> tuple[bool, bool]:
+    """Whether there are events without a place, and deliveries to be tried again."""
     unplaced = sa.exists().where(Event.position.is_(None))
-    failed = sa.exists().where(FailedDelivery.retry_at <= read_database_clock())
-    found = session().scalar(sa.select(sa.or_(unplaced, failed)))
+    failed = sa.exists().where(FailedDelivery.retry_at <= database_now())
+    found = session().execute(sa.select(unplaced, failed)).one()
     session().rollback()
-    return found is True
+    return found[0], found[1]
 
 
 def _is_only_relay() -> bool:
@@ -68,16 +80,20 @@ def _relay_batch() -> int:
         return strays
     waiting = sa.select(Event).where(Event.position.is_(None)).order_by(Event.number, Event.id)
     # Locked: an account that is being closed must not erase what is being hashed.
-    events = session().scalars(waiting.limit(BATCH).with_for_update()).all()
+    events = session().scalars(waiting.limit(_batch()).with_for_update()).all()
     chain.extend(head, events)
     readers = _find_readers(events)
     _note_readers(events, readers)
     _fill_outboxes(events, readers)
+    listening = {name: [one for one in subscribers() if one.wants(name)] for name in {e.type for e in events}}
     for event in events:
-        for subscriber in subscribers():
-            if subscriber.wants(event.type):
-                _deliver(event, subscriber)
+        for subscriber in listening[event.type]:
+            _deliver(event, subscriber)
     return len(events)
+
+
+def _batch() -> int:
+    return BATCH[session().get_bind().dialect.name]
 
 
 def _find_readers(events: Sequence[Event]) -> dict[UUID, Readers]:
@@ -106,12 +122,26 @@ def _note_readers(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> N
         for reader in people
     ]
     if rows:
-        session().execute(sa.insert(EventReader), rows)
+        _insert_readers(rows)
         on_commit(announce_events)
     if aged:
         # Who made the change did that as well, unless their process died right after the commit.
         seen_by = [readers[event_id] for event_id in aged]
         touch({reader for one in seen_by for reader in one.now | one.formerly})
+
+
+def _insert_readers(rows: Sequence[dict[str, Any]]) -> None:
+    if not uses_arrays():
+        session().execute(sa.insert(EventReader), rows)
+        return
+    values = as_lists(rows, _COLUMNS)
+    session().connection().execute(_inserting_readers(), dict(zip(_READER, values.values(), strict=True)))
+
+
+@cache
+def _inserting_readers() -> sa.Insert:
+    rows = sa.select(*unfolded("readers", _READER).c)
+    return sa.insert(EventReader.__table__).from_select(_COLUMNS, rows)  # type: ignore[arg-type]
 
 
 def _fill_outboxes(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> None:
@@ -128,8 +158,9 @@ def _fill_outboxes(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> 
 
 def _deliver(event: Event, subscriber: Subscriber) -> bool:
     try:
-        with savepoint():
-            subscriber.handle(event)
+        if subscriber.concerns(event):
+            with savepoint():
+                subscriber.handle(event)
     except Exception as error:
         # One subscriber that fails for one event must stop neither the others nor the relay.
         log.exception("event.delivery_failed", event_id=str(event.id), subscriber=subscriber.name)
@@ -160,7 +191,7 @@ def _retry_batch() -> int:
     known = {subscriber.name: subscriber for subscriber in (WEBHOOKS, *subscribers())}
     due = sa.select(FailedDelivery, Event).join(Event, Event.id == FailedDelivery.event_id)
     due = due.where(FailedDelivery.retry_at <= read_database_clock()).order_by(FailedDelivery.retry_at)
-    rows = session().execute(due.limit(BATCH)).all()
+    rows = session().execute(due.limit(_batch())).all()
     for failure, event in rows:
         subscriber = known.get(failure.subscriber)
         if subscriber is None or _deliver(event, subscriber):

@@ -125,11 +125,18 @@ def on_schedule_created(event: Event) -> None:
     _mail_owner(event, "schedule_created", context)
 
 
+def tells_of_run(event: Event) -> bool:
+    """Whether the schedule of a run wants its owner to be told how it ended."""
+    state = event.after or {}
+    wanted = event.type.removeprefix("run.") in state.get("notify", ())
+    return event.owner_id is not None and wanted and bool(state.get("alert", True))
+
+
 def on_run_ended(event: Event) -> None:
-    """Tell the owner how a run ended, if the schedule says so."""
+    """Tell the owner how a run ended, which ``tells_of_run``."""
     state = event.after or {}
     outcome = event.type.removeprefix("run.")
-    if event.owner_id is None or outcome not in state.get("notify", ()) or not state.get("alert", True):
+    if event.owner_id is None:
         return
     kind = f"run_{outcome}"
     error = state["error"] or {"code": "unknown", "message": "No reason is known."}

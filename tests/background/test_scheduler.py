@@ -186,6 +186,23 @@ def test_it_looks_every_second_and_shows_that_it_lives(running: TaskScheduler, w
     until(lambda: work.dispatched >= 3 and work.beats >= 2 and work.relayed >= 2, seconds=10)
 
 
+def test_the_relay_rests_longer_than_it_worked(running: TaskScheduler, work: Work) -> None:
+    """Relaying must not take the time of what is due, however often it is woken."""
+
+    def slow() -> None:
+        time.sleep(0.05)
+        work.relay()
+
+    running._relay = slow
+    until(lambda: work.relayed > 1)
+    before, begun = work.relayed, time.monotonic()
+    while time.monotonic() - begun < 2:
+        running._events_waiting.set()
+        time.sleep(0.005)
+    # Each round takes 50 ms and then 200 of rest: 8 in this time, not 40.
+    assert work.relayed - before <= 12
+
+
 def test_a_failing_dispatch_and_relay_do_not_end_it(app: Flask, running: TaskScheduler, work: Work) -> None:
     def fail() -> float | None:
         raise RuntimeError("the database is restarting")

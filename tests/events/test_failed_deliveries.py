@@ -73,6 +73,24 @@ def test_a_failure_is_kept_with_its_reason_and_logged_with_its_traceback(flaky: 
     assert [line["exc_info"] for line in lines if line["event"] == "event.delivery_failed"] == [True]
 
 
+def test_who_fails_to_say_whether_it_is_concerned_is_asked_again(on: Subscribe) -> None:
+    told: list[UUID] = []
+    broken = [True]
+
+    def concerns(_event: Event) -> bool:
+        if broken[0]:
+            raise ValueError("out of order")
+        return True
+
+    events.subscribe("picky", "*", lambda event: told.append(event.subject_id), concerns=concerns)
+    first = record()
+    relay_at(NOON)
+    assert told == []
+    broken[0] = False
+    relay_at(NOON + timedelta(minutes=1))
+    assert (told, failures()) == ([first], [])
+
+
 def test_a_failed_delivery_is_tried_again_after_growing_pauses(flaky: Flaky) -> None:
     record()
     moment, pauses = NOON, []

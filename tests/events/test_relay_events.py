@@ -1,7 +1,7 @@
 """relay_events: positions in one order, and every subscriber told of every committed event."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from taskapi.background.connection import redis_client
 from taskapi.background.enqueue import WAKE_CHANNEL
-from taskapi.core import following
+from taskapi.core import events, following
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event, record_event
 from taskapi.core.following import FollowedKind, Readers
@@ -51,6 +51,26 @@ def test_a_subscriber_gets_the_events_that_it_asked_for(on: Subscribe) -> None:
     assert told == ["run.completed", "run.failed"]
 
 
+def test_who_has_nothing_to_do_for_an_event_is_not_called(on: Subscribe) -> None:
+    told: list[str] = []
+    note: Callable[[Event], None] = lambda event: told.append(event.type)  # noqa: E731
+    events.subscribe("picky", "run.*", note, concerns=lambda event: event.type == "run.failed")
+    record("run.completed", "run.failed")
+    assert relay_events() == 2
+    assert told == ["run.failed"]
+
+
+def test_a_batch_takes_so_many_statements_whatever_its_size(on: Subscribe, statements: list[str]) -> None:
+    counts = []
+    # The first one begins the audit's chain.
+    for number in (1, 2, 20):
+        record(*["run.completed"] * number)
+        statements.clear()
+        assert relay_events() == number
+        counts.append(len(statements))
+    assert counts[1] == counts[2]
+
+
 def test_an_event_is_told_once(on: Subscribe) -> None:
     told: list[str] = []
     on("*", lambda event: told.append(event.type))
@@ -87,9 +107,10 @@ def _record_and_fail() -> None:
 
 
 def test_more_events_than_fit_into_a_batch_are_relayed_at_once(on: Subscribe) -> None:
-    record(*["task.created"] * (BATCH + 5))
-    assert relay_events() == BATCH + 5
-    assert positions() == list(range(1, BATCH + 6))
+    batch = max(BATCH.values())
+    record(*["task.created"] * (batch + 5))
+    assert relay_events() == batch + 5
+    assert positions() == list(range(1, batch + 6))
 
 
 def test_what_a_subscriber_records_is_relayed_in_the_same_call(on: Subscribe) -> None:

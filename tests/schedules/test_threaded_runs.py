@@ -36,7 +36,7 @@ from tests.timed import best_of
 from tests.work import queued
 
 HANDS = 10
-NAP_SECONDS, CALLS = 0.5, 40
+NAP_SECONDS, CALLS = 1.0, 40
 PRIVATE = (ip_network("127.0.0.1/32"),)
 
 

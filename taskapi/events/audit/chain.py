@@ -7,12 +7,15 @@ erased later without breaking the chain. `docs/audit.md` describes the bytes for
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm.attributes import set_committed_value
 
+from taskapi.core.arrays import as_lists, unfolded, uses_arrays
 from taskapi.core.db import session
 from taskapi.core.events import Event
 from taskapi.events.models import AuditHead
@@ -22,6 +25,15 @@ SALT_BYTES = 16
 CONTENT = ("before", "after", "address", "context")
 # Events that an older release has placed while processes were replaced: so many in a transaction.
 MAX_ADOPTED = 500
+
+# Sets a column of an event, to be written by the session or beside it.
+Note = Callable[[Event, str, Any], None]
+# What a link sets of an event, as parameters.
+_LINK: dict[str, sa.types.TypeEngine[Any]] = {
+    "event_id": sa.Uuid(),
+    "new_position": sa.BigInteger(),
+    **dict.fromkeys(("new_salt", "new_content_digest", "new_hash"), sa.LargeBinary()),
+}
 
 # Made once: the relay hashes each event of the installation.
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -82,13 +94,35 @@ def last_position() -> int:
     return session().scalar(sa.select(sa.func.max(Event.position))) or 0
 
 
-def extend(head: AuditHead, events: Iterable[Event]) -> None:
+def extend(head: AuditHead, events: Sequence[Event]) -> None:
     """Place events at the end of the chain, in this order."""
+    at_once = uses_arrays()
+    note: Note = set_committed_value if at_once else setattr
     for event in events:
         head.position += 1
-        event.position = head.position
-        _link(head, event)
+        note(event, "position", head.position)
+        _link(head, event, note)
+    if at_once and events:
+        session().connection().execute(_writing(), as_lists(map(_link_of, events), _LINK))
     session().flush()
+
+
+def _link_of(event: Event) -> dict[str, Any]:
+    return {
+        "event_id": event.id,
+        "new_position": event.position,
+        "new_salt": event.salt,
+        "new_content_digest": event.content_digest,
+        "new_hash": event.hash,
+    }
+
+
+@cache
+def _writing() -> sa.Update:
+    """The links of all events by one statement, in the place of one for each."""
+    links = unfolded("links", _LINK)
+    values = {name.removeprefix("new_"): links.c[name] for name in _LINK if name != "event_id"}
+    return sa.update(Event.__table__).where(Event.id == links.c.event_id).values(values)  # type: ignore[arg-type]
 
 
 def adopt_strays(head: AuditHead) -> int:
@@ -111,10 +145,12 @@ def adopt_strays(head: AuditHead) -> int:
     return len(found)
 
 
-def _link(head: AuditHead, event: Event) -> None:
-    event.salt = secrets.token_bytes(SALT_BYTES)
-    event.content_digest = digest_of(event, event.salt)
-    event.hash = head.hash = hash_of(event, head.hash)
+def _link(head: AuditHead, event: Event, note: Note = setattr) -> None:
+    salt = secrets.token_bytes(SALT_BYTES)
+    note(event, "salt", salt)
+    note(event, "content_digest", digest_of(event, salt))
+    head.hash = hash_of(event, head.hash)
+    note(event, "hash", head.hash)
 
 
 def _text(value: object) -> str | None:
