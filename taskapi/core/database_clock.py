@@ -32,3 +32,20 @@ def _now_on_sqlite(element: DatabaseNow, compiler: SQLCompiler, **options: Any) 
         return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     seconds = compiler.process(element.clauses, **options)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {seconds}))"
+
+
+class DatabaseMoment(FunctionElement[datetime]):
+    """SQL for the clock of the database at this moment, not at the start of the transaction."""
+
+    inherit_cache = True
+    type = UtcDateTime()
+
+
+@compiles(DatabaseMoment, "postgresql")
+def _moment_on_postgresql(_element: DatabaseMoment, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(DatabaseMoment, "sqlite")
+def _moment_on_sqlite(_element: DatabaseMoment, compiler: SQLCompiler, **_options: Any) -> str:
+    return compiler.process(DatabaseNow())

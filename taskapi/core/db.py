@@ -21,7 +21,7 @@ from sqlalchemy.sql.expression import ColumnElement
 from taskapi.config import Settings
 from taskapi.core import clock
 from taskapi.core.columns import UtcDateTime
-from taskapi.core.database_clock import DatabaseNow
+from taskapi.core.database_clock import DatabaseMoment, DatabaseNow
 from taskapi.core.engine import engine_options, prepare_engine
 from taskapi.core.errors import DomainError, OutcomeUnknown
 from taskapi.core.pool_meters import meter_pool
@@ -263,6 +263,14 @@ def database_now(plus: float = 0.0) -> ColumnElement[datetime]:
     if clock.is_virtual():
         return sa.literal(clock.now() + timedelta(seconds=plus), UtcDateTime())
     return DatabaseNow(sa.literal(float(plus), sa.Double())) if plus else DatabaseNow()
+
+
+def database_moment() -> ColumnElement[datetime]:
+    """The database's clock when a statement is done, for who waits until something is due.
+
+    It is no part of a condition: an index would not be used.
+    """
+    return database_now() if clock.is_virtual() else DatabaseMoment()
 
 
 def read_database_clock() -> datetime:

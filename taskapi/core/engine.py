@@ -99,11 +99,11 @@ def prepare_repeated(engine: sa.Engine) -> None:
     Call it before the first connection.
     """
     if engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", _prepare_the_fifth)
+        event.listen(engine, "connect", _prepare_the_second)
 
 
-def _prepare_the_fifth(connection: Any, _record: object) -> None:
-    connection.prepare_threshold = 5
+def _prepare_the_second(connection: Any, _record: object) -> None:
+    connection.prepare_threshold = 1
 
 
 def _roll_back(connection: Any) -> None:

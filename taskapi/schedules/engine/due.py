@@ -1,6 +1,7 @@
 """What is due: the dispatcher's claims of schedules and retries, locked so that one dispatcher gets them."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from taskapi.core import clock
 from taskapi.core.columns import UtcDateTime
-from taskapi.core.db import database_now, note_database_clock, session
+from taskapi.core.db import database_moment, database_now, note_database_clock, session
 from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.engine import admission
 from taskapi.schedules.models import Run, Schedule
@@ -215,14 +216,16 @@ class Ahead:
     """What there is to do, and when.
 
     Attributes:
-        seconds: until the next due time or retry, by the database's clock; None when there is none.
-        schedule_in: until the next due time, if none has come.
+        looked_at: when this was known, by the monotonic clock of the process.
+        seconds: from then until the next due time or retry, by the database's clock; None when there is none.
+        schedule_in: from then until the next due time, if none has come.
         schedules, retries: whether any is due.
         unsettled: whether a cancelled schedule still accounts for its due times.
         held: whether runs wait for room.
         backfills: whether any is open.
     """
 
+    looked_at: float
     seconds: float | None
     schedule_in: float | None
     schedules: bool
@@ -240,15 +243,17 @@ def look_ahead() -> Ahead:
         sa.select(
             due.scalar_subquery(),
             retry.scalar_subquery(),
-            sa.type_coerce(database_now(), Run.retry_at.type),
+            sa.type_coerce(database_moment(), Run.retry_at.type),
             sa.exists().where(Schedule.unsettled_from.is_not(None), _is_not_set_aside()),
             sa.exists(sa.select(Run.id).where(admission.HELD)),
             sa.exists(sa.select(Backfill.id).where(BACKFILL_IS_OPEN)),
         )
     )
     next_run_at, retry_at, now, unsettled, held, backfills = row.one()
+    looked_at = time.monotonic()
     moments = [now] * unsettled + [moment for moment in (next_run_at, retry_at) if moment is not None]
     return Ahead(
+        looked_at=looked_at,
         seconds=max((min(moments) - now).total_seconds(), 0.0) if moments else None,
         schedule_in=(next_run_at - now).total_seconds() if next_run_at and next_run_at > now else None,
         schedules=next_run_at is not None and next_run_at <= now,
