@@ -33,6 +33,7 @@ from taskapi.background.crew import Crew
 from taskapi.background.hand import Hand, WaitingHand
 from taskapi.background.horse import WorkHorse
 from taskapi.background.names import TAKE_AN_ID, WAITING_QUEUES, Queue
+from taskapi.background.postponed import queue_postponed
 from taskapi.background.process import become_work_horse, die_with_parent, process_of
 from taskapi.config import Settings
 from taskapi.core.db import db, dispose_engines
@@ -165,11 +166,13 @@ class TaskWorker(Hand):
         return False
 
     def _do_chores(self) -> None:
-        """Tell Redis now and then that the worker lives, and tidy up there."""
-        if time.monotonic() < self._beat_at and not self.should_run_maintenance_tasks:
-            return
-        self._beat_at = time.monotonic() + BEAT_SECONDS
+        """Queue what was put off; tell Redis now and then that the worker lives, and tidy up there."""
+        is_quiet = time.monotonic() < self._beat_at and not self.should_run_maintenance_tasks
         try:
+            queue_postponed(self.connection)
+            if is_quiet:
+                return
+            self._beat_at = time.monotonic() + BEAT_SECONDS
             for hand in self._hands:
                 hand.tell_alive()
             if self.should_run_maintenance_tasks:

@@ -46,3 +46,7 @@ def _count(mark: str) -> int:
     with Path(mark).open("a") as file:
         file.write(f"{os.getpid()}\n")
     return len(Path(mark).read_text().splitlines())
+
+
+def note_stopped(job: Job, connection: Redis) -> None:
+    connection.set(f"noted:{job.id}", "stopped")
