@@ -15,8 +15,9 @@ from taskapi.background.names import Queue
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
 from taskapi.schedules.actions.base import ActionFailed, RunContext
-from taskapi.schedules.engine import claims, lease, outcomes
+from taskapi.schedules.engine import claims, execution, lease, outcomes, queueing
 from taskapi.schedules.engine.execution import execute_run
+from taskapi.schedules.engine.settling import SETTLE_PATIENCE_SECONDS
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
@@ -256,3 +257,9 @@ def test_a_reminder_attempted_twice_tells_once(app: Flask, owner: Person, time: 
     tick(app)
     assert owner.get(f"/api/runs/{run['id']}").json["attempt"] == 2
     assert owner.get("/api/notifications").json["total"] == 1
+
+
+def test_what_is_waited_for_before_an_action_takes_nothing_of_its_time() -> None:
+    """RQ counts from the job on: the end of the last run and the claim of this one come before."""
+    waited_for = SETTLE_PATIENCE_SECONDS + execution.CLAIM_PATIENCE_SECONDS
+    assert waited_for < queueing.JOB_TIMEOUT_MARGIN_SECONDS

@@ -21,8 +21,9 @@ from taskapi.schedules.models import Run
 
 # Bounds one transaction of releasing held runs.
 RELEASE_BATCH = 200
-# RQ's own limit on the job is a net below ours, for an action that blocks our signal.
-JOB_TIMEOUT_MARGIN_SECONDS = 30
+# RQ's own limit on the job is a net below ours, for an action that blocks our signal. While the database
+# is away the end of the last run and the claim of this one are waited for within it.
+JOB_TIMEOUT_MARGIN_SECONDS = 60
 # A run's id, its job's id and its time limit in seconds.
 Call = tuple[str, str, float]
 # The columns of a run that is to be; its id is a UUID, or the text of one.
