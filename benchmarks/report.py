@@ -40,8 +40,13 @@ def text_of(name: str) -> str | None:
     found = load(name)
     if found is None:
         return None
-    parts = [f"{title}:\n\n{table}" for title, table in found["tables"].items()]
+    measured = found.get("measured", {})
+    parts = [f"{title}{_when(measured.get(title))}:\n\n{table}" for title, table in found["tables"].items()]
     return "\n\n".join([*parts, f"Measured on {found['machine']}."])
+
+
+def _when(measured: str | None) -> str:
+    return f" ({measured})" if measured else ""
 
 
 def bars_of(rates: Mapping[str, Sequence[float]]) -> list[Bar]:

@@ -7,6 +7,7 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,24 @@ def save(name: str, tables: dict[str, str], figures: Mapping[str, Any]) -> None:
     """Print tables, and keep them with their figures as ``results/<name>.json``."""
     RESULTS.mkdir(exist_ok=True)
     # Parts of a program may be run one after the other.
-    before = load(name) or {"tables": {}, "figures": {}}
+    before = load(name) or {}
+    when = f"{datetime.now(UTC):%Y-%m-%d}, {commit()}"
     content = {
-        "tables": {**before["tables"], **tables},
-        "figures": {**before["figures"], **figures},
+        "tables": {**before.get("tables", {}), **tables},
+        "measured": {**before.get("measured", {}), **dict.fromkeys(tables, when)},
+        "figures": {**before.get("figures", {}), **figures},
         "machine": machine(),
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1))
     for title, text in tables.items():
         click.echo(f"\n{title}\n\n{text}")
+
+
+def commit() -> str:
+    """The commit that is measured, and whether it was changed since."""
+    command = ("git", "describe", "--always", "--dirty", "--exclude", "*")
+    done = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "no repository"
 
 
 def load(name: str) -> dict[str, Any] | None:

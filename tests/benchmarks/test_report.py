@@ -37,9 +37,16 @@ def test_a_quantile_is_one_of_the_values() -> None:
 
 
 def test_one_more_of_what_is_exact_fails_and_less_does_not() -> None:
-    failures, warnings = compare({"list: statements": 2, "get: statements": 2}, {"list: statements": 3})
-    assert failures == ["list: statements: 2 before, 3 now"]
-    assert warnings == []
+    before, now = (
+        {"list: statements": 2.0, "get: statements": 2.0},
+        {"list: statements": 3.0, "get: statements": 1.0},
+    )
+    assert compare(before, now) == (["list: statements: 2 before, 3 now"], [])
+
+
+def test_what_is_not_counted_any_more_fails_but_for_instructions() -> None:
+    before = {"list: statements": 2.0, "list: thousand instructions": 2.0}
+    assert compare(before, {}) == (["list: statements: not counted any more"], [])
 
 
 def test_instructions_only_warn_and_beyond_a_tenth() -> None:
