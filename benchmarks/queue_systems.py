@@ -22,7 +22,7 @@ from taskapi.core.ids import new_id
 BATCH = 500
 PYTHON = RIVALS / "python"
 CELERY = (
-    *("celery", "--app", "benchmarks.rivals.celery_app", "worker", "--pool", "prefork", "--concurrency", "2"),
+    *("celery", "--app", "benchmarks.rivals.celery_app", "worker", "--pool", "prefork"),
     *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
 )
 RQ_SCHEDULER = ("rqscheduler", "--interval", "1", "--url")
@@ -153,14 +153,27 @@ class Rival(System):
 
 
 class Celery(Rival):
+    """One command with two processes."""
+
     name = "Celery, prefork"
     filler = planner = "celery"
+    commands, processes = 1, 2
 
     @contextmanager
     def workers(self) -> Iterator[None]:
         program, *options = CELERY
-        with running((RIVALS / program, *options), self.variables(), self.log):
+        with ExitStack() as stack:
+            for place in range(self.commands):
+                own = ("--concurrency", str(self.processes), "--hostname", f"worker{place}@%h")
+                stack.enter_context(running((RIVALS / program, *options, *own), self.variables(), self.log))
             yield
+
+
+class CeleryApart(Celery):
+    """Two commands with a process each: nobody hands jobs on to two."""
+
+    name = "Celery, two commands"
+    commands, processes = 2, 1
 
 
 class Rq(Rival):

@@ -17,7 +17,7 @@ from benchmarks.dispatching import measure_dispatch
 from benchmarks.installation import installation
 from benchmarks.processes import RIVALS, rivals_database
 from benchmarks.queue_seed import add_owners, add_schedules, tidy
-from benchmarks.queue_systems import Celery, Ours, OursRelayed, Rq, System, now
+from benchmarks.queue_systems import Celery, CeleryApart, Ours, OursRelayed, Rq, System, now
 from benchmarks.results import quantile, ratio, save, table, versions
 
 LONG = 600.0
@@ -158,13 +158,16 @@ def measure_rates(
 ) -> tuple[dict[str, str], dict[str, Rates]]:
     tables, figures = {}, {}
     if "jobs" in parts:
-        bare: Kinds = ((Ours, sizes.ours), (Celery, sizes.celery), (Rq, sizes.rq))
+        bare: Kinds = (
+            *((Ours, sizes.ours), (Rq, sizes.rq)),
+            *((Celery, sizes.celery), (CeleryApart, sizes.celery)),
+        )
         rates = drain_by_turns([(kind(app, url, recorded=False), n) for kind, n in bare], sizes.rounds)
         tables["Jobs"], figures["jobs"] = rates_table(rates), rates
     if "runs" in parts:
         kinds: Kinds = (
             *((Ours, sizes.recorded), (OursRelayed, sizes.recorded)),
-            *((Celery, sizes.recorded), (Rq, sizes.recorded_rq)),
+            *((Celery, sizes.recorded), (CeleryApart, sizes.recorded), (Rq, sizes.recorded_rq)),
         )
         rates = drain_by_turns([(kind(app, url, recorded=True), n) for kind, n in kinds], sizes.rounds)
         tables["Runs"], figures["runs"] = rates_table(rates), rates
@@ -193,7 +196,9 @@ def command(quick: bool, rounds: int | None, parts: Sequence[str]) -> None:
         with prepared() as (app, url):
             add_schedules(app, sizes.stored[-1], first=now() + YEAR, step=1.0)
             tidy(app)
-            found = measure_lags([kind(app, url, recorded=True) for kind in (Ours, Celery, Rq)], sizes)
+            found = measure_lags(
+                [kind(app, url, recorded=True) for kind in (Ours, Celery, CeleryApart, Rq)], sizes
+            )
             tables["Lag"], figures["lag"] = lags_table(found), found
     used = f"taskapi: {versions(OUR_PACKAGES)}. Rivals: {versions(THEIR_PACKAGES, RIVALS / 'python')}."
     save("queues", {**tables, "Queue versions": used}, figures)
