@@ -128,6 +128,18 @@ def queued_job_ids(*queues: Queue) -> set[str] | None:
     )
 
 
+def missing_jobs(job_ids: Sequence[str]) -> set[str] | None:
+    """Those of the jobs that Redis knows nothing of, neither queued nor begun; None while it is away."""
+    return ask_redis(lambda redis: _missing(redis, job_ids))
+
+
+def _missing(redis: Redis, job_ids: Sequence[str]) -> set[str]:
+    pipeline = redis.pipeline(transaction=False)
+    for job_id in job_ids:
+        pipeline.exists(JsonJob.key_for(job_id))
+    return {job_id for job_id, is_there in zip(job_ids, pipeline.execute(), strict=True) if not is_there}
+
+
 def has_begun_anew() -> bool | None:
     """Whether Redis was emptied or started since this was asked last; None when it is away."""
     return ask_redis(_has_begun_anew)

@@ -14,7 +14,7 @@ from taskapi.ops import audit, service
 from taskapi.schedules.engine import watch
 from taskapi.schedules.engine.cancelling import end_overdue_cancels
 from taskapi.schedules.engine.dispatch import dispatch_due
-from taskapi.schedules.engine.rescue import rescue_dead_leases
+from taskapi.schedules.engine.rescue import requeue_ungiven, rescue_dead_leases
 
 HOUSEKEEPING = [
     HousekeepingEntry(names.RESCUE_RUNS, interval=5),
@@ -33,7 +33,7 @@ HOUSEKEEPING = [
 # Once a second, also while no worker lives and while Redis is away.
 WATCHES = [
     *(watch.skip_late_starts, watch.tell_overdue, watch.fail_silent),
-    *(end_overdue_cancels, rescue_dead_leases, audit.audit_if_due),
+    *(end_overdue_cancels, rescue_dead_leases, requeue_ungiven, audit.audit_if_due),
 ]
 
 

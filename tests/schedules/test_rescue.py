@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import pytest
 from flask import Flask
 from redis import Redis
 from structlog.testing import capture_logs
@@ -10,7 +11,7 @@ from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
 from taskapi.core.db import transaction
 from taskapi.core.json import format_time
-from taskapi.schedules.engine import claims
+from taskapi.schedules.engine import claims, queueing, rescue
 from taskapi.schedules.jobs import rescue_runs
 from taskapi.schedules.timing.retry import MAX_LOST_ATTEMPTS
 from tests.people import Person
@@ -134,6 +135,46 @@ def rescue_from_a_flush(owner: Person, time: Time) -> None:
     redis_client().flushdb()
     time.pass_(seconds=1)
     rescue_runs()
+
+
+def test_what_its_scheduler_died_with_before_redis_had_it_is_queued_within_three_seconds(
+    context: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is committed, its job was never given to Redis."""
+
+    def die(_work: object) -> None:
+        raise KeyboardInterrupt
+
+    schedule = make(owner, every=60)
+    time.pass_(seconds=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(queueing, "enqueue_all", die)
+        with pytest.raises(KeyboardInterrupt):
+            dispatch_all()
+    # Whoever lives gives its job to Redis within this time.
+    time.pass_(seconds=1)
+    watch(context)
+    assert queued(Queue.RUNS) == []
+    time.pass_(seconds=1)
+    watch(context)
+    assert len(queued(Queue.RUNS)) == 1
+    run_jobs(context)
+    assert [run["status"] for run in runs_of(owner, schedule)] == ["completed"]
+
+
+def test_what_redis_has_is_not_taken_for_ungiven(
+    context: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(owner, every=60)
+    time.pass_(seconds=60)
+    dispatch_all()
+    time.pass_(seconds=2)
+    assert rescue.requeue_ungiven() == 0
+    # A worker has just taken it.
+    redis_client().lpop("rq:queue:runs")
+    assert rescue.requeue_ungiven() == 0
+    monkeypatch.setitem(context.extensions, "taskapi_redis", Redis.from_url("unix:///nowhere/valkey.sock"))
+    assert rescue.requeue_ungiven() == 0
 
 
 def test_a_flushed_redis_gets_everything_back_at_once(context: Flask, owner: Person, time: Time) -> None:

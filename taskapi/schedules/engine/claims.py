@@ -193,15 +193,16 @@ def overdue_cancels(*, after: float, limit: int) -> list[tuple[UUID, int]]:
     return [(run_id, attempt) for run_id, attempt in session().execute(statement)]
 
 
-def waiting_runs(*, queued_before: float, limit: int) -> list[Run]:
-    """Pending runs that were given to Redis longer than ``queued_before`` seconds ago."""
-    statement = (
-        sa.select(Run)
-        .where(Run.status == "pending", Run.queued_at < database_now(-queued_before))
-        .order_by(Run.queued_at)
-        .limit(limit)
-    )
-    return list(session().scalars(statement))
+def waiting_runs(*, queued_before: float, queued_after: float | None = None, limit: int) -> list[Run]:
+    """Pending runs that were given to Redis longer than ``queued_before`` seconds ago, the oldest first.
+
+    Args:
+        queued_after: but not longer ago than so many seconds.
+    """
+    statement = sa.select(Run).where(Run.status == "pending", Run.queued_at < database_now(-queued_before))
+    if queued_after is not None:
+        statement = statement.where(Run.queued_at >= database_now(-queued_after))
+    return list(session().scalars(statement.order_by(Run.queued_at).limit(limit)))
 
 
 def lock_runs(run_ids: Sequence[UUID], *, status: str | None = None) -> list[Run]:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import structlog
 
-from taskapi.background.enqueue import has_begun_anew, queued_job_ids
+from taskapi.background.enqueue import has_begun_anew, missing_jobs, queued_job_ids
 from taskapi.background.names import RUN_QUEUES
 from taskapi.core.db import session, transaction
 from taskapi.schedules.engine import claims, outcomes
@@ -15,6 +15,10 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 # A job that left the queue is claimed within milliseconds; after this it is lost.
 FORGOTTEN_AFTER_SECONDS = 8.0
+# Whoever committed a run gives its job to Redis at once; one that died in between never does.
+UNGIVEN_AFTER_SECONDS = 1.5
+# Then the rescue has seen to it.
+LATELY_SECONDS = 15.0
 
 
 def rescue_dead_leases() -> int:
@@ -61,6 +65,20 @@ def requeue_forgotten() -> int:
         return 0
     forgotten = [run.id for run in waiting if run.job_id not in in_redis]
     return sum(_requeue(forgotten[start : start + BATCH]) for start in range(0, len(forgotten), BATCH))
+
+
+def requeue_ungiven() -> int:
+    """Queue runs whose jobs never came to Redis, as who committed them died right after that; how many.
+
+    The scheduler looks each second at what was committed lately: what is due is not held up for longer.
+    """
+    waiting = claims.waiting_runs(
+        queued_before=UNGIVEN_AFTER_SECONDS, queued_after=LATELY_SECONDS, limit=BATCH * 4
+    )
+    session().rollback()
+    missing = missing_jobs([run.job_id for run in waiting]) if waiting else None
+    ungiven = [run.id for run in waiting if run.job_id in missing] if missing else []
+    return _requeue(ungiven) if ungiven else 0
 
 
 def _requeue(run_ids: list[UUID]) -> int:
