@@ -4,7 +4,7 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,9 +12,8 @@ from itertools import cycle, islice
 from typing import Any
 
 import requests
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
+from tests.e2e.crowd.listening import Listener
 from tests.e2e.installation import ApiUser
 
 TIMEOUT = 30.0
@@ -40,12 +39,12 @@ class Crowd:
     Attributes:
         answers: of all requests; a status of 0 is none at all.
         damaged: downloads that were not what was uploaded.
-        heard: how many events came over sockets.
+        listeners: what each of those has heard who had a page open.
     """
 
     answers: list[Answer] = field(default_factory=list)
     damaged: int = 0
-    heard: int = 0
+    listeners: list[Listener] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -60,19 +59,29 @@ def sign_up(addresses: Sequence[str], number: int) -> list[ApiUser]:
 def busy(people: list[ApiUser], *, listening: int) -> Iterator[Crowd]:
     """While the block runs, all of them work, and the first of them listen besides."""
     crowd = Crowd()
-    works: list[Callable[[], None]] = [
-        _Person(user, crowd, number).work for number, user in enumerate(people)
-    ]
-    works += [_Listener(user, crowd).listen for user in people[:listening]]
-    threads = [threading.Thread(target=work, daemon=True) for work in works]
-    for thread in threads:
-        thread.start()
+    crowd.listeners += [Listener(user, number) for number, user in enumerate(people[:listening])]
+    working = _begin(_Person(user, crowd, number).work for number, user in enumerate(people))
+    hearing = _begin(listener.listen for listener in crowd.listeners)
     try:
         yield crowd
     finally:
         crowd.over.set()
-        for thread in threads:
-            thread.join(TIMEOUT * 2)
+        _join(working)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(Listener.come_to_an_end, crowd.listeners))
+        _join(hearing)
+
+
+def _begin(works: Iterable[Callable[[], None]]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _join(threads: Iterable[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(TIMEOUT * 4)
 
 
 class _Person:
@@ -132,30 +141,6 @@ class _Person:
             status = answer.status_code
         self._crowd.answers.append(Answer(at, what, status))
         return answer
-
-
-class _Listener:
-    """Somebody with an open page, who comes back when the connection ends."""
-
-    def __init__(self, user: ApiUser, crowd: Crowd) -> None:
-        self._address = user.url.replace("http", "ws").removesuffix("/api") + "/ws"
-        self._headers = {"Authorization": f"Bearer {user.token}"}
-        self._crowd = crowd
-
-    def listen(self) -> None:
-        while not self._crowd.over.is_set():
-            with (
-                suppress(ConnectionClosed, InvalidStatus, OSError),
-                connect(self._address, additional_headers=self._headers, compression=None) as socket,
-            ):
-                self._receive(socket)
-            self._crowd.over.wait(1.0)
-
-    def _receive(self, socket: Any) -> None:
-        while not self._crowd.over.is_set():
-            with suppress(TimeoutError):
-                socket.recv(timeout=1.0)
-                self._crowd.heard += 1
 
 
 def _hash(content: bytes) -> bytes:

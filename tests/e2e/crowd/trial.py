@@ -1,11 +1,10 @@
 """Ten minutes of people and due times, with faults in the middle; what it cost, and what was answered."""
 
 import resource
-import statistics
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,14 +14,36 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from benchmarks.memory import memory_of
+from tests.e2e.crowd.judging import Point, growth, misheard
+from tests.e2e.crowd.listening import Listener
 from tests.e2e.crowd.people import Answer, busy, sign_up
 from tests.e2e.installation import ApiUser
+from tests.e2e.ledger.books import MAILS, Books, Mail
 from tests.e2e.ledger.ground import PROCESSES, Ground, ground
+from tests.e2e.ledger.judgement import Judgement
+from tests.e2e.ledger.judging import received
+from tests.e2e.ledger.telling import look_at_post
 
 SAMPLE_SECONDS = 2.0
 # On the disk of a web process nothing larger has room: less than any upload.
 FULL_BYTES = 5_000
 SCHEDULES_EVERY_SECOND, MAILS_ONE_IN = 50, 10
+# Before the end nothing more is due.
+QUIET_SECONDS = 20
+# So long Redis keeps what has ended.
+FORGOTTEN_SECONDS = 65.0
+PATIENCE_SECONDS = 900.0
+OWNER = "ada@example.org"
+# What somebody did themselves, and must hear of.
+OWN = """
+    SELECT id::text FROM events
+    WHERE actor_id = CAST(:user AS uuid) AND subject_type IN ('task', 'comment', 'file') AND position <= (
+        SELECT position FROM events WHERE actor_id = CAST(:user AS uuid) AND type = 'task.created'
+        ORDER BY position DESC LIMIT 1)
+    ORDER BY position
+"""
+REMINDERS = "SELECT id::text FROM runs WHERE action = 'reminder' AND status = 'completed'"
+UNSENT = "SELECT count(*) FROM emails WHERE status IN ('pending', 'sending')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +60,9 @@ class Size:
 class Samples:
     """What was held, by time: MiB of each process, and keys and bytes of Redis."""
 
-    memory: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
-    keys: list[tuple[float, float]] = field(default_factory=list)
-    used: list[tuple[float, float]] = field(default_factory=list)
+    memory: dict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
+    keys: list[Point] = field(default_factory=list)
+    used: list[Point] = field(default_factory=list)
 
 
 @dataclass
@@ -49,6 +70,9 @@ class Outcome:
     """What came of a trial.
 
     Attributes:
+        misheard: what is wrong with what people heard who listened; each of them came back so often.
+        post: what is wrong with the mails of reminders, and how many came more than once.
+        jobs_left: what jobs Redis still keeps when all is done and what has ended is forgotten.
         faults: from when until when each fault held, in seconds since 1970.
     """
 
@@ -56,6 +80,10 @@ class Outcome:
     answers: list[Answer]
     damaged: int
     heard: int
+    returns: list[int]
+    misheard: list[str]
+    post: Judgement
+    jobs_left: list[str]
     samples: Samples
     faults: dict[str, tuple[float, float]]
     due: int
@@ -63,12 +91,21 @@ class Outcome:
     begun: float
     ended: float
 
-    def growth(self, points: list[tuple[float, float]]) -> float:
+    def growth(self, points: Sequence[Point]) -> float:
         """Per cent, from when all was warm to the end."""
         length = self.ended - self.begun
-        warm = [value for at, value in points if 0.2 <= (at - self.begun) / length < 0.35]
-        last = [value for at, value in points if 0.85 <= (at - self.begun) / length < 1]
-        return (statistics.median(last) / statistics.median(warm) - 1) * 100
+        first, last = (
+            (self.begun + length * begin, self.begun + length * end)
+            for begin, end in ((0.2, 0.35), (0.85, 1))
+        )
+        return growth(points, first=first, last=last)
+
+    def growth_after_faults(self, points: Sequence[Point]) -> float:
+        """Per cent, from when the last fault was over and made good to the last due times."""
+        start = max(end for _, end in self.faults.values()) + FORGOTTEN_SECONDS
+        end = self.begun + self.size.seconds - QUIET_SECONDS
+        third = (end - start) / 3
+        return growth(points, first=(start, start + third), last=(end - third, end))
 
     def errors(self) -> Counter[tuple[str, str, int]]:
         """What was not answered, or by an error of the server: in which fault, to what, and how."""
@@ -79,14 +116,16 @@ class Outcome:
         )
 
     def _fault_at(self, moment: float) -> str:
-        return next((name for name, (begin, end) in self.faults.items() if begin <= moment < end), "none")
+        # What one has done may still be felt when the next begins.
+        held = [name for name, (begin, end) in self.faults.items() if begin <= moment < end]
+        return held[-1] if held else "none"
 
 
 def play(folder: Path, size: Size) -> Outcome:
     """Let people work while schedules fire, and take the mail, Redis and the disk away for a while each."""
     with ground(folder) as place:
         people = sign_up(place.addresses(), size.people)
-        owner = place.user("ada@example.org")
+        owner = place.user(OWNER)
         due = _schedule(place, owner, size)
         samples, begun = Samples(), time.time()
         with _sampling(place, samples), busy(people, listening=size.listening) as crowd:
@@ -97,11 +136,15 @@ def play(folder: Path, size: Size) -> Outcome:
             size=size,
             answers=crowd.answers,
             damaged=crowd.damaged,
-            heard=crowd.heard,
+            heard=sum(len(one.heard) for one in crowd.listeners),
+            returns=[one.returns for one in crowd.listeners],
+            misheard=[wrong for one in crowd.listeners for wrong in _misheard(place, one)],
             samples=samples,
             faults=faults,
             due=due,
             runs=_runs(place, due),
+            post=_post(place),
+            jobs_left=_jobs_left(place),
             begun=begun,
             ended=ended,
         )
@@ -113,7 +156,7 @@ def _schedule(place: Ground, owner: ApiUser, size: Size) -> int:
     Each tenth is a reminder by e-mail: a mail server takes longer for one than a worker for ten calls.
     """
     start = (datetime.now(UTC) + timedelta(seconds=10)).replace(microsecond=0)
-    times = size.seconds - 20
+    times = size.seconds - QUIET_SECONDS
     trigger = {"every": 1, "starts_at": start.isoformat(), "max_runs": times}
     policy = {"catch_up": "all", "overlap": "allow", "notify": []}
     call = {"name": "call", "action": "webhook", "params": {"url": f"{place.receiver.url}/at-once"}}
@@ -136,7 +179,7 @@ def _faults(place: Ground, begun: float, seconds: int) -> Iterator[tuple[str, tu
         ),
     ]
     for number, (name, hurt, mend) in enumerate(faults):
-        time.sleep(max(begun + seconds * (0.4 + 0.15 * number) - time.time(), 0))
+        time.sleep(max(begun + seconds * (0.35 + 0.1 * number) - time.time(), 0))
         began = time.time()
         hurt()
         time.sleep(seconds * 0.05)
@@ -193,12 +236,45 @@ def _sample(place: Ground, redis: "Redis", samples: Samples) -> None:
 
 
 def _runs(place: Ground, due: int) -> Counter[str]:
-    """How many runs came to what, once all have ended."""
+    """How many runs came to what, once all have ended and their mails are sent."""
     # While people are there, work has what they leave of the machine.
-    end = time.monotonic() + 900
+    end = time.monotonic() + PATIENCE_SECONDS
     while True:
         rows = place.database.ask("SELECT status, count(*) FROM runs GROUP BY status")
         found = Counter(dict(rows))
-        if found["completed"] >= due or time.monotonic() > end:
+        is_over = found["completed"] >= due and place.database.ask(UNSENT)[0][0] == 0
+        if is_over or time.monotonic() > end:
             return found
         time.sleep(0.5)
+
+
+def _misheard(place: Ground, listener: Listener) -> list[str]:
+    own = [row[0] for row in place.database.ask(OWN, user=listener.user_id)]
+    wrong = list(misheard(listener.heard, own))
+    wrong += [] if listener.has_heard_last else [f"{listener.user_id} did not hear of their last change"]
+    return wrong + [f"{listener.user_id} was told to begin anew"] * listener.resyncs
+
+
+def _post(place: Ground) -> Judgement:
+    """Each reminder that was done has its mail, and each mail has come."""
+    mails = [Mail(*row) for row in place.database.ask(MAILS)]
+    books = Books(made={}, mails=mails, received=[received(message) for message in place.mail.messages])
+    found = Judgement([], [])
+    look_at_post(found, books)
+    done = {f"run:{row[0]}:reminder:{OWNER}" for row in place.database.ask(REMINDERS)}
+    reminding = {mail.key for mail in mails if mail.kind == "reminder"}
+    found.blame("reminders without a mail", done - reminding)
+    found.blame("mails without a reminder", reminding - done)
+    found.count(reminders=len(done))
+    return found
+
+
+def _jobs_left(place: Ground) -> list[str]:
+    """The jobs of runs and mails that Redis has, once it forgot those that have ended."""
+    end = time.monotonic() + FORGOTTEN_SECONDS
+    with Redis.from_url(place.installation.environment["REDIS_URL"], decode_responses=True) as redis:
+        while True:
+            left = [key for kind in ("run", "email") for key in redis.scan_iter(f"rq:job:{kind}-*", 1000)]
+            if not left or time.monotonic() > end:
+                return left
+            time.sleep(1)

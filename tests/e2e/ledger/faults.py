@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from redis import Redis
-from sqlalchemy.exc import OperationalError
 
 from tests.e2e.ledger.ground import PROCESSES, Ground
 
@@ -22,21 +21,13 @@ AWAY_SECONDS = (0.2, 1.5)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that was done: seconds since 1970, from when until when, and to whom."""
+    """Something that was done: seconds since 1970, from when until when, to whom, and to which process."""
 
     kind: str
     began: float
     ended: float
     target: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Orphan:
-    """An attempt that lost its process."""
-
-    run_id: str
-    attempt: int
-    at: float
+    process: int | None = None
 
 
 @dataclass
@@ -47,14 +38,12 @@ class Troublemaker:
 
     Attributes:
         faults: what was done, by time.
-        orphans: the attempts that were running in processes that were killed.
         ended: processes that ended though nobody asked them to; there should be none.
     """
 
     ground: Ground
     dice: random.Random
     faults: list[Fault] = field(default_factory=list)
-    orphans: list[Orphan] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     _later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     _away: set[str] = field(default_factory=set)
@@ -89,8 +78,16 @@ class Troublemaker:
                 self.ended.append(f"{name} ended with {process.returncode}")
                 self.ground.installation.start(name)
 
-    def _note(self, kind: str, began: float, target: str = "", *, ended: float | None = None) -> None:
-        self.faults.append(Fault(kind, began, ended or time.time(), target))
+    def _note(
+        self,
+        kind: str,
+        began: float,
+        target: str = "",
+        *,
+        ended: float | None = None,
+        process: int | None = None,
+    ) -> None:
+        self.faults.append(Fault(kind, began, ended or time.time(), target, process))
 
     def _one_of(self, kind: str) -> str | None:
         """A process of this kind that nobody has hurt just now."""
@@ -111,13 +108,11 @@ class Troublemaker:
         name = self._one_of(kind)
         if name is None:
             return
-        began, process = time.time(), self.ground.installation.processes[name]
+        began, pid = time.time(), self.ground.installation.processes[name].pid
         self.ground.installation.kill(name)
-        if kind == "worker":
-            self._note_orphans(process.pid)
         pause = self.dice.uniform(*AWAY_SECONDS)
         self._come_back(name, pause, lambda: self.ground.installation.start(name))
-        self._note(f"{kind} killed", began, name, ended=began + pause)
+        self._note(f"{kind} killed", began, name, ended=began + pause, process=pid)
 
     def kill_child(self, kind: str) -> None:
         """kill -9 of a work-horse, or of what answers requests: its parent sees to the rest."""
@@ -125,11 +120,10 @@ class Troublemaker:
         children = self._children(name) if name else []
         if not children:
             return
-        began, pid = time.time(), self.ground.installation.processes[str(name)].pid
-        os.kill(self.dice.choice(children), signal.SIGKILL)
-        if kind == "worker":
-            self._note_orphans(pid)
-        self._note("work-horse killed" if kind == "worker" else "web child killed", began, str(name))
+        began, child = time.time(), self.dice.choice(children)
+        os.kill(child, signal.SIGKILL)
+        killed = "work-horse killed" if kind == "worker" else "web child killed"
+        self._note(killed, began, str(name), process=child)
 
     def stop_for_long(self, kind: str) -> None:
         """Stop a process and its children, and let them go on after their leases have run out."""
@@ -139,7 +133,7 @@ class Troublemaker:
         began, group = time.time(), self.ground.installation.processes[name].pid
         os.killpg(group, signal.SIGSTOP)
         self._come_back(name, STOPPED_SECONDS, lambda: os.killpg(group, signal.SIGCONT))
-        self._note(f"{kind} stopped", began, name, ended=began + STOPPED_SECONDS)
+        self._note(f"{kind} stopped", began, name, ended=began + STOPPED_SECONDS, process=group)
 
     def flush_redis(self) -> None:
         if "redis" in self._away:
@@ -199,15 +193,6 @@ class Troublemaker:
             return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         except FileNotFoundError:
             return []
-
-    def _note_orphans(self, pid: int) -> None:
-        """What was running in a worker that has just been killed, by the name that bears its number."""
-        query = "SELECT id, attempt FROM runs WHERE status = 'running' AND worker LIKE :name"
-        try:
-            rows = self.ground.database.ask(query, name=f"worker-%-{pid}-%")
-        except OperationalError:
-            return
-        self.orphans += [Orphan(str(run_id), attempt, time.time()) for run_id, attempt in rows]
 
 
 KINDS: dict[str, Callable[[Troublemaker], None]] = {

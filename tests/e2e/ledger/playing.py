@@ -10,15 +10,22 @@ from typing import Any
 
 from tests.e2e.ledger.faults import Troublemaker, moments
 from tests.e2e.ledger.ground import Ground, ground
-from tests.e2e.ledger.judging import Judgement, judge
+from tests.e2e.ledger.judgement import Judgement
+from tests.e2e.ledger.judging import judge
 from tests.e2e.ledger.making import LEAD, Maker
 from tests.e2e.ledger.plans import Planned, plans, window_from
+from tests.e2e.ledger.witness import hearing, stand_by
 
 # Longer than the lease of a mail, which is the longest, and its sweep.
 PATIENCE_SECONDS = 200.0
+# All that happens to schedules, and the rarer ends of runs: calls to tell of each success would take a
+# processor from what is tried.
+HEARS = ("schedule.created", "schedule.completed", "schedule.runs_skipped", "run.cancelled", "run.failed")
 STILL_OPEN = {
     "runs": "SELECT id, status, attempt, queued_at, retry_at, due_at, lease_until, worker FROM runs"
     " WHERE status IN ('pending', 'running')",
+    "events": "SELECT id, type FROM events WHERE position IS NULL",
+    "subscribers": "SELECT event_id, subscriber, error FROM failed_deliveries",
     "mails": "SELECT id, status, attempts, last_error FROM emails WHERE status IN ('pending', 'sending')",
     "deliveries": "SELECT id, status, error FROM webhook_deliveries"
     " WHERE status NOT IN ('succeeded', 'failed')",
@@ -48,29 +55,35 @@ LONG = Trial(seed=1, seconds=900, due_times=10_000, faults=260, ready=60)
 
 def play(folder: Path, trial: Trial) -> Judgement:
     """Create, break, wait, and compare."""
-    dice = random.Random(trial.seed)
-    with ground(folder) as place:
+    with ground(folder) as place, hearing(place.installation.environment["REDIS_URL"]) as pushed:
+        stand_by(place.database)
         user = place.user("ada@example.org")
-        hook = {"url": f"{place.receiver.url}/events", "events": ["schedule.created"]}
-        user.post("/webhooks", hook)
-        window = window_from(datetime.now(UTC) + timedelta(seconds=trial.ready), trial.seconds)
-        planned = list(plans(window, dice, due_times=trial.due_times, url=place.receiver.url))
+        user.post("/webhooks", {"url": f"{place.receiver.url}/events", "events": HEARS})
         maker = Maker(user, place.addresses())
-        soon = window.start + max(LEAD, timedelta(seconds=trial.seconds / 10))
-        maker.make_all(plan for plan in planned if plan.first < soon)
-        # The rest is made while things break: those due first come first.
-        rest = sorted((plan for plan in planned if plan.first >= soon), key=_first)
-        troublemaker = Troublemaker(place, dice)
-        start = window.start.timestamp()
-        with ThreadPoolExecutor(1) as beside:
-            making = beside.submit(maker.make_all, rest)
-            troublemaker.work(moments(dice, start=start, seconds=trial.seconds, number=trial.faults))
-            making.result()
-        left = _wait_for_the_end(place, window.end)
-        judgement = judge(place, maker.made, troublemaker)
+        troublemaker = Troublemaker(place, random.Random(trial.seed))
+        end = _break_while_due(place, trial, maker, troublemaker)
+        left = _wait_for_the_end(place, end)
+        judgement = judge(place, maker.made, troublemaker, hears=HEARS, pushed=pushed)
         for what, rows in left.items():
             judgement.blame(f"{what} without an end", rows)
         return judgement
+
+
+def _break_while_due(place: Ground, trial: Trial, maker: Maker, troublemaker: Troublemaker) -> datetime:
+    """Have everything made and due, and broken meanwhile; when the last is due."""
+    dice = troublemaker.dice
+    window = window_from(datetime.now(UTC) + timedelta(seconds=trial.ready), trial.seconds)
+    planned = list(plans(window, dice, due_times=trial.due_times, url=place.receiver.url))
+    soon = window.start + max(LEAD, timedelta(seconds=trial.seconds / 10))
+    maker.make_all(plan for plan in planned if plan.first < soon)
+    # The rest is made while things break: those due first come first.
+    rest = sorted((plan for plan in planned if plan.first >= soon), key=_first)
+    start = window.start.timestamp()
+    with ThreadPoolExecutor(1) as beside:
+        making = beside.submit(maker.make_all, rest)
+        troublemaker.work(moments(dice, start=start, seconds=trial.seconds, number=trial.faults))
+        making.result()
+    return window.end
 
 
 def _first(plan: Planned) -> datetime:

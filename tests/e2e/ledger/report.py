@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from benchmarks.drawing import timeline
 from benchmarks.results import table
-from tests.e2e.ledger.judging import Judgement
+from tests.e2e.ledger.judgement import PROMISED, Judgement
 from tests.e2e.ledger.playing import Trial
 from tests.e2e.ledger.verdicts import Run
 
@@ -24,15 +24,35 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
         ("runs, **lost**, **doubled**", _numbers(figures, "runs", "lost", "doubled")),
         ("completed, skipped, cancelled", _numbers(figures, "completed", "skipped", "cancelled")),
         ("faults", ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())),
-        ("attempts, of which lost with their process", _numbers(figures, "attempts", "lost_attempts")),
-        ("a lost attempt was taken up within", f"{figures['taken_up_last']:.1f} s"),
-        ("beside a killed scheduler a run was made within", f"{figures['made_late']:.2f} s"),
+        (
+            "attempts, of which lost, of which one after the other, of which without a death",
+            _numbers(figures, "attempts", "lost_attempts", "lost_again", "unexplained"),
+        ),
+        (
+            f"from each death to the next attempt, at most {PROMISED.taken_up_last:g} s",
+            _longest(figures, "taken_up", "taken_up_last"),
+        ),
+        (
+            f"beside a killed scheduler: from due to made, at most {PROMISED.made_late:g} s",
+            _longest(figures, "beside_a_killed_scheduler", "made_late"),
+        ),
+        (
+            f"beside a killed scheduler: from due to its queue, at most {PROMISED.handed_late:g} s",
+            _longest(figures, "handed", "handed_late"),
+        ),
         (
             "calls, idempotency keys, keys answered more than once",
             _numbers(figures, "calls", "keys", "answered_again"),
         ),
-        ("reminders, mails with them", _numbers(figures, "reminders", "mails")),
-        ("events told to a webhook", _numbers(figures, "told")),
+        ("reminders, notifications", _numbers(figures, "reminders", "notifications")),
+        (
+            "mails, of which came more than once",
+            _numbers(figures, "mails", "messages_again"),
+        ),
+        (
+            "events of runs; told to a webhook, of which again",
+            _numbers(figures, "run_events", "told", "told_again"),
+        ),
         (
             "begun after: p50, p99, last",
             ", ".join(f"{figures[name]:.2f} s" for name in ("began_p50", "began_p99", "began_last")),
@@ -41,8 +61,23 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
     lines = [
         f"Seed {trial.seed}, {trial.seconds} s, {len(judgement.faults)} faults; on {machine}.",
         table(("what", "found"), rows),
+        _verdict(judgement),
     ]
     return "\n\n".join(lines)
+
+
+def _verdict(judgement: Judgement) -> str:
+    """Whether all that is promised was kept, and else what was not."""
+    broken = [f"- **broken**: {words}" for words in judgement.broken(PROMISED)]
+    broken += [
+        f"- **wrong**: {what}: {len(found)}, such as {'; '.join(found[:3])}"
+        for what, found in judgement.wrong.items()
+    ]
+    return "\n".join(broken) or f"Kept: {'; '.join(PROMISED.words().values())}."
+
+
+def _longest(figures: Mapping[str, float], number: str, last: str) -> str:
+    return f"{figures[last]:.2f} s, of {figures[number]:,.0f}" if figures[number] else "none"
 
 
 def _numbers(figures: Mapping[str, float], *names: str) -> str:

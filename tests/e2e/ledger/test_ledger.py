@@ -4,32 +4,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.ledger.judging import Judgement
+from tests.e2e.ledger.judgement import FAR_FROM_BOTH, PROMISED, Judgement, Limits
 from tests.e2e.ledger.playing import LONG, SHORT, Trial, play
 
 pytestmark = pytest.mark.e2e
 
 
-def check(judgement: Judgement, trial: Trial) -> None:
+def check(judgement: Judgement, trial: Trial, limits: Limits) -> None:
     assert judgement.wrong == {}
+    assert judgement.broken(limits) == []
     figures = judgement.figures
     # Most was created in time, also on a slow machine, and most that was to be broken was.
     assert figures["due"] == figures["runs"] >= trial.due_times / 2
     assert len(judgement.faults) >= trial.faults / 2
     assert figures["completed"] >= figures["due"] / 2
+    # Somebody did listen to what Redis was given.
+    assert figures["pushed"] >= figures["due"] / 2
 
 
 def test_half_a_minute_of_kills_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    check(play(tmp_path, SHORT), SHORT)
+    check(play(tmp_path, SHORT), SHORT, FAR_FROM_BOTH)
 
 
 @pytest.mark.soak
 def test_two_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     judgement = play(tmp_path, LONG)
-    check(judgement, LONG)
+    check(judgement, LONG, PROMISED)
     assert judgement.figures["due"] >= 10_000
     assert sum("killed" in fault.kind for fault in judgement.faults) >= 200
-    assert judgement.figures["taken_up"] >= 1
-    assert judgement.figures["taken_up_last"] <= 30
-    assert judgement.figures["beside_a_killed_scheduler"] >= 1
-    assert judgement.figures["made_late"] <= 3
+    # What is promised was not kept for want of an occasion.
+    for occasion in ("taken_up", "beside_a_killed_scheduler", "handed"):
+        assert judgement.figures[occasion] >= 1

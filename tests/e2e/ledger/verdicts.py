@@ -43,6 +43,17 @@ class Run:
         begun = self.first_started_at
         return (begun - self.due_at).total_seconds() if begun else None
 
+    def is_open_at(self, moment: datetime) -> bool:
+        """Whether it was there by then, and had not ended."""
+        if was_ended_from_the_first(self):
+            return False
+        return self.created_at <= moment and (self.finished_at is None or self.finished_at > moment)
+
+
+def was_ended_from_the_first(run: Run) -> bool:
+    """Whether it was made as one that is skipped or replaced already: nobody ever could work on it."""
+    return run.status in ("skipped", "cancelled") and run.finished_at == run.created_at
+
 
 def may_end_so(run: Run, body: Mapping[str, Any], beside: Iterable[Run]) -> bool:
     """Whether the schedule asks for this verdict, and what it says was so.
@@ -72,7 +83,8 @@ def _came_too_late(run: Run, deadline: float) -> bool:
 
 
 def _was_open(run: Run, moment: datetime) -> bool:
-    if run.status == "skipped":
+    # One that was skipped later, as nobody had begun it in time, was open until then.
+    if was_ended_from_the_first(run):
         return False
     ended = run.finished_at
     return run.created_at <= moment and (ended is None or ended > moment - SLACK)

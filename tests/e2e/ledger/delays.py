@@ -1,0 +1,154 @@
+"""How late work was begun, and how soon it went on after a death: by each attempt, and beside each kill."""
+
+import re
+import statistics
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.e2e.ledger.books import Books, Note
+from tests.e2e.ledger.faults import Fault
+from tests.e2e.ledger.judgement import Judgement
+from tests.e2e.ledger.verdicts import Run, was_ended_from_the_first
+
+# The last thing that a process asked of the database may be done after its death.
+SLACK_SECONDS = 1.0
+# The numbers of a worker and of its work-horse at the end of the name of who works on a run.
+PROCESS = re.compile(r"-(\d+)-[0-9a-f]+/(\d+)$")
+# With so many runs open, some may wait for their owner's window, which tells of workers.
+FEW_OPEN = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An attempt that was lost: from when on nobody worked on it, and when the next began, if one was needed.
+
+    Attributes:
+        is_explained: that was when its process was hurt; else it is when it began, which is no later.
+    """
+
+    run: str
+    attempt: int
+    since: float
+    next_began: float | None
+    is_explained: bool
+
+    @property
+    def seconds(self) -> float | None:
+        """From the one to the other."""
+        return None if self.next_began is None else self.next_began - self.since
+
+
+def look_at_delays(found: Judgement, books: Books) -> None:
+    begun = sorted(run.began_after for run in found.runs if run.began_after is not None) or [0.0]
+    found.count(
+        began_p50=statistics.median(begun), began_p99=begun[int(len(begun) * 0.99)], began_last=begun[-1]
+    )
+    _look_at_losses(found, books)
+    _look_beside_schedulers(found, books)
+
+
+def _look_at_losses(found: Judgement, books: Books) -> None:
+    lost = list(losses(books.notes, found.faults))
+    gaps = [loss.seconds for loss in lost if loss.seconds is not None]
+    in_a_row = {(loss.run, loss.attempt + 1) for loss in lost} & {(loss.run, loss.attempt) for loss in lost}
+    noted, rows = len(lost), sum(run.lost_attempts for run in found.runs)
+    found.blame("lost attempts that were counted wrongly", [(noted, rows)] if noted != rows else [])
+    found.count(
+        lost_attempts=noted,
+        lost_again=len(in_a_row),
+        unexplained=sum(not loss.is_explained for loss in lost),
+        taken_up=len(gaps),
+        taken_up_last=max(gaps, default=0.0),
+    )
+
+
+def losses(notes: Sequence[Note], faults: Sequence[Fault]) -> Iterator[Loss]:
+    """Each attempt that was lost, also those that were lost one after the other."""
+    began = {(note.id, note.attempt): note.at.timestamp() for note in notes if _is(note, "began")}
+    by_process: dict[int, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        if fault.process is not None:
+            by_process[fault.process].append(fault)
+    for note in notes:
+        if _is(note, "lost"):
+            start, following = (began.get((note.id, number)) for number in (note.attempt, note.attempt + 1))
+            assert start is not None, "an attempt that was lost had begun"
+            hurt = _hurt(note, start, by_process)
+            yield Loss(note.id, note.attempt, hurt or start, following, is_explained=hurt is not None)
+
+
+def _is(note: Note, what: str) -> bool:
+    return note.kind == "run" and note.what == what
+
+
+def _hurt(lost: Note, began: float, by_process: Mapping[int, Sequence[Fault]]) -> float | None:
+    """When the worker, or its work-horse, was hurt while it worked on this; None if nobody has hurt it."""
+    found = PROCESS.search(lost.who or "")
+    faults = (
+        [fault for number in found.groups() for fault in by_process.get(int(number), ())] if found else []
+    )
+    while_working = [
+        fault.began for fault in faults if began - SLACK_SECONDS <= fault.began <= lost.at.timestamp()
+    ]
+    # The first of them was the end of it.
+    return min(while_working, default=None)
+
+
+def _look_beside_schedulers(found: Judgement, books: Books) -> None:
+    """Where a killed scheduler was all that was wrong: how late runs were made, and put into their queue."""
+    alone = [run for run in found.runs if _only_a_scheduler_was_killed(run, found.faults)]
+    found.count(
+        beside_a_killed_scheduler=len(alone), made_late=max((run.made_after for run in alone), default=0.0)
+    )
+    beside, crowd = defaultdict(list), _Crowd(found.runs)
+    for run in found.runs:
+        beside[run.schedule].append(run)
+    handed = [
+        handed_after(run, books.pushed)
+        for run in alone
+        if not may_wait(run, beside[run.schedule]) and crowd.at(run.created_at.timestamp()) < FEW_OPEN
+    ]
+    found.count(pushed=len(books.pushed), handed=len(handed), handed_late=max(handed, default=0.0))
+
+
+def handed_after(run: Run, pushed: Mapping[str, float]) -> float:
+    """Seconds from the moment at which it was due to that at which Redis had it for a worker.
+
+    Of a run that nobody has seen there: to the moment at which it began, or ended without that.
+    """
+    later = run.first_started_at or run.finished_at
+    seen = pushed.get(run.id, later.timestamp() if later else float("inf"))
+    return seen - run.due_at.timestamp()
+
+
+def may_wait(run: Run, beside: Sequence[Run]) -> bool:
+    """Whether it had no reason to be handed over at once: it was over, or behind another of its schedule."""
+    if was_ended_from_the_first(run):
+        return True
+    return any(other.id != run.id and other.is_open_at(run.created_at) for other in beside)
+
+
+class _Crowd:
+    """How many runs were open at a moment."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        ended = [run for run in runs if not was_ended_from_the_first(run)]
+        self._made = sorted(run.created_at.timestamp() for run in ended)
+        self._ended = sorted(run.finished_at.timestamp() for run in ended if run.finished_at)
+
+    def at(self, moment: float) -> int:
+        return bisect_right(self._made, moment) - bisect_right(self._ended, moment)
+
+
+def _only_a_scheduler_was_killed(run: Run, faults: Sequence[Fault]) -> bool:
+    """Whether that is all that was wrong while it should have been made."""
+    due = run.due_at.timestamp()
+    near = [one for one in faults if one.began - 1 < due + 3 and due < one.ended + 6 and _is_felt(one)]
+    return len(near) == 1 and near[0].kind == "scheduler killed" and near[0].began - 1 < due < near[0].ended
+
+
+def _is_felt(fault: Fault) -> bool:
+    """By who makes runs."""
+    return fault.kind.startswith(("scheduler", "PostgreSQL", "connections", "Redis"))

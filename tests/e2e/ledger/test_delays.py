@@ -1,0 +1,180 @@
+"""The judge of delays counts each death, sees what a killed scheduler holds up, and fails what is late."""
+
+import pytest
+from click.testing import CliRunner
+
+from tests.e2e.ledger import __main__ as command_line
+from tests.e2e.ledger.books import Books, Note
+from tests.e2e.ledger.delays import FEW_OPEN, Loss, look_at_delays, losses
+from tests.e2e.ledger.faults import Fault
+from tests.e2e.ledger.judgement import FAR_FROM_BOTH, PROMISED, Judgement
+from tests.e2e.ledger.made_up import START, at, fault, note, nothing_found, run
+from tests.e2e.ledger.witness import note_push
+
+pytestmark = pytest.mark.e2e
+
+# The process that works on what is made up, its work-horse, and the scheduler.
+WORKER, HORSE, SCHEDULER = 100, 200, 300
+
+
+def seconds_of(notes: list[Note], *faults: Fault) -> list[float | None]:
+    return [loss.seconds for loss in losses(notes, faults)]
+
+
+def lost_twice() -> list[Note]:
+    """One that was begun at 0, died at 1, was begun again at 5, died at 6, and was begun at last at 50."""
+    return [
+        note("began", of="call", attempt=1),
+        note("lost", of="call", attempt=1, seconds=4),
+        note("began", of="call", attempt=2, seconds=5),
+        note("lost", of="call", attempt=2, seconds=27),
+        note("began", of="call", attempt=3, seconds=50),
+    ]
+
+
+def test_each_death_of_one_run_is_counted_by_itself() -> None:
+    deaths = fault("worker killed", 1, process=WORKER), fault("work-horse killed", 6, process=HORSE)
+    assert seconds_of(lost_twice(), *deaths) == [4.0, 44.0]
+
+
+def test_the_longest_counts_also_of_what_was_lost_again() -> None:
+    books = Books(made={}, runs=[run("call", attempt=3, lost_attempts=2)], notes=lost_twice())
+    found = nothing_found(
+        books, fault("worker killed", 1, process=WORKER), fault("work-horse killed", 6, process=HORSE)
+    )
+    look_at_delays(found, books)
+    assert found.figures["taken_up"] == 2
+    assert found.figures["lost_again"] == 1
+    assert found.figures["taken_up_last"] == 44.0
+
+
+def test_where_no_death_is_known_the_time_counts_from_the_beginning() -> None:
+    began_and_lost = lost_twice()[:3]
+    start = START.timestamp()
+    for other in (
+        fault("worker killed", 1, process=WORKER + 1),
+        fault("worker killed", -5, process=WORKER),
+        fault("worker killed", 9, process=WORKER),
+    ):
+        assert list(losses(began_and_lost, [other])) == [
+            Loss("call", 1, start, start + 5, is_explained=False)
+        ]
+
+
+def test_the_first_of_two_deaths_counts() -> None:
+    horse, worker = fault("work-horse killed", 1, process=HORSE), fault("worker killed", 3, process=WORKER)
+    assert seconds_of(lost_twice()[:3], worker, horse) == [4.0]
+
+
+def test_a_worker_that_was_stopped_counts_from_then_on() -> None:
+    stopped = fault("worker stopped", 1, ended=24, process=WORKER)
+    assert seconds_of(lost_twice()[:3], stopped) == [4.0]
+
+
+def test_what_was_lost_and_needed_no_further_attempt_has_no_length() -> None:
+    assert seconds_of(lost_twice()[:2], fault("worker killed", 1, process=WORKER)) == [None]
+
+
+def test_a_loss_that_rows_do_not_know_of_is_found() -> None:
+    books = Books(made={}, runs=[run("call", attempt=2, lost_attempts=0)], notes=lost_twice()[:3])
+    found = nothing_found(books)
+    look_at_delays(found, books)
+    assert "lost attempts that were counted wrongly" in found.wrong
+
+
+def handed_late(books: Books, *more: Fault) -> tuple[float, float]:
+    """How many were looked at beside a killed scheduler, and how late the last was handed over."""
+    found = nothing_found(books, fault("scheduler killed", 0, ended=1, process=SCHEDULER), *more)
+    look_at_delays(found, books)
+    return found.figures["handed"], found.figures["handed_late"]
+
+
+def test_a_run_that_was_made_but_not_handed_over_is_seen() -> None:
+    late = run("call", due=0.5, ended=20, first_started_at=at(14))
+    pushed = {"call": START.timestamp() + 13.5}
+    assert handed_late(Books(made={}, runs=[late], pushed=pushed)) == (1, 13.0)
+    # Nobody has heard of it in Redis: it came there before it began.
+    assert handed_late(Books(made={}, runs=[late])) == (1, 13.5)
+
+
+def test_a_run_that_waits_in_its_queue_for_a_worker_was_handed_over() -> None:
+    busy = run("call", due=0.5, ended=40, first_started_at=at(30))
+    assert handed_late(Books(made={}, runs=[busy], pushed={"call": START.timestamp() + 1.0})) == (1, 0.5)
+
+
+def test_a_run_that_was_given_up_before_anybody_had_it_is_seen() -> None:
+    missed = run(
+        "call", due=0.5, ended=5.5, status="skipped", reason="too_late", attempt=0, first_started_at=None
+    )
+    assert handed_late(Books(made={}, runs=[missed])) == (1, 5.5)
+
+
+def test_what_waits_for_something_else_tells_nothing_of_a_scheduler() -> None:
+    before = run("before", due=-60, ended=70, schedule="tea")
+    behind = run("behind", due=0.5, ended=30, first_started_at=at(20), schedule="tea")
+    assert handed_late(Books(made={}, runs=[before, behind])) == (0, 0.0)
+    crowd = [run(f"{number}", due=-60, ended=70, schedule=f"{number}") for number in range(FEW_OPEN)]
+    assert handed_late(Books(made={}, runs=[*crowd, behind])) == (0, 0.0)
+    skipped = run("skipped", due=0.5, status="skipped", reason="overlap", ended=0, attempt=0)
+    assert handed_late(Books(made={}, runs=[skipped])) == (0, 0.0)
+
+
+def test_another_fault_beside_it_tells_nothing_of_a_scheduler() -> None:
+    late = run("call", due=0.5, ended=20, first_started_at=at(14))
+    assert handed_late(Books(made={}, runs=[late]), fault("Redis killed", 2)) == (0, 0.0)
+
+
+def test_the_first_job_of_a_run_is_heard_of_by_its_push_alone() -> None:
+    run_id, pushed = "0198c2f0-0000-7000-8000-000000000001", dict[str, float]()
+    note_push(pushed, 1.0, f"hset rq:job:run-{run_id}-1 created_at now")
+    note_push(pushed, 2.0, f"rpush rq:queue:runs run-{run_id}-12")
+    assert pushed == {}
+    note_push(pushed, 3.0, f"rpush rq:queue:runs run-{run_id}-1")
+    note_push(pushed, 4.0, f"rpush rq:queue:runs run-{run_id}-1")
+    assert pushed == {run_id: 3.0}
+
+
+KEPT = {"lost": 0.0, "doubled": 0.0, "taken_up_last": 29.0, "made_late": 2.9, "handed_late": 2.9}
+TOO_MUCH = {"lost": 1.0, "doubled": 1.0, "taken_up_last": 30.5, "made_late": 3.5, "handed_late": 13.0}
+
+
+def judged(**figures: float) -> Judgement:
+    """What all is well with, but for some figures."""
+    runs = [run("call")]
+    found = Judgement(runs, [])
+    look_at_delays(found, Books(made={}, runs=runs))
+    found.count(schedules=1, due=1, runs=1, **KEPT | figures)
+    return found
+
+
+@pytest.mark.parametrize("name", list(TOO_MUCH))
+def test_each_limit_that_is_broken_fails_the_command_and_is_told(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = judged(**{name: TOO_MUCH[name]})
+    monkeypatch.setattr(command_line, "play", lambda _folder, _trial: found)
+    answer = CliRunner().invoke(command_line.command, [])
+    assert answer.exit_code == 1
+    assert f"**broken**: {PROMISED.words()[name]}, but found" in answer.output
+
+
+def test_what_keeps_all_limits_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_line, "play", lambda _folder, _trial: judged())
+    answer = CliRunner().invoke(command_line.command, [])
+    assert answer.exit_code == 0
+    assert "Kept: " in answer.output
+
+
+def test_what_is_wrong_fails_the_command_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged()
+    found.blame("mails that were not sent", ["a mail"])
+    monkeypatch.setattr(command_line, "play", lambda _folder, _trial: found)
+    answer = CliRunner().invoke(command_line.command, [])
+    assert answer.exit_code == 1
+    assert "**wrong**: mails that were not sent: 1, such as a mail" in answer.output
+
+
+def test_a_busy_machine_breaks_no_limit_of_the_short_trial_but_a_loss_does() -> None:
+    slow = judged(taken_up_last=60, made_late=15, handed_late=15)
+    assert slow.broken(FAR_FROM_BOTH) == []
+    assert judged(lost=1).broken(FAR_FROM_BOTH) != []
