@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import signal
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -112,7 +113,8 @@ def postgresql_url() -> Iterator[str]:
 
     server = get_server(f"{folder}/data", cleanup_mode="delete")
     # Tests need no data that survives a power cut.
-    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 100;")
+    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET full_page_writes = off;")
+    server.psql("ALTER SYSTEM SET max_connections = 100;")
     server.psql("SELECT pg_reload_conf();")
     yield from _own_database(server.get_uri())
     # Now and not at the end of the process: a process of xdist ends without its exit handlers.
@@ -154,10 +156,17 @@ def migrated(settings: Settings) -> Iterator[Flask]:
     """An application on its database, which is migrated first."""
     app = create_app(settings)
     with app.app_context():
+        if settings.uses_sqlite:
+            sa.event.listen(db.engine, "connect", _do_not_sync)
         upgrade()
     yield app
     with app.app_context():
         db.engine.dispose()
+
+
+def _do_not_sync(connection: sqlite3.Connection, _record: object) -> None:
+    # As above: no data has to survive a power cut.
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session", params=DATABASES)

@@ -69,7 +69,6 @@ def make_person(app: Flask, email: str, *, role: str = "user", timezone: str = "
     with app.app_context():
         with transaction():
             user = service.create_user(email=email, password_hash=PASSWORD_HASH, role=role, timezone=timezone)
-        with transaction():
             pair = sign_in.start_session(settings=runtime_settings(), user_id=user.id)
         actor = sign_in.authenticate(pair.access_token)
     return Person(user.id, email, actor, pair.access_token, pair.refresh_token, app.test_client())
