@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from flask import Response, render_template
 
 from taskapi.accounts import recovery
+from taskapi.accounts.errors import WrongPassword
 from taskapi.accounts.recovery import Asked
 from taskapi.accounts.schemas import (
     AskedSchema,
@@ -41,6 +42,7 @@ PAGE_POLICY = (
 @blp.route("/me/password", methods=["POST"])
 @blp.requires_session
 @blp.arguments(PasswordChangeSchema)
+@blp.problems(WrongPassword)
 @blp.response(204)
 def change_password(data: dict[str, str]) -> None:
     """Change one's password; other sessions end, personal access tokens go on"""

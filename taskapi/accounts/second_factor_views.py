@@ -1,6 +1,7 @@
 """Endpoints under /api/auth/me/second-factor."""
 
 from taskapi.accounts import second_factor
+from taskapi.accounts.errors import SecondFactorEnabled, SecondFactorNotEnabled, WrongCode, WrongPassword
 from taskapi.accounts.schemas import (
     CodeSchema,
     EnrolmentSchema,
@@ -32,6 +33,7 @@ def show_state() -> SecondFactorState:
 @blp.route("/me/second-factor", methods=["POST"])
 @blp.requires_session
 @blp.arguments(PasswordSchema)
+@blp.problems(WrongPassword, SecondFactorEnabled)
 @blp.response(201, EnrolmentSchema, location="/api/auth/me/second-factor")
 def begin(data: dict[str, str]) -> Enrolment:
     """Begin a second factor; the first code of the app, sent to /confirm, enables it"""
@@ -44,6 +46,7 @@ def begin(data: dict[str, str]) -> Enrolment:
 @blp.route("/me/second-factor/confirm", methods=["POST"])
 @blp.requires_session
 @blp.arguments(CodeSchema)
+@blp.problems(WrongCode, SecondFactorNotEnabled, SecondFactorEnabled)
 @blp.response(200, RecoveryCodesSchema)
 def confirm(data: dict[str, str]) -> RecoveryCodes:
     """Enable the second factor; the recovery codes are shown this once"""
@@ -55,6 +58,7 @@ def confirm(data: dict[str, str]) -> RecoveryCodes:
 @blp.route("/me/second-factor/recovery-codes", methods=["POST"])
 @blp.requires_session
 @blp.arguments(PasswordSchema)
+@blp.problems(WrongPassword, SecondFactorNotEnabled)
 @blp.response(200, RecoveryCodesSchema)
 def renew_recovery_codes(data: dict[str, str]) -> RecoveryCodes:
     """Ten new recovery codes; those before stop working"""
@@ -66,6 +70,7 @@ def renew_recovery_codes(data: dict[str, str]) -> RecoveryCodes:
 @blp.route("/me/second-factor", methods=["DELETE"])
 @blp.requires_session
 @blp.arguments(PasswordAndCodeSchema)
+@blp.problems(WrongPassword, WrongCode, SecondFactorNotEnabled)
 @blp.response(204)
 def remove(data: dict[str, str]) -> None:
     """Switch the second factor off"""

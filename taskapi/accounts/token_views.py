@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from taskapi.accounts import personal_tokens, sessions
+from taskapi.accounts.errors import TooManyTokens
 from taskapi.accounts.models import PersonalToken
 from taskapi.accounts.personal_tokens import NewToken
 from taskapi.accounts.schemas import (
@@ -50,6 +51,7 @@ def end_session(session_id: UUID) -> None:
 @blp.route("/tokens", methods=["POST"])
 @blp.requires_session
 @blp.arguments(NewTokenSchema)
+@blp.problems(TooManyTokens)
 @blp.response(201, CreatedTokenSchema)
 def create_token(data: dict[str, Any]) -> NewToken:
     """Make a personal access token for a program; its secret is shown this once"""

@@ -10,6 +10,7 @@ from taskapi.accounts.errors import (
     InvalidCredentials,
     InvalidSecondFactor,
     InvalidToken,
+    LastAdmin,
     RefreshTokenReused,
     RegistrationClosed,
     SecondFactorRequired,
@@ -17,6 +18,7 @@ from taskapi.accounts.errors import (
     TokenRevoked,
     TooManyFailures,
     UsernameTaken,
+    WrongPassword,
 )
 from taskapi.accounts.models import User
 from taskapi.accounts.schemas import (
@@ -130,6 +132,7 @@ def update_profile(changes: dict[str, Any], *, condition: Precondition) -> Profi
 @blp.requires_session
 @blp.arguments(PasswordSchema)
 @blp.conditional
+@blp.problems(WrongPassword, LastAdmin)
 @blp.response(204)
 def close_account(data: dict[str, str], *, condition: Precondition) -> None:
     """Close one's account for good: schedules are cancelled, and the person is forgotten"""

@@ -1,6 +1,6 @@
 """The OpenAPI document: what fields, answers and their headers look like to a client."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from apispec import APISpec
@@ -9,7 +9,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields
 
 from taskapi.core.access import PUBLIC, Access
-from taskapi.core.errors import DomainError, all_errors
+from taskapi.core.errors import DomainError, InvalidCursor, MalformedJson, UnsupportedMediaType, all_errors
 from taskapi.core.links import PLACE
 from taskapi.core.problems import ProblemSchema
 from taskapi.core.schemas import Bound, Seconds, Text, Time
@@ -132,7 +132,7 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
     if doc_info.get("kept_for_a_while"):
         responses[200].setdefault("headers", {}).update(CACHE)
     responses["default"] = {"description": "Any other error", **PROBLEM}
-    if 422 in responses:
+    if 422 in responses or doc_info.get("idempotent"):
         responses[422] = {"description": "Validation failed", **PROBLEM}
     if not doc_info.get("for_probes"):
         responses[429] = TOO_MANY_REQUESTS
@@ -145,15 +145,15 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
     if access is not None and access != PUBLIC:
         responses[401] = {"description": "No, bad, expired or revoked token", **PROBLEM}
         responses[403] = {"description": _describe_refusal(access), **PROBLEM}
-        if doc_info.get("names_things"):
-            responses[404] = {"description": "There is no such thing, or one may not see it", **PROBLEM}
         # OpenAPI 3.1, 4.8.30: what is not OAuth may name the roles that are asked for.
         doc["security"] = [
             {"bearer": ["session"] if access.session else [access.scope] if access.scope else []}
         ]
     else:
         doc["security"] = []
-    _describe_problems(responses, doc_info.get("problems", ()))
+    if doc_info.get("names_things"):
+        responses[404] = {"description": "There is no such thing, or one may not see it", **PROBLEM}
+    _describe_problems(responses, [*doc_info.get("problems", ()), *_problems_of_reading(doc, doc_info)])
     return doc
 
 
@@ -163,7 +163,19 @@ def _describe_refusal(access: Access) -> str:
     return f"`missing_scope`: the token was not given the scope '{access.scope}'"
 
 
-def _describe_problems(responses: dict[Any, Any], kinds: Sequence[type[DomainError]]) -> None:
+def _problems_of_reading(doc: Any, doc_info: Any) -> Iterator[type[DomainError]]:
+    """What is said of a request that cannot be read at all."""
+    schemas = [each.get("schema") for each in doc.get("parameters", ())]
+    if any("cursor" in getattr(schema, "_declared_fields", ()) for schema in schemas):
+        yield InvalidCursor
+    takes_json = "requestBody" in doc
+    if takes_json:
+        yield MalformedJson
+    if takes_json or doc_info.get("receives"):
+        yield UnsupportedMediaType
+
+
+def _describe_problems(responses: dict[Any, Any], kinds: Iterable[type[DomainError]]) -> None:
     for kind in kinds:
         said = responses.get(kind.status, {}).get("description")
         words = f"`{kind.code}`: {kind.title}"

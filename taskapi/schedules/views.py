@@ -118,6 +118,7 @@ def preview_schedule(query: dict[str, Any], schedule_id: UUID) -> Page[FireTime]
 @blp.route("/schedules/<uuid:schedule_id>/pause", methods=["POST"])
 @blp.requires("write")
 @blp.conditional
+@blp.problems(ScheduleCancelled, ScheduleCompleted)
 @blp.response(200, ScheduleSchema)
 def pause_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """Hold a schedule; what falls due meanwhile gets its verdict at resume"""
@@ -128,7 +129,7 @@ def pause_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
 @blp.route("/schedules/<uuid:schedule_id>/resume", methods=["POST"])
 @blp.requires("write")
 @blp.conditional
-@blp.problems(OwnerInactive)
+@blp.problems(ScheduleCancelled, ScheduleCompleted, OwnerInactive)
 @blp.response(200, ScheduleSchema)
 def resume_schedule(schedule_id: UUID, *, condition: Precondition) -> Schedule:
     """Let a paused schedule go on; due times of the pause fall under catch_up"""

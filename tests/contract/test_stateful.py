@@ -76,7 +76,13 @@ def chains(machine: Any, app: Flask, role: str, *, number: int, steps: int) -> C
 
         def validate_response(self, response: Any, case: schemathesis.Case[Any], **sent: Any) -> None:
             headers = sent["headers"]
-            case.validate_response(response, headers=headers, transport_kwargs=sent, recorder=self.recorder)
+            case.validate_response(
+                response,
+                additional_checks=[self.sender.is_let_in],
+                headers=headers,
+                transport_kwargs=sent,
+                recorder=self.recorder,
+            )
 
     Chains.run(
         settings=settings(

@@ -16,6 +16,7 @@ from taskapi.core.events import Event
 from taskapi.events.models import FailedDelivery
 from taskapi.events.webhooks.models import WebhookDelivery
 from taskapi.notifications.models import Email
+from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.engine import counts
 from taskapi.schedules.engine.claims import IS_OPEN
 from taskapi.schedules.models import Run, Schedule
@@ -32,6 +33,7 @@ def is_quiet(app: Flask) -> bool:
         sa.select(Run.id).where(IS_OPEN),
         sa.select(Schedule.id).where(Schedule.status == "active", Schedule.next_run_at.is_(None)),
         sa.select(Schedule.id).where(Schedule.set_aside_until.is_not(None)),
+        sa.select(Backfill.id).where(Backfill.status == "running"),
         sa.select(Event.id).where(Event.position.is_(None)),
         sa.select(FailedDelivery.id),
         sa.select(WebhookDelivery.id).where(WebhookDelivery.status == "pending"),

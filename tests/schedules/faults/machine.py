@@ -8,15 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    multiple,
-    precondition,
-    rule,
-)
+from hypothesis.stateful import invariant, precondition, rule
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
@@ -32,8 +24,9 @@ from taskapi.schedules.jobs import rescue_runs
 from taskapi.schedules.models import Run
 from tests.events.webhooks.making import subscribe
 from tests.schedules.faults import ledger
+from tests.schedules.faults.by_hand import ByHand
 from tests.schedules.faults.processes import Attempt, Scheduler, Worker, forget_everything
-from tests.schedules.faults.promises import WISHES, Promise, Wish
+from tests.schedules.faults.promises import Promise
 from tests.schedules.faults.scenario import PAUSES, World
 from tests.schedules.faults.wrappers import Fault, Killed, Kind, Mode
 from tests.work import dispatch_all
@@ -49,24 +42,16 @@ A_FAULT = st.builds(Fault, step=st.integers(1, 20), mode=st.sampled_from(Mode))
 FAULTS = st.none() | A_FAULT
 
 
-class Machine(RuleBasedStateMachine):
-    """One example: a world, and what is done in it.
-
-    Args:
-        fresh: makes the world.
-    """
-
-    made = Bundle("made")
+class Machine(ByHand):
+    """One example: a world, and what people, processes and faults do in it."""
 
     def __init__(self, fresh: Callable[[], World]) -> None:
-        super().__init__()
         random.seed(20)
-        self.world = fresh()
+        super().__init__(fresh)
         app = self.world.app
         self.schedulers = [Scheduler(app), Scheduler(app)]
         self.workers = [Worker(app, *Queue), Worker(app, *Queue)]
         self.attempts: dict[int, Attempt] = {}
-        self.promises: dict[UUID, Promise] = {}
         self.mails_may_come_twice = False
         self.started: list[tuple[UUID, Any]] = []
         self.world.probe.behave = self._behave
@@ -82,42 +67,6 @@ class Machine(RuleBasedStateMachine):
             raise ActionFailed("not yet")
         return {"attempt": context.attempt}
 
-    @initialize(target=made, first=WISHES, second=WISHES)
-    def begin_with_two(self, first: Wish, second: Wish) -> Any:
-        return multiple(*self._make(first), *self._make(second))
-
-    @rule(target=made, wish=WISHES)
-    def make(self, wish: Wish) -> Any:
-        return multiple(*self._make(wish))
-
-    def _make(self, wish: Wish) -> list[Promise]:
-        """One promise, or none where nothing would ever be due."""
-        now = self.world.time.now
-        answer = self.world.owner.post("/api/schedules", wish.fields(now))
-        if answer.status_code == 422:
-            assert Promise.of(UUID(int=0), wish, now).due == [], answer.text
-            return []
-        assert answer.status_code == 201, answer.text
-        promise = Promise.of(UUID(answer.json["id"]), wish, now)
-        assert promise.due != []
-        self.promises[promise.id] = promise
-        return [promise]
-
-    @rule(promise=made, word=st.sampled_from(("pause", "resume", "cancel")))
-    def control(self, promise: Promise, word: str) -> None:
-        answer = self.world.owner.post(f"/api/schedules/{promise.id}/{word}")
-        assert answer.status_code in (200, 409), answer.text
-        now = self.world.time.now
-        if answer.status_code == 409:
-            # It is over.
-            return
-        if word == "resume":
-            promise.end_pause(now)
-        elif word == "cancel":
-            promise.cancelled_at = promise.cancelled_at or now
-        elif not promise.is_paused:
-            promise.pauses.append((now, None))
-
     @rule(seconds=st.sampled_from((1, 3, 10, 21, 59, 61, 130)))
     def pass_time(self, seconds: int) -> None:
         self.world.time.pass_(seconds=seconds)
@@ -129,6 +78,19 @@ class Machine(RuleBasedStateMachine):
         coming = [at for promise in self.promises.values() for at in promise.due if at > now]
         self.world.time.now = min(coming, default=now)
         self.schedule(who=who, task="dispatch", fault=fault)
+
+    @rule(promise=ByHand.made, who=FIRST_OR_SECOND, seconds=st.sampled_from((70, 150)))
+    def make_up_for_it(self, promise: Promise, who: int, seconds: int) -> None:
+        """Nobody sees to what is due for a while, and what was left out is asked for after all."""
+        self.when_due(who=who, fault=None)
+        self.pass_time(seconds=seconds)
+        self.schedule(who=who, task="dispatch", fault=None)
+        self.backfill(promise=promise, seconds=400)
+
+    @rule(who=FIRST_OR_SECOND, place=st.integers(0, 3))
+    def stop_what_is_due(self, who: int, place: int) -> None:
+        self.when_due(who=who, fault=None)
+        self.stop_run(place=place)
 
     @rule(who=FIRST_OR_SECOND, faults=st.lists(A_FAULT, min_size=1, max_size=5))
     def carry_on(self, who: int, faults: list[Fault]) -> None:
@@ -263,13 +225,12 @@ class Machine(RuleBasedStateMachine):
                 return
 
     def _nothing_comes(self) -> bool:
-        return all(promise.due[-1] < self.world.time.now for promise in self.promises.values())
+        return all(at < self.world.time.now for promise in self.promises.values() for at in promise.due)
 
     def _check(self) -> None:
         with self.world.app.app_context():
             runs = session().scalars(sa.select(Run)).all()
-            for promise in self.promises.values():
-                promise.check([run for run in runs if run.schedule_id == promise.id])
+            self.check_promises(runs)
             self._check_starts(runs)
             self._check_mails(runs)
             ledger.check_told(self.world.told)

@@ -1,5 +1,6 @@
 """The processes of an installation, played one at a time in this one, by a clock that a test moves."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,17 +12,19 @@ import sqlalchemy as sa
 from flask import Flask
 from rq.utils import now
 
-from taskapi.background import connection, crew, hand
+from taskapi.background import connection, crew, hand, idling
 from taskapi.background.board import Board
 from taskapi.background.bookkeeping import Done, Taken
 from taskapi.background.connection import redis_client
 from taskapi.background.hand import Hand
 from taskapi.background.idling import run_idle_steps
 from taskapi.background.names import EXECUTE_RUN, Queue
+from taskapi.clients.mail import mail_client
 from taskapi.core import freshness, repeating
 from taskapi.core.db import db
 from taskapi.core.engine import doubt_connections
 from taskapi.events.webhooks import sending
+from taskapi.notifications import jobs as mail_jobs
 from taskapi.schedules.engine import admission, dispatch, due, execution, finishing, lease
 from taskapi.schedules.engine.claims import Claim
 from taskapi.schedules.engine.journal import Journal
@@ -64,7 +67,8 @@ def at_pace(time: Time) -> Iterator[None]:
         for module in WAITING:
             patches.enter_context(patch.object(module, "time", pace))
         patches.enter_context(patch.object(finishing, "monotonic", pace.monotonic))
-        patches.enter_context(patch.object(finishing, "is_work_horse", lambda: True))
+        for module in (finishing, mail_jobs):
+            patches.enter_context(patch.object(module, "is_work_horse", lambda: True))
         patches.enter_context(patch.object(lease, "_keeper", NoThread()))
         yield
 
@@ -83,15 +87,24 @@ class Worker:
 
     def __init__(self, app: Flask, *queues: Queue) -> None:
         self._app = app
-        self._kept = finishing._Kept()
+        self._remember_nothing()
         with app.app_context():
             self.hand = Hand(app, queues, redis_client())
             self.hand.register_birth()  # type: ignore[no-untyped-call]
 
+    def _remember_nothing(self) -> None:
+        self._kept, self._idle_steps = finishing._Kept(), dict[idling.Step, bool]()
+        self._mails: Any = threading.local()
+
     @contextmanager
     def at_work(self) -> Iterator[Hand]:
         """Inside the work-horse; what it dies of is seen to by the worker."""
-        with patch.object(finishing, "_kept", self._kept), self._app.app_context():
+        with ExitStack() as memory:
+            memory.enter_context(self._app.app_context())
+            memory.enter_context(patch.object(finishing, "_kept", self._kept))
+            memory.enter_context(patch.object(idling, "_steps", self._idle_steps))
+            for transport in mail_client()._transports:
+                memory.enter_context(patch.object(transport, "_kept", self._mails))
             yield self.hand
 
     def work(self) -> None:
@@ -123,8 +136,12 @@ class Worker:
             self.hand.tell_alive()
 
     def _drop(self) -> None:
-        """The memory of a process goes, and its connection with it."""
-        line, self._kept = self._kept.line, finishing._Kept()
+        """The memory of a process goes, and its connections with it."""
+        line, mails = self._kept.line, getattr(self._mails, "connection", None)
+        self._remember_nothing()
+        if mails is not None:
+            # Without a goodbye: the system closes it.
+            mails.host.close()
         if line is not None and line._borrowed is not None:
             # The pool may be none any more.
             line._borrowed.invalidate()

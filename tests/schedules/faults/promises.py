@@ -1,111 +1,64 @@
-"""What a schedule promises, counted by plain arithmetic: nothing here knows how taskapi counts."""
+"""What a schedule promises: each due time one run, and verdicts that the policies give."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import pairwise
 from uuid import UUID
 
-from hypothesis import strategies as st
-
+from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.models import Run
+from tests.schedules.faults.plans import Plan, Policy
 
 # What is handled later than this was missed.
 MISSED = timedelta(seconds=60)
-SKIPPED, CANCELLED = "skipped", "cancelled"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What somebody wants: a due time every ``step`` seconds, one if there is none, for ``span`` seconds."""
-
-    kind: str
-    action: str
-    step: int
-    span: int
-    overlap: str
-    catch_up: str
-    start_deadline: int | None
-    max_runs: int | None
-
-    @property
-    def most(self) -> int | None:
-        """At most so many runs; what is replaced would not count."""
-        return None if self.kind == "once" or self.overlap == "replace" else self.max_runs
-
-    def first(self, now: datetime) -> datetime:
-        """The first due time, for a cron line the first full minute that its step divides."""
-        begin = now.replace(microsecond=0) + timedelta(seconds=2)
-        if self.kind != "cron":
-            return begin
-        minutes, rest = divmod(begin.minute * 60 + begin.second, 60)
-        minutes += bool(rest)
-        every = self.step // 60
-        hour = begin.replace(minute=0, second=0)
-        return hour + timedelta(minutes=-(-minutes // every) * every)
-
-    def fields(self, now: datetime) -> dict[str, Any]:
-        """As it is sent."""
-        begin = now.replace(microsecond=0) + timedelta(seconds=2)
-        trigger: dict[str, Any] = {"run_at": begin.isoformat()}
-        if self.kind == "every":
-            trigger = {"every": self.step}
-        elif self.kind == "cron":
-            trigger = {"cron": f"*/{self.step // 60} * * * *"}
-        if self.kind != "once":
-            ends = begin + timedelta(seconds=self.span)
-            trigger |= {"starts_at": begin.isoformat(), "ends_at": ends.isoformat(), "max_runs": self.most}
-        return {
-            **trigger,
-            "name": self.kind,
-            "action": self.action,
-            "params": {"message": "Tea"} if self.action == "reminder" else {},
-            "notify": [],
-            "retry": {"max_attempts": 3, "delay": 1, "factor": 1, "max_delay": 1},
-            "overlap": self.overlap,
-            "catch_up": self.catch_up,
-            "catch_up_window": 86_400,
-            "catch_up_limit": 100,
-            "start_deadline": self.start_deadline,
-        }
-
-
-WISHES = st.builds(
-    Wish,
-    kind=st.sampled_from(("once", "every", "cron")),
-    action=st.sampled_from(("probe", "probe", "reminder")),
-    step=st.sampled_from((60, 120)),
-    span=st.sampled_from((60, 150, 400)),
-    overlap=st.sampled_from(("allow", "skip", "queue", "replace")),
-    catch_up=st.sampled_from(("all", "latest", "skip")),
-    start_deadline=st.none() | st.sampled_from((5, 90)),
-    max_runs=st.none() | st.integers(1, 3),
-)
+SKIPPED, CANCELLED, BACKFILL = "skipped", "cancelled", "backfill"
 
 
 @dataclass(slots=True)
 class Promise:
-    """A schedule that was made.
+    """A schedule that was made, and what somebody did with it.
 
     Attributes:
-        due: all due times that it may ever have.
+        plans: each with the moment from which on it holds.
+        policies: so, too.
         pauses: when each began and ended.
+        judged_pauses: parts of pauses that a change of the plan gave their verdict.
+        left_out: due times that were left out by hand.
+        stopped: runs that were cancelled by hand, and whether none had begun by then.
+        backfills: the due times that each was asked for.
     """
 
     id: UUID
-    wish: Wish
-    due: Sequence[datetime]
+    plans: list[tuple[datetime, Plan]]
+    policies: list[tuple[datetime, Policy]]
     pauses: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+    judged_pauses: list[tuple[datetime, datetime]] = field(default_factory=list)
+    left_out: set[datetime] = field(default_factory=set)
+    stopped: dict[UUID, bool] = field(default_factory=dict)
+    backfills: dict[UUID, list[datetime]] = field(default_factory=dict)
     cancelled_at: datetime | None = None
 
-    @classmethod
-    def of(cls, schedule_id: UUID, wish: Wish, now: datetime) -> "Promise":
-        first = wish.first(now)
-        if wish.kind == "once":
-            return cls(schedule_id, wish, [first])
-        end = now.replace(microsecond=0) + timedelta(seconds=2 + wish.span)
-        number = max(-int((first - end) // timedelta(seconds=wish.step)), 0)
-        return cls(schedule_id, wish, [first + n * timedelta(seconds=wish.step) for n in range(number)])
+    @property
+    def plan(self) -> Plan:
+        """The one that holds."""
+        return self.plans[-1][1]
+
+    @property
+    def policy(self) -> Policy:
+        return self.policies[-1][1]
+
+    @property
+    def due(self) -> list[datetime]:
+        """All due times that it may ever have."""
+        return [at for at, _ in self._due()]
+
+    def _due(self) -> Iterator[tuple[datetime, Plan]]:
+        """Each by the plan that holds when it comes."""
+        for (since, plan), (until, _) in pairwise([*self.plans, (None, None)]):
+            assert since is not None
+            assert plan is not None
+            yield from ((at, plan) for at in plan.due() if since < at and (until is None or at <= until))
 
     @property
     def is_paused(self) -> bool:
@@ -116,70 +69,135 @@ class Promise:
         if self.is_paused:
             self.pauses[-1] = (self.pauses[-1][0], now)
 
-    def check(self, runs: Iterable[Run]) -> None:
+    def plan_anew(self, plan: Plan, now: datetime) -> None:
+        """What was due up to now has its verdict; a pause that is not over is another one from now on."""
+        if self.is_paused:
+            self.end_pause(now)
+            self.judged_pauses.append((self.pauses[-1][0], now))
+            self.pauses.append((now, None))
+        kept = set(plan.due()) if plan.has_trigger_of(self.plan) else set()
+        self.left_out = {at for at in self.left_out if at <= now or at in kept}
+        self.plans.append((now, plan))
+
+    def check(self, runs: Iterable[Run], backfills: Sequence[Backfill]) -> None:
         """Each due time has its run, none has two, and each verdict is one that the policies give."""
-        judged = sorted(runs, key=lambda run: run.scheduled_for)
-        at = [run.scheduled_for for run in judged]
-        assert at == list(self.due[: len(at)])
-        if self.cancelled_at is None:
-            assert at == list(self._until_enough(judged)), self
-        else:
-            passed = [due for due in self.due if due < self.cancelled_at]
-            assert at == list(self._until_enough(judged)) or passed <= at, self
-            assert all(due <= self.cancelled_at for due in at), self
+        every = sorted(runs, key=lambda run: run.scheduled_for)
+        judged = [run for run in every if run.trigger != BACKFILL]
+        self._check_times([run for run in judged if run.scheduled_for not in self.left_out])
+        assert self.left_out <= {run.scheduled_for for run in judged}, self
         for run in judged:
             self._check_verdict(run)
+        self._check_backfills(every, backfills)
 
-    def _until_enough(self, judged: Sequence[Run]) -> Sequence[datetime]:
-        """The due times up to the last that ``max_runs`` lets come."""
-        most, counted = self.wish.most, 0
-        for place, run in enumerate(judged, start=1):
-            counted += not self._was_left_out(run)
-            if counted == most:
-                return self.due[:place]
-        return self.due
+    def _check_times(self, judged: Sequence[Run]) -> None:
+        at = [run.scheduled_for for run in judged]
+        wanted = self._until_enough(judged)
+        if self.cancelled_at is None:
+            assert at == wanted, self
+            return
+        # What passed before is accounted for without regard to the number of runs.
+        all_of_the_last = self._until_enough(judged, but_for=self.plan)
+        passed = [due for due in all_of_the_last if due < self.cancelled_at]
+        assert at == wanted or (at == all_of_the_last[: len(at)] and len(passed) <= len(at)), self
+        assert all(due <= self.cancelled_at for due in at), self
+
+    def _until_enough(self, judged: Sequence[Run], but_for: Plan | None = None) -> list[datetime]:
+        """The due times, but for those that ``max_runs`` does not let come."""
+        runs, counted, found = {run.scheduled_for: run for run in judged}, 0, list[datetime]()
+        for at, plan in self._due():
+            has_enough = plan.most is not None and counted >= plan.most
+            if at in self.left_out or (has_enough and plan is not but_for):
+                continue
+            found.append(at)
+            counted += at in runs and not self._was_left_out(runs[at])
+        return found
 
     def _was_left_out(self, run: Run) -> bool:
         # One that was skipped later, as nobody started it in time, has counted.
         return run.status == SKIPPED and not (run.reason == "too_late" and run.finished_at != run.created_at)
 
     def _check_verdict(self, run: Run) -> None:
-        if run.status == CANCELLED:
-            assert run.reason in self._reasons_to_cancel(), run.reason
+        if run.backfill_id is not None:
+            self._check_backfilled(run)
+        elif run.scheduled_for in self.left_out:
+            assert (run.status, run.reason) == (SKIPPED, "manual")
+        elif run.status == CANCELLED:
+            assert run.reason in self._reasons_to_cancel(run), run.reason
         elif run.status == SKIPPED:
             assert run.reason in self._reasons_to_skip(run), (run.reason, run.scheduled_for, run.created_at)
         elif self._was_missed(run):
-            assert self.wish.catch_up != "skip"
+            assert {policy.catch_up for policy in self._policies_of(run)} != {"skip"}
             assert run.trigger == "catch_up"
         else:
             assert run.trigger == "schedule" or len(self.pauses) > 0
-        if run.first_started_at is not None and self.wish.start_deadline is not None:
-            assert run.first_started_at <= run.scheduled_for + timedelta(seconds=self.wish.start_deadline)
+        if run.id in self.stopped:
+            assert run.status == CANCELLED or not self.stopped[run.id], run.status
+        self._check_start(run)
 
-    def _reasons_to_cancel(self) -> set[str]:
+    def _check_start(self, run: Run) -> None:
+        deadlines = {policy.start_deadline for policy in self._policies_of(run)}
+        if run.first_started_at is None or run.backfill_id is not None or None in deadlines:
+            return
+        latest = max(seconds for seconds in deadlines if seconds is not None)
+        assert run.first_started_at <= run.scheduled_for + timedelta(seconds=latest)
+
+    def _policies_of(self, run: Run) -> list[Policy]:
+        """Those by which it may have been judged: what happens in one moment has no order here."""
+        return self._policies(run.created_at, run.created_at)
+
+    def _policies(self, since: datetime, until: datetime | None) -> list[Policy]:
+        """Those that held at some time between both, both included."""
+        ends = [begin for begin, _ in self.policies[1:]] + [None]
+        return [
+            policy
+            for (begin, policy), end in zip(self.policies, ends, strict=True)
+            if (until is None or begin <= until) and (end is None or end >= since)
+        ]
+
+    def _reasons_to_cancel(self, run: Run) -> set[str]:
         reasons = {"schedule_cancelled"} if self.cancelled_at else set()
-        return reasons | ({"overlap"} if self.wish.overlap == "replace" else set())
+        if any(policy.overlap == "replace" for policy in self._policies(run.created_at, None)):
+            reasons.add("overlap")
+        return reasons | ({"manual"} if run.id in self.stopped else set())
 
     def _reasons_to_skip(self, run: Run) -> set[str]:
-        wish, reasons = self.wish, set()
+        policies, reasons = self._policies_of(run), set()
         assert run.finished_at is not None
-        if wish.overlap == "skip":
+        late = run.finished_at - run.scheduled_for
+        if any(policy.overlap == "skip" for policy in policies):
             reasons.add("overlap")
-        if wish.start_deadline and run.finished_at > run.scheduled_for + timedelta(
-            seconds=wish.start_deadline
-        ):
+        if any(each.start_deadline and late > timedelta(seconds=each.start_deadline) for each in policies):
             reasons.add("too_late")
-        if wish.catch_up != "all" and self._was_missed(run):
+        catches_up = {policy.catch_up for policy in policies} == {"all"}
+        if not catches_up and self._was_missed(run):
             reasons.add("catch_up")
-        if wish.catch_up != "all" and self._fell_into_pause(run):
+        pauses = self.judged_pauses if catches_up else [*self.judged_pauses, *self.pauses]
+        if any(begin <= run.scheduled_for and (not end or run.scheduled_for <= end) for begin, end in pauses):
             reasons.add("paused")
         return reasons
 
     def _was_missed(self, run: Run) -> bool:
         return run.created_at > run.scheduled_for + MISSED
 
-    def _fell_into_pause(self, run: Run) -> bool:
-        return any(
-            begin <= run.scheduled_for and (end is None or run.scheduled_for < end)
-            for begin, end in self.pauses
-        )
+    def _check_backfilled(self, run: Run) -> None:
+        """It was skipped, and is to be done after all."""
+        assert run.status != SKIPPED
+        assert run.status != CANCELLED or run.reason in {"manual", "schedule_cancelled"}
+
+    def _check_backfills(self, runs: Sequence[Run], backfills: Sequence[Backfill]) -> None:
+        """Each due time in the range of one that is complete has been seen to, and no other was."""
+        there = {run.scheduled_for: run for run in runs}
+        assert {backfill.id for backfill in backfills} == self.backfills.keys()
+        for run in runs:
+            if run.trigger == BACKFILL:
+                assert run.scheduled_for in self.backfills[run.backfill_id], self  # type: ignore[index]
+                self._check_backfilled(run)
+        for backfill in backfills:
+            if backfill.status == CANCELLED:
+                assert self.cancelled_at is not None or len(self.plans) > 1
+                continue
+            assert backfill.status == "completed"
+            for at in self.backfills[backfill.id]:
+                if at < backfill.to_at:
+                    run = there[at]
+                    assert run.status != SKIPPED or run.finished_at >= backfill.created_at  # type: ignore[operator]

@@ -94,7 +94,9 @@ class Scenario:
         subscribe(self.world.owner, self.world.told.url, "run.*", "schedule.completed")
         self._ask_by_hand("lost", "forgotten")
         start, at = self.world.time.now, self.world.time.now + timedelta(minutes=1)
-        self._make("reminder", [at], run_at=at)
+        # The second mail goes over the connection of the first.
+        for name in ("reminder", "another"):
+            self._make(name, [at], run_at=at)
         self._make("call", [at], run_at=at, action="webhook", params={"url": self.world.called.url})
         turns = [start + timedelta(seconds=20), start + timedelta(seconds=40)]
         self._make("turns", turns, every=20, max_runs=2, overlap="queue", **PROBE)

@@ -18,7 +18,7 @@ LEAST: dict[Phase, dict[Kind, int]] = {
     Phase.AGAIN: {Kind.STATEMENT: 4, Kind.COMMIT: 1, Kind.REDIS: 1},
     Phase.RELAY: {Kind.STATEMENT: 15, Kind.COMMIT: 1, Kind.REDIS: 2},
     Phase.WEBHOOKS: {Kind.STATEMENT: 20, Kind.COMMIT: 8, Kind.REDIS: 4, Kind.CALL: 7},
-    Phase.MAIL: {Kind.STATEMENT: 2, Kind.COMMIT: 2, Kind.REDIS: 5, Kind.MAIL: 2},
+    Phase.MAIL: {Kind.STATEMENT: 2, Kind.COMMIT: 2, Kind.REDIS: 5, Kind.MAIL: 4},
 }
 # What PostgreSQL keeps prepared has a way of its own; SQLite has no connection to break.
 LEAST_ON_POSTGRESQL: dict[Phase, dict[Kind, int]] = {

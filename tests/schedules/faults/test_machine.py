@@ -9,7 +9,7 @@ from tests.schedules.faults.machine import Machine
 
 FEW = settings(
     derandomize=True,
-    max_examples=5,
+    max_examples=6,
     stateful_step_count=18,
     deadline=None,
     database=None,

@@ -76,7 +76,7 @@ class Commanded:
 
 @dataclass(frozen=True, slots=True)
 class Mailed:
-    """A mail server is connected to, or given a message."""
+    """A mail server is connected to, asked whether it is there, or given a message."""
 
     host: smtplib.SMTP
     do: Do

@@ -1,8 +1,9 @@
 """What leaves the process, step by step, and something that goes wrong at one of the steps.
 
-Each statement, COMMIT and ROLLBACK, each command or pipeline to Redis, each conversation with a mail
-server and each call over HTTP is a step. All real: nothing is answered in the place of a server but
-what its client would say of one that broke, that hangs, or that is away.
+Each statement, COMMIT and ROLLBACK, each command or pipeline to Redis, each connection to a mail server,
+the question whether it is still there, each message over it, and each call over HTTP is a step. All real:
+nothing is answered in the place of a server but what its client would say of one that broke, that hangs,
+or that is away.
 """
 
 import smtplib
@@ -159,6 +160,7 @@ class Outside:
             (AbstractConnection, "send_packed_command", self._commanding()),
             (AbstractConnection, "on_connect_check_health", self._shaking_hands()),
             (smtplib.SMTP, "connect", self._mailing(smtplib.SMTP.connect)),
+            (smtplib.SMTP, "noop", self._mailing(smtplib.SMTP.noop)),
             (smtplib.SMTP, "sendmail", self._mailing(smtplib.SMTP.sendmail)),
             (HTTPConnection, "request", self._calling(HTTPConnection.request)),
         ]
