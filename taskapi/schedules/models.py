@@ -275,7 +275,12 @@ class Run(HasId, Base):
     @property
     def job_id(self) -> str:
         """The id of the RQ job that will make the next attempt."""
-        return f"run-{self.id}-{self.attempt + 1}"
+        return job_id_of(self.id, self.attempt)
+
+
+def job_id_of(run_id: UUID | str, attempts: int) -> str:
+    """The id of the RQ job that makes the attempt after so many."""
+    return f"run-{run_id}-{attempts + 1}"
 
 
 def milliseconds(start: datetime | None, end: datetime | None) -> int | None:

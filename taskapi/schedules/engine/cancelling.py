@@ -29,7 +29,7 @@ from taskapi.core.events import record_event
 from taskapi.schedules.actions.base import RunCancelled, RunContext
 from taskapi.schedules.engine import claims, outcomes, turns
 from taskapi.schedules.engine.journal import Journal
-from taskapi.schedules.models import Run
+from taskapi.schedules.models import Run, job_id_of
 
 log = structlog.get_logger(__name__)
 
@@ -157,5 +157,5 @@ def _end_over_its_head(run_id: UUID, attempt: int) -> bool:
         if run is None:
             return False
         log.warning("run.cancelled_without_its_worker", run_id=str(run_id), worker=run.worker)
-        on_commit(stop_job, f"run-{run_id}-{attempt}")
+        on_commit(stop_job, job_id_of(run_id, attempt - 1))
         return True

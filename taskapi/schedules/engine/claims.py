@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from taskapi.core import clock
 from taskapi.core.db import database_now, session
 from taskapi.schedules.engine import statements
-from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule, milliseconds
+from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule, job_id_of, milliseconds
 
 # Literals, so that the partial index of open runs is seen to fit.
 IS_OPEN = sa.text("(runs.status = 'pending' OR runs.status = 'running')")
@@ -193,16 +193,18 @@ def overdue_cancels(*, after: float, limit: int) -> list[tuple[UUID, int]]:
     return [(run_id, attempt) for run_id, attempt in session().execute(statement)]
 
 
-def waiting_runs(*, queued_before: float, queued_after: float | None = None, limit: int) -> list[Run]:
-    """Pending runs that were given to Redis longer than ``queued_before`` seconds ago, the oldest first.
+def waiting_jobs(*, queued_before: float, queued_after: float | None = None, limit: int) -> dict[UUID, str]:
+    """Of pending runs that were given to Redis longer than ``queued_before`` seconds ago, their jobs' ids.
 
     Args:
         queued_after: but not longer ago than so many seconds.
+        limit: so many at most, the oldest.
     """
-    statement = sa.select(Run).where(Run.status == "pending", Run.queued_at < database_now(-queued_before))
+    waiting = (Run.status == "pending", Run.queued_at < database_now(-queued_before))
+    statement = sa.select(Run.id, Run.attempt).where(*waiting).order_by(Run.queued_at).limit(limit)
     if queued_after is not None:
         statement = statement.where(Run.queued_at >= database_now(-queued_after))
-    return list(session().scalars(statement.order_by(Run.queued_at).limit(limit)))
+    return {run_id: job_id_of(run_id, attempt) for run_id, attempt in session().execute(statement)}
 
 
 def lock_runs(run_ids: Sequence[UUID], *, status: str | None = None) -> list[Run]:

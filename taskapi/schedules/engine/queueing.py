@@ -17,7 +17,7 @@ from taskapi.schedules.engine import admission, claims, counts, due
 from taskapi.schedules.engine.beside import Beside
 from taskapi.schedules.engine.meters import meter_ends
 from taskapi.schedules.engine.waiting import let_row_wait, let_run_wait
-from taskapi.schedules.models import Run
+from taskapi.schedules.models import Run, job_id_of
 
 # Bounds one transaction of releasing held runs.
 RELEASE_BATCH = 200
@@ -96,7 +96,7 @@ def _route(lane: Queue, action: str) -> Queue:
 
 def _first_call(row: Row) -> Call:
     run_id = str(row["id"])
-    return run_id, f"run-{run_id}-1", row["timeout"]
+    return run_id, job_id_of(run_id, 0), row["timeout"]
 
 
 def queue_runs(runs: Sequence[Run], *, held: bool = False) -> None:

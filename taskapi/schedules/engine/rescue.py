@@ -56,14 +56,14 @@ def requeue_forgotten() -> int:
     if forgets is None:
         return 0
     patience = 0.0 if forgets else FORGOTTEN_AFTER_SECONDS
-    waiting = claims.waiting_runs(queued_before=patience, limit=BATCH * 20)
+    waiting = claims.waiting_jobs(queued_before=patience, limit=BATCH * 20)
     session().rollback()
     if not waiting:
         return 0
     in_redis = queued_job_ids(*RUN_QUEUES)
     if in_redis is None:
         return 0
-    forgotten = [run.id for run in waiting if run.job_id not in in_redis]
+    forgotten = [run_id for run_id, job_id in waiting.items() if job_id not in in_redis]
     return sum(_requeue(forgotten[start : start + BATCH]) for start in range(0, len(forgotten), BATCH))
 
 
@@ -72,12 +72,12 @@ def requeue_ungiven() -> int:
 
     The scheduler looks each second at what was committed lately: what is due is not held up for longer.
     """
-    waiting = claims.waiting_runs(
+    waiting = claims.waiting_jobs(
         queued_before=UNGIVEN_AFTER_SECONDS, queued_after=LATELY_SECONDS, limit=BATCH * 4
     )
     session().rollback()
-    missing = missing_jobs([run.job_id for run in waiting]) if waiting else None
-    ungiven = [run.id for run in waiting if run.job_id in missing] if missing else []
+    missing = missing_jobs(list(waiting.values())) if waiting else None
+    ungiven = [run_id for run_id, job_id in waiting.items() if job_id in missing] if missing else []
     return _requeue(ungiven) if ungiven else 0
 
 
