@@ -43,19 +43,32 @@ WEBHOOKS = Subscriber("webhooks", "*", outbox.write_one)
 
 
 def relay_events() -> int:
-    """Relay everything that waits; how many events there were."""
+    """Relay everything that waits, and what comes of it; how many events there were."""
     total = 0
-    catch_up()
-    while any(waits := _what_waits()):
-        unplaced, failed = waits
-        with transaction():
-            if not _is_only_relay():
-                break
-            relayed = (_relay_batch() if unplaced else 0) + (_retry_batch() if failed else 0)
+    while relayed := _relay_once():
         total += relayed
-        if relayed == 0:
-            break
     return total
+
+
+def relay_in_groups() -> None:
+    """Relay what waits, and leave what comes meanwhile for the next time: it is told in groups.
+
+    Where events come one after the other, relaying until none waits would never end, a few at a time.
+    """
+    while _relay_once() >= _batch():
+        pass
+
+
+def _relay_once() -> int:
+    """Relay a batch of events, and of deliveries that failed; how many."""
+    catch_up()
+    unplaced, failed = _what_waits()
+    if not (unplaced or failed):
+        return 0
+    with transaction():
+        if not _is_only_relay():
+            return 0
+        return (_relay_batch() if unplaced else 0) + (_retry_batch() if failed else 0)
 
 
 def _what_waits() -> tuple[bool, bool]:

@@ -9,7 +9,7 @@ from taskapi.background.connection import open_redis
 from taskapi.background.scheduler import HousekeepingEntry, TaskScheduler
 from taskapi.config import Settings
 from taskapi.core.db import transaction
-from taskapi.events.service import relay_events
+from taskapi.events.service import relay_in_groups
 from taskapi.ops import audit, service
 from taskapi.schedules.engine import watch
 from taskapi.schedules.engine.cancelling import end_overdue_cancels
@@ -46,7 +46,7 @@ def run_scheduler(app: Flask, settings: Settings) -> None:
         app,
         open_redis(settings),
         dispatch=dispatch_due,
-        relay=relay_events,
+        relay=relay_in_groups,
         beat=_beat,
         entries=HOUSEKEEPING,
         watches=WATCHES,

@@ -17,7 +17,7 @@ from taskapi.core.db import session, transaction
 from taskapi.core.events import Event, record_event
 from taskapi.core.following import FollowedKind, Readers
 from taskapi.events.models import EventReader
-from taskapi.events.service import BATCH, relay_events
+from taskapi.events.service import BATCH, relay_events, relay_in_groups
 from tests.events.conftest import Subscribe
 
 
@@ -110,6 +110,29 @@ def test_more_events_than_fit_into_a_batch_are_relayed_at_once(on: Subscribe) ->
     batch = max(BATCH.values())
     record(*["task.created"] * (batch + 5))
     assert relay_events() == batch + 5
+    assert positions() == list(range(1, batch + 6))
+
+
+def test_what_comes_while_a_group_is_relayed_is_left_for_the_next(on: Subscribe) -> None:
+    """Else a relay to which events come one after the other would not rest between them."""
+    told: list[str] = []
+
+    def another_comes(event: Event) -> None:
+        told.append(event.type)
+        record("run.completed")
+
+    on("run.*", another_comes)
+    record("run.completed", "run.completed")
+    relay_in_groups()
+    assert len(told) == 2
+    relay_in_groups()
+    assert len(told) == 4
+
+
+def test_full_groups_follow_each_other_at_once(on: Subscribe) -> None:
+    batch = max(BATCH.values())
+    record(*["task.created"] * (batch + 5))
+    relay_in_groups()
     assert positions() == list(range(1, batch + 6))
 
 
