@@ -28,6 +28,10 @@ class Board:
         """Note that a hand has no job."""
         self._notes[1 + hand] = 0.0
 
+    def is_busy_beside(self, hand: int) -> bool:
+        """Whether another hand has a job."""
+        return any(note for place, note in enumerate(self._notes[1:]) if place != hand)
+
     def overdue(self, grace: float) -> list[int]:
         """The hands whose job took longer than it may, by more than ``grace`` seconds."""
         latest = time.monotonic() - grace

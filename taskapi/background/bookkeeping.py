@@ -217,7 +217,8 @@ class Books:
     def beat(self) -> None:
         """Tell that the job in progress, if there is one, is still worked on."""
         moment = now()
-        BEAT.run(self._line, self._keys[:1], moment.timestamp(), write_moment(moment), PATIENCE_SECONDS)
+        # The worker tells so for all its hands, which need no connection each for it.
+        BEAT.run(self._redis, self._keys[:1], moment.timestamp(), write_moment(moment), PATIENCE_SECONDS)
 
     def _taken(self, execution: Execution, queue: bytes, flat: list[bytes]) -> Taken:
         fields = dict(zip(flat[::2], flat[1::2], strict=True))

@@ -20,6 +20,7 @@ T = TypeVar("T")
 CONNECT_TIMEOUT_SECONDS = 1.0
 ANSWER_TIMEOUT_SECONDS = 1.5
 SILENCE_SECONDS = 2.0
+MAX_CONNECTIONS = 1_000
 
 # Until when a client is not asked, by the monotonic clock.
 _silence: WeakKeyDictionary[Redis, float] = WeakKeyDictionary()
@@ -44,6 +45,8 @@ def open_redis(settings: Settings) -> Redis:
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
         socket_timeout=ANSWER_TIMEOUT_SECONDS,
         health_check_interval=30,
+        # Each thread of a worker has one; the client's own bound is a hundred.
+        max_connections=MAX_CONNECTIONS,
     )
     return client
 

@@ -147,9 +147,13 @@ class Hand(Worker):
             board.end(self.place)
             # Nobody knows what it left behind in the process.
             is_harmed = not is_well and self.death_penalty_class is not NoAlarm
-            if is_harmed or is_used_up(jobs):
+            if is_harmed or self._should_leave(board, jobs):
                 is_spent = True
                 board.ask_to_leave()
+
+    def _should_leave(self, board: Board, jobs: int) -> bool:
+        """Whether to make room for another process; all hands leave, so one that is busy is waited for."""
+        return is_used_up(jobs) and not board.is_busy_beside(self.place)
 
     def _next(
         self, done: Done | None, watch: QueueWatch, is_over: Callable[[], bool], burst: bool

@@ -26,8 +26,9 @@ class Queue(StrEnum):
     LATER = "later"
 
 
-# Queues whose jobs mostly wait for somebody else's server: many can be done at a time.
-WAITING_QUEUES = (Queue.CALLS, Queue.MAIL, Queue.WEBHOOKS, Queue.CALLS_BULK)
+# Queues whose jobs mostly wait for somebody else's server: many can be done at a time. Each group has a
+# process of its own, as a call may take as long as its schedule says, and no mail is to wait for that.
+WAITING_QUEUES = ((Queue.MAIL, Queue.WEBHOOKS), (Queue.CALLS, Queue.CALLS_BULK))
 RUN_QUEUES = (Queue.RUNS, Queue.CALLS, Queue.RUNS_BULK, Queue.CALLS_BULK)
 
 EXECUTE_RUN = "taskapi.schedules.jobs.execute_run"

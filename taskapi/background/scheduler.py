@@ -38,7 +38,7 @@ SWITCH_SECONDS = 0.0005
 LISTEN_SECONDS = 0.5
 # What comes close together is relayed together: one by one it would take the time of what is due.
 RELAY_PAUSE_SECONDS, LONGEST_RELAY_PAUSE_SECONDS = 0.02, 0.25
-# The relay rests so many times as long as it took.
+# Between these bounds the relay rests so many times as long as it took.
 RELAY_REST = 4
 STOP_SECONDS = 2.0
 RELEASE_OWN_LOCK = """

@@ -55,18 +55,19 @@ class TaskWorker(Hand):
     """The worker: a hand itself, and the keeper of the processes in which all hands work.
 
     Args:
-        threads: how many jobs that only wait for others, as mail and webhooks do, are done at a time, in
-            a process of their own; with 1 they are done among the others.
+        threads: how many jobs that only wait for others are done at a time, mails and webhooks in one
+            process and runs in another; with 1 they are done among the others.
     """
 
     def __init__(self, app: Flask, *, connection: Redis, threads: int = 1) -> None:
-        apart = WAITING_QUEUES if threads > 1 else ()
+        groups = WAITING_QUEUES if threads > 1 else ()
+        apart = {queue for group in groups for queue in group}
         super().__init__(app, tuple(queue for queue in Queue if queue not in apart), connection)
         self.stop_requested = False
         self._beat_at = time.monotonic()
         self._crews = [Crew([self], partial(self._become_horse, os.getpid()))]
-        if apart:
-            hands = [WaitingHand(app, apart, connection) for _ in range(threads)]
+        for group in groups:
+            hands = [WaitingHand(app, group, connection) for _ in range(threads)]
             self._crews.append(Crew(hands, partial(self._become_process, os.getpid())))
         self._hands = [hand for crew in self._crews for hand in crew.hands]
 

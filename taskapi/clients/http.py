@@ -123,7 +123,7 @@ def send(
 
     Args:
         allowed: networks that may be called although they are not public.
-        check: called each half a second while the answer is waited for; what it raises ends the call.
+        check: called each half a second while something is waited for; what it raises ends the call.
 
     Raises:
         CallFailed: one of its kinds; an answer of any status is none of them.
@@ -134,7 +134,7 @@ def send(
     headers.update(call.headers)
     with _named(limits):
         target = read_target(call.url)
-        candidates = _candidates(target, allowed, limits.left(LOOKUP_SECONDS))
+        candidates = _candidates(target, allowed, limits.left(LOOKUP_SECONDS), check)
         with closing(_connect(target, candidates, limits)) as connection:
             connection.request(call.method, target.path, call.body, headers, preload_content=False)
             with closing(connection.getresponse()) as response:
@@ -154,9 +154,11 @@ def check_target(url: str, *, allowed: Sequence[Network], patience: float) -> No
         _candidates(target, allowed, patience)
 
 
-def _candidates(target: Target, allowed: Sequence[Network], patience: float) -> list[Candidate]:
+def _candidates(
+    target: Target, allowed: Sequence[Network], patience: float, check: Callable[[], None] | None = None
+) -> list[Candidate]:
     """Where to connect: the addresses of the host, all of them checked."""
-    candidates = look_up(target.host, target.port, patience)
+    candidates = look_up(target.host, target.port, patience, check)
     addresses = [ip_address(candidate[1][0]) for candidate in candidates]
     check_addresses(target.host, addresses, allowed=allowed)
     return candidates

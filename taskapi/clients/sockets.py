@@ -1,6 +1,9 @@
 """Connections that are bounded as a whole: in the time for all steps together, and in what they receive."""
 
+import errno
 import math
+import os
+import select
 import socket
 import ssl
 import threading
@@ -68,6 +71,21 @@ class LimitedSocket(socket.socket):
 
     limits: Limits
 
+    def connect(self, address: Any) -> None:
+        """As the socket's own, within ``CONNECT_SECONDS``."""
+        until = time.monotonic() + self.limits.left(CONNECT_SECONDS)
+        self.setblocking(False)
+        error = self.connect_ex(address)
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, os.strerror(error))
+        poll = select.poll()
+        poll.register(self, select.POLLOUT)
+        while not poll.poll(min(self.limits.glance(), max(until - time.monotonic(), 0)) * 1000):
+            if time.monotonic() >= until:
+                raise TimeoutError
+        if error := self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error))
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         while True:
             self.settimeout(self.limits.glance())
@@ -87,10 +105,15 @@ class TlsSocket(LimitedSocket, ssl.SSLSocket):
     """The same for an encrypted connection."""
 
 
-def look_up(host: str, port: int, patience: float) -> list[Candidate]:
+def look_up(
+    host: str, port: int, patience: float, check: Callable[[], None] | None = None
+) -> list[Candidate]:
     """The addresses of a host, asked for once.
 
     In a thread of its own: the system's resolver knows no limit and may take half a minute.
+
+    Args:
+        check: asked meanwhile; what it raises ends the waiting.
 
     Raises:
         OSError: there are none, or not within ``patience`` seconds (``TimeoutError``).
@@ -107,7 +130,11 @@ def look_up(host: str, port: int, patience: float) -> list[Candidate]:
 
     thread = threading.Thread(target=ask, name="lookup", daemon=True)
     thread.start()
-    thread.join(patience)
+    until = time.monotonic() + patience
+    while thread.is_alive() and (left := until - time.monotonic()) > 0:
+        thread.join(min(left, GLANCE_SECONDS) if check else left)
+        if check is not None:
+            check()
     if failures:
         raise failures[0]
     if not found:
@@ -134,7 +161,6 @@ def _open(family: socket.AddressFamily, address: Any, limits: Limits) -> Limited
     with ExitStack() as on_failure:
         sock = on_failure.enter_context(closing(LimitedSocket(family, socket.SOCK_STREAM)))
         sock.limits = limits
-        sock.settimeout(limits.left(CONNECT_SECONDS))
         sock.connect(address)
         on_failure.pop_all()
     return sock
@@ -148,11 +174,26 @@ def encrypt(sock: LimitedSocket, host: str) -> TlsSocket:
     """
     context = _context(ssl.get_default_verify_paths(), time.monotonic() // AUTHORITIES_SECONDS)
     limits = sock.limits
-    # The handshake is one step: OpenSSL counts its time as a whole.
-    sock.settimeout(limits.left(CONNECT_SECONDS))
-    secure = cast(TlsSocket, context.wrap_socket(sock, server_hostname=host))
-    secure.limits = limits
+    until = time.monotonic() + limits.left(CONNECT_SECONDS)
+    secure = cast(TlsSocket, context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False))
+    with ExitStack() as on_failure:
+        on_failure.enter_context(closing(secure))
+        secure.limits = limits
+        _shake_hands(secure, until)
+        on_failure.pop_all()
     return secure
+
+
+def _shake_hands(secure: TlsSocket, until: float) -> None:
+    while True:
+        # OpenSSL counts the time of a handshake as a whole, however slowly it drips.
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        secure.settimeout(min(secure.limits.glance(), left))
+        with suppress(TimeoutError):
+            secure.do_handshake()
+            return
 
 
 @lru_cache(maxsize=1)

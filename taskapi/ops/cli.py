@@ -44,7 +44,7 @@ def healthcheck_command(kind: str) -> None:
 @click.option(
     "--threads",
     type=click.IntRange(1, 100),
-    help="How many mails and webhooks to send at a time, beside other work; without it WORKER_THREADS.",
+    help="How many mails, webhooks and calls to do at a time, beside other work; without it WORKER_THREADS.",
 )
 @with_appcontext
 def worker_command(burst: bool, threads: int | None) -> None:

@@ -6,6 +6,7 @@ from redis import Redis
 from rq import Worker
 from rq.job import JobStatus
 
+from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonQueue
 from taskapi.background.worker import TaskWorker
@@ -36,3 +37,17 @@ def test_threads_do_five_times_as_much_as_one_at_a_time(
         assert best_of(3, seconds, enough=fifth) < fifth
         assert queue.started_job_registry.get_job_ids() == []
         assert Worker.count(connection=redis) == 0
+
+
+@pytest.mark.one_database
+@pytest.mark.usefixtures("signal_handlers")
+def test_there_may_be_as_many_threads_as_the_setting_allows(context: Flask) -> None:
+    """Each has connections to Redis of its own."""
+    db.engine.dispose()
+    redis = redis_client()
+    jobs = [
+        JsonQueue(queue, connection=redis).enqueue_call("builtins.len", args=["abc"])
+        for queue in (Queue.RUNS, Queue.MAIL, Queue.CALLS)
+    ]
+    TaskWorker(context, connection=redis, threads=100).work(burst=True, logging_level="ERROR")
+    assert {job.get_status() for job in jobs} == {JobStatus.FINISHED}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from rq import get_current_job
 from rq.job import Job, Retry
 
 
@@ -50,3 +51,9 @@ def _count(mark: str) -> int:
 
 def note_stopped(job: Job, connection: Redis) -> None:
     connection.set(f"noted:{job.id}", "stopped")
+
+
+def note_mailed() -> None:
+    job = get_current_job()
+    assert job is not None
+    job.connection.set("mailed", 1)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time as real_time
 from collections import Counter
@@ -19,15 +20,16 @@ from werkzeug import Request, Response
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import RUN_QUEUES, Queue
+from taskapi.background.rq_json import JsonQueue
 from taskapi.background.worker import TaskWorker
 from taskapi.core.db import db
 from taskapi.schedules.actions import registry
 from taskapi.schedules.actions.base import Action, RunContext
 from taskapi.schedules.engine import rescue
 from taskapi.schedules.engine.admission import FIRST_LANE
-from taskapi.schedules.engine.execution import execute_run
 from taskapi.schedules.jobs import rescue_runs
 from tests.clients.servers import raw_server, silent
+from tests.e2e.installation import wait_for
 from tests.people import Person
 from tests.schedules.making import make, runs_of
 from tests.schedules.probe import NoParams, Probe
@@ -42,10 +44,16 @@ PRIVATE = (ip_network("127.0.0.1/32"),)
 
 @pytest.fixture
 def threaded(context: Flask) -> Iterator[None]:
-    """Workers have threads, and may call this machine."""
-    changes = {"worker_threads": HANDS, "webhook_allow_private": PRIVATE, "user_runs_at_once": 100}
-    with settings_changed(context, **changes):
+    """A worker with threads lives, and may call this machine."""
+    register_worker("calls,calls-bulk")
+    with settings_changed(context, webhook_allow_private=PRIVATE, user_runs_at_once=100):
         yield
+
+
+def register_worker(queues: str) -> None:
+    redis_client().sadd("rq:workers", "rq:worker:other")
+    redis_client().hset("rq:worker:other", "queues", queues)
+    redis_client().expire("rq:worker:other", 600)
 
 
 @pytest.fixture
@@ -58,10 +66,12 @@ def probe() -> Iterator[Probe]:
 
 
 @contextmanager
-def slow_receiver(seconds: float) -> Iterator[HTTPServer]:
+def slow_receiver(seconds: float, is_called: threading.Event | None = None) -> Iterator[HTTPServer]:
     """Answers each call after so long, many at a time."""
 
     def answer(_request: Request) -> Response:
+        if is_called is not None:
+            is_called.set()
         real_time.sleep(seconds)
         return Response("ok")
 
@@ -100,7 +110,13 @@ def test_they_have_queues_of_their_own(owner: Person, threaded: None) -> None:
     assert lanes() == {Queue.CALLS: FIRST_LANE, Queue.CALLS_BULK: 2, Queue.RUNS_BULK: 1}
 
 
-def test_without_threads_they_wait_among_the_others(owner: Person, context: Flask) -> None:
+@pytest.mark.parametrize(
+    "queues", ["", ",".join(Queue), "housekeeping,runs,mail,webhooks,runs-bulk,imports,later"]
+)
+def test_without_threads_they_wait_among_the_others(owner: Person, context: Flask, queues: str) -> None:
+    """No worker lives, or only such without threads, this one's or an older release's."""
+    if queues:
+        register_worker(queues)
     with settings_changed(context, webhook_allow_private=PRIVATE):
         request_runs(owner, scheduled(owner, "webhook", url="http://127.0.0.1:9/"), FIRST_LANE + 2)
     assert lanes() == {Queue.RUNS: FIRST_LANE, Queue.RUNS_BULK: 2}
@@ -111,6 +127,7 @@ def test_what_redis_forgot_comes_back_to_them_and_what_it_has_is_left(owner: Per
     rescue_runs()
     assert lanes() == {Queue.CALLS: 2}
     redis_client().flushdb()
+    register_worker("calls,calls-bulk")
     rescue_runs()
     assert lanes() == {Queue.CALLS: 2}
 
@@ -163,22 +180,42 @@ def test_those_of_a_process_that_died_are_done_at_once_by_the_next(
     assert max(run["attempt"] for run in runs) == 2
 
 
-def test_a_call_in_a_thread_is_cancelled_without_harm_to_its_process(
-    context: Flask, owner: Person, threaded: None
-) -> None:
-    with raw_server(silent) as port:
-        (run_id,) = request_runs(owner, scheduled(owner, "webhook", url=f"http://127.0.0.1:{port}/"), 1)
+@pytest.mark.usefixtures("signal_handlers", "threaded")
+def test_a_call_is_cancelled_without_harm_to_its_neighbours(context: Flask, owner: Person) -> None:
+    is_called, slow_is_called = threading.Event(), threading.Event()
 
-        def work() -> None:
-            with context.app_context():
-                execute_run(run_id=run_id, worker="thread")
+    def say_nothing(connection: socket.socket) -> None:
+        is_called.set()
+        silent(connection)
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        while owner.get(f"/api/runs/{run_id}").json["status"] == "pending":
-            real_time.sleep(0.05)
-        assert owner.post(f"/api/runs/{run_id}/cancel").status_code == 200
-        thread.join(timeout=10)
-        assert not thread.is_alive()
-    run = owner.get(f"/api/runs/{run_id}").json
-    assert (run["status"], run["reason"]) == ("cancelled", "manual")
+    with raw_server(say_nothing) as port, slow_receiver(4.0, slow_is_called) as receiver:
+        (silent_run,) = request_runs(owner, scheduled(owner, "webhook", url=f"http://127.0.0.1:{port}/"), 1)
+        (slow_run,) = request_runs(owner, scheduled(owner, "webhook", url=receiver.url_for("/")), 1)
+
+        def cancel() -> None:
+            # All processes are forked by then: they would inherit the locks that a thread holds.
+            assert is_called.wait(30)
+            assert slow_is_called.wait(30)
+            assert owner.post(f"/api/runs/{silent_run}/cancel").status_code == 200
+
+        cancelling = threading.Thread(target=cancel)
+        cancelling.start()
+        # It would wait for five minutes.
+        work_off(context)
+        cancelling.join()
+    found = {run_id: owner.get(f"/api/runs/{run_id}").json for run_id in (silent_run, slow_run)}
+    assert (found[silent_run]["status"], found[silent_run]["reason"]) == ("cancelled", "manual")
+    assert (found[slow_run]["status"], found[slow_run]["attempt"]) == ("completed", 1)
+
+
+@pytest.mark.usefixtures("signal_handlers", "threaded")
+def test_a_mail_waits_for_no_call_that_hangs(context: Flask, owner: Person, probe: Probe) -> None:
+    def hang_until_the_mail_is_out(_context: RunContext) -> None:
+        wait_for(lambda: redis_client().get("mailed") is not None, seconds=60, what="the mail")
+
+    probe.behave = hang_until_the_mail_is_out
+    request_runs(owner, scheduled(owner, "probe"), 2 * HANDS)
+    mails = JsonQueue(Queue.MAIL, connection=redis_client())
+    mails.enqueue_call("tests.background.trying.note_mailed")
+    work_off(context)
+    assert redis_client().get("mailed") == b"1"

@@ -216,13 +216,13 @@ def lock_runs(run_ids: Sequence[UUID], *, status: str | None = None) -> list[Run
     return list(session().scalars(statement.execution_options(populate_existing=True)))
 
 
-def lock_pending(run_ids: Sequence[UUID]) -> list[Run]:
-    """Those of the runs that are pending, locked; those that others hold are left out."""
+def lock_pending(run_ids: Sequence[UUID], *, queued_before: float) -> list[Run]:
+    """Those of the runs that are pending and were not queued since, locked; what others hold is left out."""
     if not run_ids:
         return []
     statement = (
         sa.select(Run)
-        .where(Run.id.in_(run_ids), Run.status == "pending", Run.queued_at.is_not(None))
+        .where(Run.id.in_(run_ids), Run.status == "pending", Run.queued_at < database_now(-queued_before))
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )

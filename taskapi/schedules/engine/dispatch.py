@@ -5,8 +5,6 @@ key of ``runs`` decides who owns a due time; Redis is told only after the commit
 misses is queued again.
 """
 
-import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,7 +14,6 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from taskapi.core import clock
 from taskapi.core.arrays import uses_arrays
 from taskapi.core.db import read_database_clock, savepoint, session, transaction
 from taskapi.core.events import record_event
@@ -25,6 +22,7 @@ from taskapi.core.repeating import is_of_the_disk, is_transient
 from taskapi.schedules.engine import claims, due
 from taskapi.schedules.engine.backfilling import work_backfills
 from taskapi.schedules.engine.cancelling import give_way
+from taskapi.schedules.engine.expecting import Expected, seconds_left
 from taskapi.schedules.engine.ordinary import dispatch_ordinary
 from taskapi.schedules.engine.planning import plan_cancelled, plan_schedule, policy_of
 from taskapi.schedules.engine.queueing import insert_runs, queue_retries, release_held, wait_for_hand_over
@@ -47,8 +45,6 @@ MAX_RUNS_PER_BATCH = 500
 LEAST_SHARE = 100
 # What is due is claimed by other schedulers: look again when they should be done.
 OTHERS_ARE_BUSY_SECONDS = 0.02
-# What is due at any moment is waited for: 0.0 would say that it is there.
-LEAST_WAIT_SECONDS = 0.0001
 # A schedule that cannot be planned is left alone for so long; its due times stay due.
 SET_ASIDE = timedelta(hours=1)
 # Runs beyond their owner's window are held: look again when it should have room. A window that
@@ -56,21 +52,7 @@ SET_ASIDE = timedelta(hours=1)
 LOOK_FOR_ROOM_SECONDS = 0.25
 
 
-class _Expected:
-    """When this process expects something to be due, by its monotonic clock."""
-
-    def __init__(self) -> None:
-        self._at = math.inf
-
-    def note(self, seconds: float | None, *, since: float = 0.0) -> None:
-        """Something is due so many ``seconds`` after the moment ``since``; None: nothing is known."""
-        self._at = math.inf if seconds is None else since + seconds
-
-    def has_come(self) -> bool:
-        return time.monotonic() >= self._at
-
-
-_expected = _Expected()
+_expected = Expected()
 
 
 def dispatch_due() -> float | None:
@@ -82,7 +64,7 @@ def dispatch_due() -> float | None:
     """
     # To look first would hold up what was seen coming.
     if _expected.has_come() and dispatch_batch():
-        _expected.note(None)
+        _expected.forget()
         return 0.0
     return _look_and_dispatch()
 
@@ -91,23 +73,16 @@ def _look_and_dispatch() -> float | None:
     # Looking takes no write lock, which SQLite has only one of.
     ahead = due.look_ahead()
     session().rollback()
-    _expected.note(ahead.schedule_in, since=ahead.looked_at)
+    _expected.note(ahead)
     handled = _handle_due(ahead)
     if not (ahead.schedules and due.has_backlog()):
         wait_for_hand_over()
-    seconds = OTHERS_ARE_BUSY_SECONDS if ahead.seconds == 0 else _left(ahead)
+    seconds = OTHERS_ARE_BUSY_SECONDS if ahead.seconds == 0 else seconds_left(ahead)
     released, some_are_held = release_held() if ahead.held else (0, False)
     # The past only when nothing live is due.
     if handled or released or (ahead.backfills and work_backfills()):
         return 0.0
     return min(LOOK_FOR_ROOM_SECONDS, seconds or LOOK_FOR_ROOM_SECONDS) if some_are_held else seconds
-
-
-def _left(ahead: due.Ahead) -> float | None:
-    """The seconds that are left until something is due: some have passed since that was known."""
-    if ahead.seconds is None or clock.is_virtual():
-        return ahead.seconds
-    return max(ahead.seconds - (time.monotonic() - ahead.looked_at), LEAST_WAIT_SECONDS)
 
 
 def _handle_due(ahead: due.Ahead) -> int:

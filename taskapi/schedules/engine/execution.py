@@ -25,7 +25,7 @@ from taskapi.schedules.secrets import open_secrets, secret_texts, without_secret
 log = structlog.get_logger(__name__)
 
 MAX_RESULT_BYTES = 65_536
-# With the end of the last run less than the margin of RQ's own limit on the job, which has begun already.
+# Together with SETTLE_PATIENCE_SECONDS less than the margin of RQ's own limit on the job, which has begun.
 CLAIM_PATIENCE_SECONDS, CLAIM_PAUSE_SECONDS = 15.0, 0.25
 
 

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from taskapi.background.connection import SILENCE_SECONDS
+from taskapi.background.connection import SILENCE_SECONDS, ask_redis
 from taskapi.background.enqueue import JobCall, enqueue_all
 from taskapi.background.names import EXECUTE_RUN, Queue
+from taskapi.background.registered import has_threads_for_runs
 from taskapi.core.db import on_commit, once_on_commit, read_database_clock, session, transaction
-from taskapi.core.runtime import runtime_settings
 from taskapi.core.upserts import insert_new
 from taskapi.schedules.actions import registry
 from taskapi.schedules.engine import admission, claims, counts, due
@@ -24,8 +24,8 @@ RELEASE_BATCH = 200
 # RQ's own limit on the job is a net below ours, for an action that blocks our signal. While the database
 # is away the end of the last run and the claim of this one are waited for within it.
 JOB_TIMEOUT_MARGIN_SECONDS = 60
-# A run's id, its job's id and its time limit in seconds.
-Call = tuple[str, str, float]
+# A run's id, its job's id, its time limit in seconds and its action.
+Call = tuple[str, str, float, str]
 # The columns of a run that is to be; its id is a UUID, or the text of one.
 Row = dict[str, Any]
 RunId = TypeVar("RunId", UUID, str)
@@ -81,22 +81,15 @@ def _admit_rows(rows: Sequence[Row]) -> list[tuple[Queue, Row]]:
     admitted = []
     for row in rows:
         if queue := next(lanes[row["owner_id"]], None):
-            admitted.append((_route(queue, row["action"]), row))
+            admitted.append((queue, row))
         else:
             row["queued_at"] = None
     return admitted
 
 
-def _route(lane: Queue, action: str) -> Queue:
-    """The queue of a run: another than its owner's lane if the workers' threads may do it."""
-    if runtime_settings().worker_threads > 1 and registry.is_threaded(action):
-        return _THREADED[lane]
-    return lane
-
-
 def _first_call(row: Row) -> Call:
     run_id = str(row["id"])
-    return run_id, job_id_of(run_id, 0), row["timeout"]
+    return run_id, job_id_of(run_id, 0), row["timeout"], row["action"]
 
 
 def queue_runs(runs: Sequence[Run], *, held: bool = False) -> None:
@@ -115,7 +108,7 @@ def queue_runs(runs: Sequence[Run], *, held: bool = False) -> None:
         queue = next(lanes[run.owner_id], None)
         run.retry_at, run.queued_at = None, now if queue else None
         if queue:
-            calls.append((_route(queue, run.action), _call(run)))
+            calls.append((queue, _call(run)))
     session().flush()
     _queue_after_commit(calls)
 
@@ -127,7 +120,7 @@ def requeue_runs(runs: Sequence[Run]) -> None:
     calls = []
     for run in runs:
         run.retry_at, run.queued_at = None, now
-        calls.append((_route(admission.lane(seen[run.owner_id]), run.action), _call(run)))
+        calls.append((admission.lane(seen[run.owner_id]), _call(run)))
         seen[run.owner_id] += 1
     session().flush()
     _queue_after_commit(calls)
@@ -155,7 +148,7 @@ def queue_retries(limit: int) -> int:
 
 
 def _call(run: Run) -> Call:
-    return str(run.id), run.job_id, run.timeout
+    return str(run.id), run.job_id, run.timeout, run.action
 
 
 def wait_for_hand_over() -> None:
@@ -184,13 +177,27 @@ def _hand_over_beside(by_queue: dict[Queue, list[Call]]) -> None:
 
 
 def _hand_over(by_queue: dict[Queue, list[Call]]) -> None:
-    if not enqueue_all({queue: [_job(*call) for call in calls] for queue, calls in by_queue.items()}):
+    routed = _for_threads(by_queue)
+    if not enqueue_all({queue: [_job(*call) for call in calls] for queue, calls in routed.items()}):
         # Redis is away: the scheduler tries again by itself.
         with transaction():
-            put_off = [UUID(run_id) for calls in by_queue.values() for run_id, _, _ in calls]
+            put_off = [UUID(run_id) for calls in by_queue.values() for run_id, *_ in calls]
             claims.put_off(put_off, seconds=SILENCE_SECONDS)
 
 
-def _job(run_id: str, job_id: str, timeout: float) -> JobCall:
+def _for_threads(by_queue: dict[Queue, list[Call]]) -> dict[Queue, list[Call]]:
+    """With what threads may do in queues of its own, if a worker has threads for it."""
+    if not any(registry.is_threaded(action) for calls in by_queue.values() for *_, action in calls):
+        return by_queue
+    if not ask_redis(has_threads_for_runs):
+        return by_queue
+    routed: dict[Queue, list[Call]] = {}
+    for queue, calls in by_queue.items():
+        for call in calls:
+            routed.setdefault(_THREADED[queue] if registry.is_threaded(call[3]) else queue, []).append(call)
+    return routed
+
+
+def _job(run_id: str, job_id: str, timeout: float, _action: str) -> JobCall:
     seconds = int(timeout) + JOB_TIMEOUT_MARGIN_SECONDS
     return JobCall(name=EXECUTE_RUN, args=[run_id], job_id=job_id, timeout=seconds)

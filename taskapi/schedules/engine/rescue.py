@@ -1,5 +1,6 @@
 """What fell between the chairs: its worker died, or Redis forgot it."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -15,10 +16,11 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 # A job that left the queue is claimed within milliseconds; after this it is lost.
 FORGOTTEN_AFTER_SECONDS = 8.0
-# Whoever committed a run gives its job to Redis at once; one that died in between never does.
-UNGIVEN_AFTER_SECONDS = 1.5
-# Then the rescue has seen to it.
-LATELY_SECONDS = 15.0
+# Whoever committed a run gives its job to Redis at once, and one that died in between never does. It is
+# looked for between so and so many seconds later; then the rescue sees to it.
+LATELY_SECONDS = (1.5, 6.0)
+# More than any machine dispatches in that time.
+LATELY_AT_MOST = 50_000
 
 
 def rescue_dead_leases() -> int:
@@ -64,7 +66,7 @@ def requeue_forgotten() -> int:
     if in_redis is None:
         return 0
     forgotten = [run_id for run_id, job_id in waiting.items() if job_id not in in_redis]
-    return sum(_requeue(forgotten[start : start + BATCH]) for start in range(0, len(forgotten), BATCH))
+    return _requeue(forgotten, queued_before=patience)
 
 
 def requeue_ungiven() -> int:
@@ -72,21 +74,24 @@ def requeue_ungiven() -> int:
 
     The scheduler looks each second at what was committed lately: what is due is not held up for longer.
     """
-    waiting = claims.waiting_jobs(
-        queued_before=UNGIVEN_AFTER_SECONDS, queued_after=LATELY_SECONDS, limit=BATCH * 4
-    )
+    least, most = LATELY_SECONDS
+    waiting = claims.waiting_jobs(queued_before=least, queued_after=most, limit=LATELY_AT_MOST)
     session().rollback()
     missing = missing_jobs(list(waiting.values())) if waiting else None
     ungiven = [run_id for run_id, job_id in waiting.items() if job_id in missing] if missing else []
-    return _requeue(ungiven) if ungiven else 0
+    return _requeue(ungiven, queued_before=least)
 
 
-def _requeue(run_ids: list[UUID]) -> int:
-    with transaction():
-        runs = claims.lock_pending(run_ids)
-        requeue_runs(runs)
-        log.warning("runs.requeued", count=len(runs))
-        return len(runs)
+def _requeue(run_ids: Sequence[UUID], *, queued_before: float) -> int:
+    count = 0
+    for start in range(0, len(run_ids), BATCH):
+        with transaction():
+            runs = claims.lock_pending(run_ids[start : start + BATCH], queued_before=queued_before)
+            requeue_runs(runs)
+            count += len(runs)
+            if runs:
+                log.warning("runs.requeued", count=len(runs))
+    return count
 
 
 def complete_exhausted() -> int:

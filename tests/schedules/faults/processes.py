@@ -25,7 +25,7 @@ from taskapi.core.db import db
 from taskapi.core.engine import doubt_connections
 from taskapi.events.webhooks import sending
 from taskapi.notifications import jobs as mail_jobs
-from taskapi.schedules.engine import admission, dispatch, due, execution, finishing, lease
+from taskapi.schedules.engine import admission, dispatch, due, execution, expecting, finishing, lease
 from taskapi.schedules.engine.claims import Claim
 from taskapi.schedules.engine.journal import Journal
 from taskapi.schedules.engine.settling import Ending
@@ -33,7 +33,7 @@ from tests.schedules.making import Time
 
 SIGNALLED = 9
 # Whose own clock goes by the test's.
-WAITING = (connection, dispatch, hand, lease, repeating, sending)
+WAITING = (connection, due, expecting, hand, lease, repeating, sending)
 
 
 class Pace:
@@ -166,7 +166,7 @@ def safely(app: Flask, *acts: Callable[[], object]) -> None:
 
 def forget_everything(app: Flask) -> None:
     """A new process remembers nothing of the one before."""
-    dispatch._expected.note(None)
+    dispatch._expected.forget()
     due.forget_backlog()
     admission._turns.last = admission.BEFORE_ALL
     connection._silence.clear()
@@ -196,7 +196,7 @@ class Scheduler:
     def forget(self) -> None:
         """A new process takes its place."""
         self._memory = [
-            (dispatch, "_expected", dispatch._Expected()),
+            (dispatch, "_expected", expecting.Expected()),
             (due, "_backlog", due._Backlog()),
             (admission, "_turns", admission._Turns()),
         ]
