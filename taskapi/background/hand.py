@@ -152,8 +152,11 @@ class Hand(Worker):
                 board.ask_to_leave()
 
     def _should_leave(self, board: Board, jobs: int) -> bool:
-        """Whether to make room for another process; all hands leave, so one that is busy is waited for."""
-        return is_used_up(jobs) and not board.is_busy_beside(self.place)
+        """Whether to make room for another process: all hands leave then, those that are done at once.
+
+        Until half as much again as it may do, for which it waits for a moment in which no other is busy.
+        """
+        return is_used_up(jobs) and (not board.is_busy_beside(self.place) or is_used_up(jobs * 2 // 3))
 
     def _next(
         self, done: Done | None, watch: QueueWatch, is_over: Callable[[], bool], burst: bool

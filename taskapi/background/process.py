@@ -32,4 +32,4 @@ def process_of(worker: str, pid: int) -> str:
 
 def process_name(kind: str) -> str:
     """A name that no other process of the installation has, and that says where it runs."""
-    return f"{kind}-{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+    return f"{kind}-{socket.gethostname()}-{os.getpid()}-{os.urandom(6).hex()}"
