@@ -5,7 +5,6 @@ worker looks, and one script moves what is due: however many look, a job is queu
 """
 
 import time
-from collections.abc import Iterable
 
 from redis import Redis
 from rq.job import JobStatus
@@ -18,6 +17,15 @@ from taskapi.background.scripts import Script
 
 # Of each queue at a time: a script holds up everybody.
 MOST = 500
+# Of each queue where its jobs wait for their time, and the queue itself.
+KEYS = [
+    key
+    for queue in Queue
+    for key in (
+        ScheduledJobRegistry.key_template.format(queue.value),
+        f"{JsonQueue.redis_queue_namespace_prefix}{queue.value}",
+    )
+]
 
 MOVE = Script("""
 local prefix, stamp, now, queued, most = unpack(ARGV)
@@ -41,18 +49,12 @@ return moved
 """)
 
 
-def queue_postponed(redis: Redis, queues: Iterable[Queue] = Queue) -> int:
+def queue_postponed(redis: Redis) -> int:
     """Queue the jobs whose time has come; how many.
 
     Raises:
         RedisError
     """
-    keys = []
-    for queue in queues:
-        keys += [
-            ScheduledJobRegistry.key_template.format(queue.value),
-            JsonQueue(queue, connection=redis).key,
-        ]
     shared = (time.time(), write_moment(now()), JobStatus.QUEUED.value, MOST)
-    moved: int = MOVE.run(redis, keys, JsonJob.redis_job_namespace_prefix, *shared)
+    moved: int = MOVE.run(redis, KEYS, JsonJob.redis_job_namespace_prefix, *shared)
     return moved
