@@ -130,23 +130,27 @@ class Prepared:
         return name
 
     def _result(self) -> PGresult:
-        """What PostgreSQL answers; signals come through meanwhile.
+        """What PostgreSQL answers, all of it: outside of a transaction rows come before their commit does.
+
+        Signals come through meanwhile.
 
         Raises:
             psycopg.Error
         """
         self._send()
+        results = list(iter(self._next_result, None))
+        if not results:
+            raise psycopg.OperationalError("the database gave no answer")
+        for result in results:
+            if result.status not in FULFILLED:
+                raise errors.error_from_result(result, self._encoding)
+        return results[0]
+
+    def _next_result(self) -> PGresult | None:
         while self._pgconn.is_busy():
             self._poll.poll()
             self._pgconn.consume_input()
-        result = self._pgconn.get_result()
-        while self._pgconn.get_result() is not None:
-            pass
-        if result is None:
-            raise psycopg.OperationalError("the database gave no answer")
-        if result.status not in FULFILLED:
-            raise errors.error_from_result(result, self._encoding)
-        return result
+        return self._pgconn.get_result()
 
     def _send(self) -> None:
         """Send what the socket does not take at once."""

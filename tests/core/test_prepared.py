@@ -109,6 +109,33 @@ def test_a_refusal_says_why_and_spoils_nothing(line: Prepared) -> None:
     assert line.rows("SELECT 1 / $1::int", [1]) == [(1,)]
 
 
+LATE = """
+    CREATE TEMPORARY TABLE late (id int);
+    CREATE FUNCTION pg_temp.judge_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION pg_temp.judge_late();
+"""
+INSERT_LATE = "INSERT INTO late VALUES (1) RETURNING id"
+
+
+def test_rows_whose_commit_was_refused_are_none(borrowed: PoolProxiedConnection, line: Prepared) -> None:
+    driver = driver_of(borrowed)
+    driver.execute(LATE.format("RAISE unique_violation;"))
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        line.rows(INSERT_LATE, [])
+    assert line.rows("SELECT count(*) FROM late", []) == [(0,)]
+
+
+def test_rows_whose_connection_broke_before_their_commit_are_none(
+    borrowed: PoolProxiedConnection, line: Prepared
+) -> None:
+    driver = driver_of(borrowed)
+    driver.execute(LATE.format("PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(60);"))
+    with pytest.raises(psycopg.OperationalError):
+        line.rows(INSERT_LATE, [])
+    assert driver_is_closed(borrowed)
+
+
 def test_more_than_a_socket_takes_at_once_goes_both_ways(line: Prepared) -> None:
     text = "x" * 20_000_000
     assert line.rows("SELECT length($1::text), $1::text", [text]) == [(len(text), text)]
