@@ -124,7 +124,7 @@ def look_at_effects(found: Judgement, books: Books) -> None:
     found.blame("successes that nobody was called for", of_webhooks - answered)
     may_call = {run.id for run in books.runs if run.attempt > 0}
     found.blame("calls of runs that were never begun", calls.keys() - may_call)
-    found.blame("runs that were done more often than attempted", _done_too_often(books.runs, calls))
+    found.blame("runs that were done more often than attempted", _done_too_often(books))
     again = sum(sum(map(_is_answered, each)) > 1 for each in calls.values())
     found.count(calls=sum(map(len, calls.values())), keys=len(calls), answered_again=again)
 
@@ -133,10 +133,15 @@ def _is_answered(call: Call) -> bool:
     return call.status == HTTPStatus.NO_CONTENT
 
 
-def _done_too_often(runs: Sequence[Run], calls: Mapping[str, Sequence[Call]]) -> Iterator[tuple[str, int]]:
-    """Each attempt calls once, and only one that was lost, or ended otherwise, has a successor."""
-    for run in runs:
-        each = calls.get(run.id, ())
+def _done_too_often(books: Books) -> Iterator[str]:
+    """Each attempt calls once, and only one that was lost, or failed, has a successor."""
+    for run in books.runs:
+        each = books.calls.get(run.id, ())
         answered = sum(map(_is_answered, each))
         if len(each) > run.attempt or answered > 1 + run.lost_attempts:
-            yield run.id, len(each)
+            told = [
+                (note.what, note.attempt, note.who, note.at.time())
+                for note in books.notes
+                if note.id == run.id
+            ]
+            yield f"{_in_short(run)} attempts {run.attempt}, lost {run.lost_attempts}: {each} {told}"

@@ -30,6 +30,11 @@ CREATE FUNCTION witness.note_run() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         VALUES ('run', NEW.id, TG_ARGV[0], NEW.attempt, NEW.worker);
     RETURN NULL;
 END $$;
+CREATE FUNCTION witness.note_failure() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO witness.notes (kind, id, what, attempt, who)
+        VALUES ('run', NEW.id, 'failed', NEW.attempt, NEW.error->>'code');
+    RETURN NULL;
+END $$;
 CREATE FUNCTION witness.note_mail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO witness.notes (kind, id, what, attempt) VALUES ('mail', NEW.id, 'succeeded', NEW.attempts);
     RETURN NULL;
@@ -43,6 +48,10 @@ CREATE TRIGGER witness_began AFTER UPDATE ON runs FOR EACH ROW
     WHEN (NEW.attempt > OLD.attempt) EXECUTE FUNCTION witness.note_run('began');
 CREATE TRIGGER witness_lost AFTER UPDATE ON runs FOR EACH ROW
     WHEN (NEW.lost_attempts > OLD.lost_attempts) EXECUTE FUNCTION witness.note_run('lost');
+CREATE TRIGGER witness_failed AFTER UPDATE ON runs FOR EACH ROW
+    WHEN (OLD.status = 'running' AND NEW.status IN ('pending', 'failed')
+        AND NEW.lost_attempts = OLD.lost_attempts)
+    EXECUTE FUNCTION witness.note_failure();
 CREATE TRIGGER witness_succeeded AFTER UPDATE ON runs FOR EACH ROW
     WHEN (NEW.status = 'completed'
         AND (NEW.status, NEW.finished_at) IS DISTINCT FROM (OLD.status, OLD.finished_at))
