@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from benchmarks.memory import memory_of
 from tests.e2e.crowd.judging import Point, growth, misheard
+from tests.e2e.crowd.lateness import Lateness, lateness
 from tests.e2e.crowd.listening import Listener
 from tests.e2e.crowd.people import Answer, busy, sign_up
 from tests.e2e.installation import ApiUser
@@ -22,6 +23,7 @@ from tests.e2e.ledger.books import MAILS, Books, Mail
 from tests.e2e.ledger.ground import PROCESSES, Ground, ground
 from tests.e2e.ledger.judgement import Judgement
 from tests.e2e.ledger.judging import received
+from tests.e2e.ledger.logs import unexplained_errors
 from tests.e2e.ledger.telling import look_at_post
 
 SAMPLE_SECONDS = 2.0
@@ -73,6 +75,8 @@ class Outcome:
         misheard: what is wrong with what people heard who listened; each of them came back so often.
         post: what is wrong with the mails of reminders, and how many came more than once.
         jobs_left: what jobs Redis still keeps when all is done and what has ended is forgotten.
+        ended_processes: who ended though nobody asked them to.
+        unexplained_errors: what was logged that no fault makes.
         faults: from when until when each fault held, in seconds since 1970.
     """
 
@@ -88,6 +92,9 @@ class Outcome:
     faults: dict[str, tuple[float, float]]
     due: int
     runs: Counter[str]
+    lateness: Lateness
+    ended_processes: list[str]
+    unexplained_errors: list[str]
     begun: float
     ended: float
 
@@ -143,6 +150,11 @@ def play(folder: Path, size: Size) -> Outcome:
             faults=faults,
             due=due,
             runs=_runs(place, due),
+            lateness=lateness(place.database, people_left=ended),
+            ended_processes=[
+                name for name, process in place.installation.processes.items() if process.poll() is not None
+            ],
+            unexplained_errors=list(unexplained_errors(place.installation.log_text())),
             post=_post(place),
             jobs_left=_jobs_left(place),
             begun=begun,
@@ -227,7 +239,9 @@ def _sampling(place: Ground, samples: Samples) -> Iterator[None]:
 def _sample(place: Ground, redis: "Redis", samples: Samples) -> None:
     now = time.time()
     for name, process in list(place.installation.processes.items()):
-        samples.memory[name].append((now, memory_of(process.pid).pss))
+        # A child that is just replaced is there no more, or not yet.
+        with suppress(OSError):
+            samples.memory[name].append((now, memory_of(process.pid).pss))
     try:
         samples.keys.append((now, float(redis.dbsize())))
         samples.used.append((now, float(redis.info("memory")["used_memory"])))

@@ -22,10 +22,13 @@ SHOWS = "Lines: how late runs were made and begun; below them, when what was kil
 @click.option("--seconds", default=LONG.seconds)
 @click.option("--due-times", default=LONG.due_times)
 @click.option("--faults", default=LONG.faults)
+@click.option("--threads", default=LONG.threads)
 @click.option("--write", is_flag=True, help="Put the table and the picture into docs/guarantees.md.")
-def command(seed: int, seconds: int, due_times: int, faults: int, *, write: bool) -> None:
+def command(seed: int, seconds: int, due_times: int, faults: int, threads: int, *, write: bool) -> None:
     """Play one trial, and tell what was found; fail if anything is wrong or later than promised."""
-    trial = Trial(seed=seed, seconds=seconds, due_times=due_times, faults=faults, ready=LONG.ready)
+    trial = Trial(
+        seed=seed, seconds=seconds, due_times=due_times, faults=faults, ready=LONG.ready, threads=threads
+    )
     with tempfile.TemporaryDirectory(prefix="taskapi-ledger-") as folder:
         judgement = play(Path(folder), trial)
     text = report(trial, judgement, machine())

@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from tests.e2e.ledger.ground import PROCESSES, Ground
 # Longer than a lease, after which others go on with what it holds.
 STOPPED_SECONDS = 23.0
 HUNG_REDIS_SECONDS, MAIL_AWAY_SECONDS = 3.0, 5.0
+REDIS_AWAY_SECONDS = (5.0, 12.0)
+# Longer than a due time may be late before it counts as missed.
+NO_SCHEDULER_SECONDS = 75.0
 # A service manager starts again what has ended.
 AWAY_SECONDS = (0.2, 1.5)
 
@@ -89,10 +93,19 @@ class Troublemaker:
     ) -> None:
         self.faults.append(Fault(kind, began, ended or time.time(), target, process))
 
-    def _one_of(self, kind: str) -> str | None:
-        """A process of this kind that nobody has hurt just now."""
-        there = [name for name in PROCESSES if name.startswith(kind) and name not in self._away]
-        return self.dice.choice(there) if there else None
+    def _one_of(self, kind: str) -> str:
+        """A process of this kind that nobody has hurt just now; waits until there is one."""
+        while not (there := self._all_of(kind)):
+            self._wait_until(time.time() + 0.1)
+        return self.dice.choice(there)
+
+    def _all_of(self, kind: str) -> list[str]:
+        return [name for name in PROCESSES if name.startswith(kind) and name not in self._away]
+
+    def _wait_for(self, server: str) -> None:
+        """Until that server is there."""
+        while server in self._away:
+            self._wait_until(time.time() + 0.1)
 
     def _come_back(self, name: str, seconds: float, again: Callable[[], None]) -> None:
         self._away.add(name)
@@ -105,57 +118,77 @@ class Troublemaker:
 
     def kill(self, kind: str) -> None:
         """kill -9 of a process."""
-        name = self._one_of(kind)
-        if name is None:
-            return
+        self._kill(self._one_of(kind), f"{kind} killed", self.dice.uniform(*AWAY_SECONDS))
+
+    def kill_all(self, kind: str) -> None:
+        """kill -9 of all processes of a kind, which stay away for long."""
+        while len(names := self._all_of(kind)) < sum(name.startswith(kind) for name in PROCESSES):
+            self._wait_until(time.time() + 0.1)
+        for name in names:
+            self._kill(name, f"{kind}s away", NO_SCHEDULER_SECONDS)
+
+    def _kill(self, name: str, fault: str, pause: float) -> None:
         began, pid = time.time(), self.ground.installation.processes[name].pid
         self.ground.installation.kill(name)
-        pause = self.dice.uniform(*AWAY_SECONDS)
         self._come_back(name, pause, lambda: self.ground.installation.start(name))
-        self._note(f"{kind} killed", began, name, ended=began + pause, process=pid)
+        self._note(fault, began, name, ended=began + pause, process=pid)
 
     def kill_child(self, kind: str) -> None:
         """kill -9 of a work-horse, or of what answers requests: its parent sees to the rest."""
-        name = self._one_of(kind)
-        children = self._children(name) if name else []
-        if not children:
-            return
-        began, child = time.time(), self.dice.choice(children)
+        name, child = self._one_child(kind)
+        began = time.time()
         os.kill(child, signal.SIGKILL)
         killed = "work-horse killed" if kind == "worker" else "web child killed"
-        self._note(killed, began, str(name), process=child)
+        self._note(killed, began, name, process=child)
+
+    def stop_child(self, kind: str) -> None:
+        """Stop a work-horse alone, whose parent sees nothing of it, until its leases have run out."""
+        name, child = self._one_child(kind)
+        began = time.time()
+        os.kill(child, signal.SIGSTOP)
+        self._come_back(name, STOPPED_SECONDS, lambda: _go_on(child))
+        self._note("work-horse stopped", began, name, ended=began + STOPPED_SECONDS, process=child)
 
     def stop_for_long(self, kind: str) -> None:
         """Stop a process and its children, and let them go on after their leases have run out."""
         name = self._one_of(kind)
-        if name is None:
-            return
         began, group = time.time(), self.ground.installation.processes[name].pid
         os.killpg(group, signal.SIGSTOP)
         self._come_back(name, STOPPED_SECONDS, lambda: os.killpg(group, signal.SIGCONT))
         self._note(f"{kind} stopped", began, name, ended=began + STOPPED_SECONDS, process=group)
 
+    def _one_child(self, kind: str) -> tuple[str, int]:
+        """A process that nobody has hurt just now, and a child of it, as soon as there is one."""
+        while not (children := self._children(name := self._one_of(kind))):
+            self._wait_until(time.time() + 0.1)
+        return name, self.dice.choice(children)
+
     def flush_redis(self) -> None:
-        if "redis" in self._away:
-            return
+        self._wait_for("redis")
         began = time.time()
         with Redis.from_url(self.ground.installation.environment["REDIS_URL"]) as connection:
             connection.flushall()
         self._note("Redis flushed", began)
 
     def restart_redis(self) -> None:
-        if "redis" in self._away:
-            return
+        self._wait_for("redis")
         began = time.time()
         self.ground.redis.kill()
         self.ground.redis.wait(5)
         self.ground.redis.start()
         self._note("Redis killed", began)
 
+    def end_redis(self) -> None:
+        self._wait_for("redis")
+        began, pause = time.time(), self.dice.uniform(*REDIS_AWAY_SECONDS)
+        self.ground.redis.kill()
+        self.ground.redis.wait(5)
+        self._come_back("redis", pause, self.ground.redis.start)
+        self._note("Redis away", began, ended=began + pause)
+
     def hang_redis(self) -> None:
         """It takes connections, and answers nobody."""
-        if "redis" in self._away:
-            return
+        self._wait_for("redis")
         began, process = time.time(), self.ground.redis.pid
         os.kill(process, signal.SIGSTOP)
         self._come_back("redis", HUNG_REDIS_SECONDS, lambda: os.kill(process, signal.SIGCONT))
@@ -172,16 +205,14 @@ class Troublemaker:
         self._note("connections cut", began)
 
     def end_mail(self) -> None:
-        if "mail" in self._away:
-            return
+        self._wait_for("mail")
         began = time.time()
         self.ground.mail.stop()
         self._come_back("mail", MAIL_AWAY_SECONDS, self.ground.mail.start)
         self._note("mail server away", began, ended=began + MAIL_AWAY_SECONDS)
 
     def refuse_mail(self) -> None:
-        if "mail" in self._away:
-            return
+        self._wait_for("mail")
         began, refusals = time.time(), self.ground.mail.refusals
         refusals["RCPT"] = "451 Try again later"
         self._come_back("mail", MAIL_AWAY_SECONDS, refusals.clear)
@@ -195,6 +226,11 @@ class Troublemaker:
             return []
 
 
+def _go_on(process: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGCONT)
+
+
 KINDS: dict[str, Callable[[Troublemaker], None]] = {
     "scheduler": lambda maker: maker.kill("scheduler"),
     "worker": lambda maker: maker.kill("worker"),
@@ -203,8 +239,12 @@ KINDS: dict[str, Callable[[Troublemaker], None]] = {
     "web child": lambda maker: maker.kill_child("web"),
     "stop a worker": lambda maker: maker.stop_for_long("worker"),
     "stop a scheduler": lambda maker: maker.stop_for_long("scheduler"),
+    "stop a horse": lambda maker: maker.stop_child("worker"),
+    "stop a web": lambda maker: maker.stop_for_long("web"),
+    "no scheduler": lambda maker: maker.kill_all("scheduler"),
     "restart Redis": Troublemaker.restart_redis,
     "flush Redis": Troublemaker.flush_redis,
+    "end Redis": Troublemaker.end_redis,
     "hang Redis": Troublemaker.hang_redis,
     "crash the database": Troublemaker.crash_database,
     "cut connections": Troublemaker.cut_connections,
@@ -220,20 +260,28 @@ WEIGHTS = {
     "web child": 6,
     "stop a worker": 2,
     "stop a scheduler": 2,
-    "restart Redis": 5,
+    "restart Redis": 4,
     "flush Redis": 4,
+    "end Redis": 2,
     "hang Redis": 2,
     "crash the database": 4,
     "cut connections": 3,
-    "end mail": 1,
-    "refuse mail": 1,
+    "end mail": 3,
+    "refuse mail": 3,
 }
+# They come but once, and only where there is time for them.
+TAKES_LONG = ("no scheduler", "stop a horse", "stop a web")
+
+
+def kinds_within(seconds: float) -> list[str]:
+    """Of what happens at least once in a trial that is so long."""
+    return [*WEIGHTS, *(TAKES_LONG if seconds >= 5 * NO_SCHEDULER_SECONDS else ())]
 
 
 def moments(dice: random.Random, *, start: float, seconds: float, number: int) -> list[tuple[float, str]]:
-    """So many faults, spread over the time, and each kind at least once where there is room for all."""
-    kinds = list(WEIGHTS)[:number]
-    kinds += dice.choices(list(WEIGHTS), list(WEIGHTS.values()), k=number - len(kinds))
+    """So many faults, spread over the time, each kind at least once."""
+    kinds = kinds_within(seconds)
+    kinds += dice.choices(list(WEIGHTS), list(WEIGHTS.values()), k=max(number - len(kinds), 0))
     dice.shuffle(kinds)
     times = sorted(start + dice.uniform(0, seconds) for _ in kinds)
     if seconds < 3 * STOPPED_SECONDS:

@@ -118,8 +118,8 @@ class Ground:
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
-    """An installation on PostgreSQL, migrated and ready."""
+def ground(folder: Path, *, threads: int = 1) -> Iterator[Ground]:
+    """An installation on PostgreSQL, migrated and ready, whose workers do so much of what waits at once."""
     database, redis, mail = Database(), EmbeddedRedis(folder), Mail()
     redis.start()
     ports = [str(free_port()) for _ in range(2)]
@@ -134,6 +134,7 @@ def ground(folder: Path) -> Iterator[Ground]:
                 WEBHOOK_ALLOW_PRIVATE="1",
                 WEB_CONCURRENCY="1",
                 LOG_LEVEL="WARNING",
+                WORKER_THREADS=str(threads),
             )
             installation = Installation(folder, int(ports[0]), environment)
             for name, port in zip(PROCESSES[:2], ports, strict=True):

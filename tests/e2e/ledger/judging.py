@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from email.message import EmailMessage
 from http import HTTPStatus
 
@@ -12,6 +12,7 @@ from tests.e2e.ledger.delays import look_at_delays
 from tests.e2e.ledger.faults import Troublemaker
 from tests.e2e.ledger.ground import Ground
 from tests.e2e.ledger.judgement import Judgement
+from tests.e2e.ledger.logs import unexplained_errors
 from tests.e2e.ledger.plans import Planned
 from tests.e2e.ledger.receiver import Call
 from tests.e2e.ledger.telling import look_at_telling, not_once
@@ -48,6 +49,7 @@ def judge(
     look_at_telling(found, books)
     look_at_delays(found, books)
     found.blame("processes that ended by themselves", maker.ended)
+    found.blame("errors that no fault explains", unexplained_errors(ground.installation.log_text()))
     miscounted = ground.database.ask(MISCOUNTED)[0][0]
     found.blame("schedules whose counts are wrong", [miscounted] if miscounted else [])
     return found
@@ -85,6 +87,10 @@ def compare_due_times(found: Judgement, made: Mapping[str, Planned]) -> None:
     found.blame("due times without a run", sorted(should - there.keys()))
     found.blame("runs without a due time", sorted(there.keys() - should))
     found.blame("due times with two runs", [at for at, number in there.items() if number > 1])
+    late = [
+        run.id for run in found.runs if run.schedule in made and not _is_due_as_asked(run, made[run.schedule])
+    ]
+    found.blame("runs that are due otherwise than asked for", late)
     found.count(lost=len(should - there.keys()), doubled=sum(number > 1 for number in there.values()))
 
 
@@ -105,6 +111,12 @@ def _look_at_verdicts(found: Judgement, made: Mapping[str, Planned]) -> None:
     for status, number in Counter(run.status for run in found.runs).items():
         found.count(**{status: number})
     found.count(attempts=sum(run.attempt for run in found.runs))
+
+
+def _is_due_as_asked(run: Run, planned: Planned) -> bool:
+    """At its time, or later by its share of the jitter."""
+    jitter = timedelta(seconds=planned.body.get("jitter", 0))
+    return run.scheduled_for <= run.due_at <= run.scheduled_for + jitter
 
 
 def _in_short(run: Run) -> str:

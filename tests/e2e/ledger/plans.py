@@ -105,9 +105,25 @@ def _rule(window: Window, dice: random.Random) -> Kind:
 
 
 def _cron(window: Window, dice: random.Random) -> Kind:
-    zone, step = dice.choice(ZONES), dice.choice((1, 1, 2, 3))
-    due = window.minutes(zone, lambda wall: wall.minute % step == 0)
-    return {"cron": f"*/{step} * * * *", "timezone": zone, **_bounds(window, window.start)}, due
+    zone = dice.choice(ZONES)
+    minute, due = dice.choice((_stepping, _stepping, _listed, _ranging))(window, zone, dice)
+    return {"cron": f"{minute} * * * *", "timezone": zone, **_bounds(window, window.start)}, due
+
+
+def _stepping(window: Window, zone: str, dice: random.Random) -> tuple[str, frozenset[datetime]]:
+    step = dice.choice((1, 2, 3))
+    return f"*/{step}", window.minutes(zone, lambda wall: wall.minute % step == 0)
+
+
+def _listed(window: Window, zone: str, dice: random.Random) -> tuple[str, frozenset[datetime]]:
+    chosen = dice.sample(range(60), 20)
+    return ",".join(map(str, chosen)), window.minutes(zone, lambda wall: wall.minute in chosen)
+
+
+def _ranging(window: Window, zone: str, dice: random.Random) -> tuple[str, frozenset[datetime]]:
+    first, step = dice.randrange(30), dice.choice((1, 2))
+    chosen = range(first, first + 30, step)
+    return f"{first}-{first + 29}/{step}", window.minutes(zone, lambda wall: wall.minute in chosen)
 
 
 def _step(window: Window, dice: random.Random) -> int:

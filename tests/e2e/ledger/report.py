@@ -59,7 +59,8 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
         ),
     ]
     lines = [
-        f"Seed {trial.seed}, {trial.seconds} s, {len(judgement.faults)} faults; on {machine}.",
+        f"Seed {trial.seed}, {trial.seconds} s, {len(judgement.faults)} faults,"
+        f" `WORKER_THREADS` {trial.threads}; on {machine}.",
         table(("what", "found"), rows),
         _verdict(judgement),
     ]

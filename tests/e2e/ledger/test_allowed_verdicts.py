@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.ledger.made_up import run
+from tests.e2e.ledger.made_up import at, run
 from tests.e2e.ledger.verdicts import Run, may_end_so
 
 pytestmark = pytest.mark.e2e
@@ -40,3 +40,28 @@ def test_only_what_has_a_deadline_may_be_too_late_and_only_after_it() -> None:
 
 def test_nothing_may_fail() -> None:
     assert not may_end_so(run("call", status="failed"), SKIP, [])
+
+
+def test_two_may_be_at_work_only_where_they_may_overlap() -> None:
+    first, second = run("first", ended=20), run("second", due=10)
+    for overlap in ("skip", "queue", "replace"):
+        assert not may_end_so(second, {**SKIP, "overlap": overlap}, [first, second])
+        assert not may_end_so(first, {**SKIP, "overlap": overlap}, [first, second])
+        assert may_end_so(second, {**SKIP, "overlap": overlap}, [run("first", ended=10), second])
+    assert may_end_so(second, {**SKIP, "overlap": "allow"}, [first, second])
+
+
+def test_nothing_may_begin_after_its_deadline() -> None:
+    body = {**SKIP, "start_deadline": 5}
+    assert may_end_so(run("call", first_started_at=at(5), ended=9), body, [])
+    assert not may_end_so(run("call", first_started_at=at(5.1), ended=9), body, [])
+
+
+def test_what_was_missed_is_done_only_if_it_is_to_be_made_up_for() -> None:
+    early, late = (run(f"due at {due}", due=due, created_at=at(100)) for due in (0, 20))
+    for done, policy, is_right in (
+        *((one, "all", True) for one in (early, late)),
+        *((one, "skip", False) for one in (early, late)),
+        *((early, "latest", False), (late, "latest", True)),
+    ):
+        assert may_end_so(done, {**SKIP, "overlap": "allow", "catch_up": policy}, [early, late]) is is_right

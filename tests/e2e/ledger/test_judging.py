@@ -6,10 +6,11 @@ import pytest
 
 from tests.e2e.ledger.judgement import Judgement
 from tests.e2e.ledger.judging import compare_due_times
-from tests.e2e.ledger.made_up import planned, run
+from tests.e2e.ledger.made_up import at, planned, run
 from tests.e2e.ledger.verdicts import Run
 
 pytestmark = pytest.mark.e2e
+OTHERWISE = "runs that are due otherwise than asked for"
 
 
 def compared(*runs: Run) -> Judgement:
@@ -42,3 +43,11 @@ def test_a_run_that_was_never_due_is_found() -> None:
     assert found.wrong.keys() == {"runs without a due time"}
     other = compared(run("first"), run("second", due=10), replace(run("other"), schedule="coffee"))
     assert other.wrong.keys() == {"runs without a due time"}
+
+
+def test_a_run_that_is_due_too_early_or_later_than_its_jitter_is_found() -> None:
+    schedules = {"tea": planned(0, jitter=3)}
+    for seconds, wrong in ((0, set()), (3, set()), (4, {OTHERWISE}), (-1, {OTHERWISE})):
+        found = Judgement([run("call", due_at=at(seconds))], [])
+        compare_due_times(found, schedules)
+        assert found.wrong.keys() == wrong

@@ -1,8 +1,8 @@
 """Which verdict a due time may have, by its schedule's policy and by what happened beside it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 # Later than so much a due time is one that was missed.
@@ -63,7 +63,7 @@ def may_end_so(run: Run, body: Mapping[str, Any], beside: Iterable[Run]) -> bool
     """
     match run.status, run.reason:
         case "completed", None:
-            return True
+            return _may_be_done(run, body, list(beside))
         case "skipped", "too_late":
             return "start_deadline" in body and _came_too_late(run, float(body["start_deadline"]))
         case "skipped", "catch_up":
@@ -75,6 +75,36 @@ def may_end_so(run: Run, body: Mapping[str, Any], beside: Iterable[Run]) -> bool
             later = (other for other in beside if other.scheduled_for > run.scheduled_for)
             return body["overlap"] == "replace" and any(later)
     return False
+
+
+def _may_be_done(run: Run, body: Mapping[str, Any], beside: Sequence[Run]) -> bool:
+    """Whether it was begun in time, while no other was at work, and only if it is to be made up for."""
+    deadline = body.get("start_deadline")
+    if deadline is not None and (run.began_after or 0.0) > float(deadline):
+        return False
+    if body["overlap"] != "allow" and any(_were_at_work_together(run, other) for other in beside):
+        return False
+    return not _was_missed(run) or _may_be_made_up_for(run, body["catch_up"], beside)
+
+
+def _were_at_work_together(run: Run, other: Run) -> bool:
+    if other.id == run.id or run.first_started_at is None or other.first_started_at is None:
+        return False
+    never = datetime.max.replace(tzinfo=UTC)
+    begins_before_its_end = run.first_started_at < (other.finished_at or never)
+    return begins_before_its_end and other.first_started_at < (run.finished_at or never)
+
+
+def _was_missed(run: Run) -> bool:
+    return run.created_at - run.scheduled_for > MISSED + SLACK
+
+
+def _may_be_made_up_for(run: Run, catch_up: str, beside: Iterable[Run]) -> bool:
+    """All missed ones are, or none, or of those that were seen at once the latest."""
+    if catch_up != "latest":
+        return catch_up == "all"
+    seen_at_once = (other for other in beside if other.created_at == run.created_at)
+    return all(other.scheduled_for <= run.scheduled_for for other in seen_at_once if _was_missed(other))
 
 
 def _came_too_late(run: Run, deadline: float) -> bool:

@@ -1,0 +1,45 @@
+"""The ten minutes in figures: ``python -m tests.e2e.crowd``."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from tests.e2e.crowd.test_crowd import LONG
+from tests.e2e.crowd.trial import Outcome, Size, play
+
+
+@click.command()
+@click.option("--people", default=LONG.people)
+@click.option("--listening", default=LONG.listening)
+@click.option("--seconds", default=LONG.seconds)
+@click.option("--due-each-second", default=LONG.due_each_second)
+def command(people: int, listening: int, seconds: int, due_each_second: int) -> None:
+    """Play it once, and tell what was found."""
+    size = Size(people=people, listening=listening, seconds=seconds, due_each_second=due_each_second)
+    with tempfile.TemporaryDirectory(prefix="taskapi-crowd-") as folder:
+        _tell(play(Path(folder), size))
+
+
+def _tell(outcome: Outcome) -> None:
+    kinds = Counter(answer.what for answer in outcome.answers)
+    click.echo(f"answers: {len(outcome.answers)}, {dict(kinds)}; errors: {dict(outcome.errors())}")
+    click.echo(f"damaged: {outcome.damaged}; heard: {outcome.heard}; misheard: {outcome.misheard[:3]}")
+    click.echo(f"due: {outcome.due}; runs: {dict(outcome.runs)}; {outcome.lateness}")
+    click.echo(
+        f"post: {outcome.post.figures}, wrong: {outcome.post.wrong}; jobs left: {outcome.jobs_left[:3]}"
+    )
+    click.echo(f"ended: {outcome.ended_processes}")
+    click.echo(f"errors that no fault explains: {len(outcome.unexplained_errors)}")
+    click.echo("\n".join(outcome.unexplained_errors[:3]))
+    for name, points in outcome.samples.memory.items():
+        click.echo(f"{name}: {points[-1][1]:.0f} MiB, {outcome.growth(points):+.1f} %")
+    click.echo(
+        f"Redis: {outcome.growth_after_faults(outcome.samples.keys):+.1f} % keys,"
+        f" {outcome.growth_after_faults(outcome.samples.used):+.1f} % bytes"
+    )
+
+
+if __name__ == "__main__":
+    command()

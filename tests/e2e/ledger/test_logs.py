@@ -1,0 +1,38 @@
+"""Errors in the log are found wherever they stand, unless a server that is away explains them."""
+
+import json
+
+import pytest
+
+from tests.e2e.ledger.logs import BEGINS, unexplained_errors
+
+pytestmark = pytest.mark.e2e
+
+
+def traceback_of(error: str) -> str:
+    return f'{BEGINS}\n  File "some.py", line 1, in some\n    some()\n{error}\n'
+
+
+def test_what_a_server_that_is_away_makes_is_explained() -> None:
+    for error in (
+        "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection failed",
+        "psycopg.errors.AdminShutdown: terminating connection",
+        "redis.exceptions.ConnectionError: Error 111",
+        "taskapi.core.errors.OutcomeUnknown",
+        "ConnectionResetError: [Errno 104] Connection reset by peer",
+    ):
+        line = json.dumps({"event": "it.failed", "exception": traceback_of(error)})
+        assert list(unexplained_errors(f"{line}\n{traceback_of(error)}")) == []
+
+
+def test_any_other_error_is_found_in_a_field_in_a_message_and_by_itself() -> None:
+    for error in ("KeyError: 'run'", "sqlalchemy.exc.IntegrityError: twice", "AssertionError", "MyError"):
+        text = traceback_of(error)
+        for line in (json.dumps({"exception": text}), json.dumps({"event": f"job: {text}"}), text):
+            (found,) = unexplained_errors(f'{{"event": "run.ended"}}\n{line}\nStarting again')
+            assert error in found
+
+
+def test_an_error_that_another_followed_is_found() -> None:
+    chain = f"{traceback_of('KeyError: 1')}\nDuring handling another:\n\n{traceback_of('OSError: 2')}"
+    assert len(list(unexplained_errors(json.dumps({"exception": chain})))) == 1
