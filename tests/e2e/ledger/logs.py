@@ -8,7 +8,7 @@ from typing import Any
 BEGINS = "Traceback (most recent call last):"
 # What has lost its database, its Redis, its mail server, or whoever it talked with.
 EXPLAINED = re.compile(
-    r"sqlalchemy\.exc\.(OperationalError|InterfaceError|PendingRollbackError|DBAPIError)"
+    r"sqlalchemy\.exc\.(Operational|Interface|PendingRollback|DBAPI|Disconnection|InvalidatePool)Error"
     r"|psycopg\.(OperationalError|InterfaceError)|psycopg\.errors\.\w*Shutdown|psycopg_pool\.\w+"
     r"|taskapi\.core\.errors\.OutcomeUnknown"
     r"|redis\.exceptions\.\w+|smtplib\.\w+"
