@@ -184,3 +184,15 @@ def test_of_what_is_gone_by_now_its_words_are_not_told(listening: Listening, own
     listening.relay()
     told = listening.websocket(owner, last_event_id=since).told(2)
     assert told == [("comment.created", {"id": comment}), ("comment.deleted", {"id": comment})]
+
+
+@pytest.mark.one_database
+def test_nobody_hears_anything_before_events_are_relayed_and_then_all_in_order(
+    listening: Listening, owner: Person
+) -> None:
+    client = listening.websocket(owner)
+    for title in ("Tea", "Coffee"):
+        make_task(owner, title=title)
+    assert client.is_silent()
+    listening.relay()
+    assert [data["title"] for _, data in client.told(2)] == ["Tea", "Coffee"]
