@@ -16,6 +16,8 @@ class Limits:
     taken_up_last: float = 30
     made_late: float = 3
     handed_late: float = 3
+    # Longer than there may be no scheduler, and what waited has been worked off.
+    began_last: float = 150
 
     def words(self) -> Mapping[str, str]:
         """What is promised, by the figure that it is about."""
@@ -25,6 +27,7 @@ class Limits:
             "taken_up_last": f"a dead worker's run goes on within {self.taken_up_last:g} s",
             "made_late": f"beside a killed scheduler a run is made within {self.made_late:g} s",
             "handed_late": f"beside a killed scheduler a run is in its queue within {self.handed_late:g} s",
+            "began_last": f"whatever was broken, a run begins within {self.began_last:g} s",
         }
 
 
