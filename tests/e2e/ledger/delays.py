@@ -25,13 +25,15 @@ class Loss:
     """An attempt that was lost: from when on nobody worked on it, and when the next began, if one was needed.
 
     Attributes:
-        is_explained: that was when its process was hurt; else it is when it began, which is no later.
+        is_of_a_death: that was when its process was hurt; else it is when it began, which is no later.
+        is_explained: so it is, or the database was hurt, which may have kept an answer for itself.
     """
 
     run: str
     attempt: int
     since: float
     next_began: float | None
+    is_of_a_death: bool
     is_explained: bool
 
     @property
@@ -55,10 +57,11 @@ def _look_at_losses(found: Judgement, books: Books) -> None:
     in_a_row = {(loss.run, loss.attempt + 1) for loss in lost} & {(loss.run, loss.attempt) for loss in lost}
     noted, rows = len(lost), sum(run.lost_attempts for run in found.runs)
     found.blame("lost attempts that were counted wrongly", [(noted, rows)] if noted != rows else [])
+    found.blame("attempts that nothing has ended", [loss for loss in lost if not loss.is_explained])
     found.count(
         lost_attempts=noted,
         lost_again=len(in_a_row),
-        unexplained=sum(not loss.is_explained for loss in lost),
+        without_death=sum(not loss.is_of_a_death for loss in lost),
         taken_up=len(gaps),
         taken_up_last=max(gaps, default=0.0),
     )
@@ -76,7 +79,11 @@ def losses(notes: Sequence[Note], faults: Sequence[Fault]) -> Iterator[Loss]:
             start, following = (began.get((note.id, number)) for number in (note.attempt, note.attempt + 1))
             assert start is not None, "an attempt that was lost had begun"
             hurt = _hurt(note, start, by_process)
-            yield Loss(note.id, note.attempt, hurt or start, following, is_explained=hurt is not None)
+            yield Loss(
+                *(note.id, note.attempt, hurt or start, following),
+                is_of_a_death=hurt is not None,
+                is_explained=hurt is not None or _was_database_hurt(faults, start, note.at.timestamp()),
+            )
 
 
 def _is(note: Note, what: str) -> bool:
@@ -94,6 +101,11 @@ def _hurt(lost: Note, began: float, by_process: Mapping[int, Sequence[Fault]]) -
     ]
     # The first of them was the end of it.
     return min(while_working, default=None)
+
+
+def _was_database_hurt(faults: Sequence[Fault], began: float, lost: float) -> bool:
+    hurt = (fault.began for fault in faults if fault.kind.startswith(("PostgreSQL", "connections")))
+    return any(began - SLACK_SECONDS <= at <= lost for at in hurt)
 
 
 def _look_beside_schedulers(found: Judgement, books: Books) -> None:

@@ -26,7 +26,7 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
         ("faults", ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())),
         (
             "attempts, of which lost, of which one after the other, of which without a death",
-            _numbers(figures, "attempts", "lost_attempts", "lost_again", "unexplained"),
+            _numbers(figures, "attempts", "lost_attempts", "lost_again", "without_death"),
         ),
         (
             f"from each death to the next attempt, at most {PROMISED.taken_up_last:g} s",

@@ -57,8 +57,23 @@ def test_where_no_death_is_known_the_time_counts_from_the_beginning() -> None:
         fault("worker killed", 9, process=WORKER),
     ):
         assert list(losses(began_and_lost, [other])) == [
-            Loss("call", 1, start, start + 5, is_explained=False)
+            Loss("call", 1, start, start + 5, is_of_a_death=False, is_explained=False)
         ]
+
+
+def test_what_nobody_was_hurt_for_needs_a_database_that_was() -> None:
+    def blamed(*faults: Fault) -> bool:
+        found = nothing_found(Books(made={}, notes=lost_twice()[:3]), *faults)
+        look_at_delays(found, Books(made={}, notes=lost_twice()[:3]))
+        return "attempts that nothing has ended" in found.wrong
+
+    assert blamed()
+    assert blamed(fault("Redis killed", 1))
+    assert not blamed(fault("worker killed", 1, process=WORKER))
+    for hurt in ("PostgreSQL killed", "connections cut"):
+        assert not blamed(fault(hurt, 1))
+        assert blamed(fault(hurt, -5))
+        assert blamed(fault(hurt, 9))
 
 
 def test_the_first_of_two_deaths_counts() -> None:
