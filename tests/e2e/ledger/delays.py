@@ -53,7 +53,11 @@ def look_at_delays(found: Judgement, books: Books) -> None:
 
 def _look_at_losses(found: Judgement, books: Books) -> None:
     lost = list(losses(books.notes, found.faults))
-    gaps = [loss.seconds for loss in lost if loss.seconds is not None]
+    gaps = [
+        loss.seconds
+        for loss in lost
+        if loss.seconds is not None and not _had_no_scheduler(loss, found.faults)
+    ]
     in_a_row = {(loss.run, loss.attempt + 1) for loss in lost} & {(loss.run, loss.attempt) for loss in lost}
     noted, rows = len(lost), sum(run.lost_attempts for run in found.runs)
     found.blame("lost attempts that were counted wrongly", [(noted, rows)] if noted != rows else [])
@@ -101,6 +105,12 @@ def _hurt(lost: Note, began: float, by_process: Mapping[int, Sequence[Fault]]) -
     ]
     # The first of them was the end of it.
     return min(while_working, default=None)
+
+
+def _had_no_scheduler(loss: Loss, faults: Sequence[Fault]) -> bool:
+    """Whether for a while nobody was there who looks for what is lost."""
+    away = (fault for fault in faults if fault.kind == "schedulers away")
+    return any(fault.began <= (loss.next_began or loss.since) and loss.since <= fault.ended for fault in away)
 
 
 def _was_database_hurt(faults: Sequence[Fault], began: float, lost: float) -> bool:

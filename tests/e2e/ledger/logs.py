@@ -9,12 +9,18 @@ BEGINS = "Traceback (most recent call last):"
 # What has lost its database, its Redis, its mail server, or whoever it talked with.
 EXPLAINED = re.compile(
     r"sqlalchemy\.exc\.(Operational|Interface|PendingRollback|DBAPI|Disconnection|InvalidatePool)Error"
+    # Who was stopped in the middle of a transaction comes back to one that is over.
+    r"|psycopg\.errors\.IdleInTransactionSessionTimeout"
     r"|psycopg\.(OperationalError|InterfaceError)|psycopg\.errors\.\w*Shutdown|psycopg_pool\.\w+"
     r"|taskapi\.core\.errors\.OutcomeUnknown"
     r"|redis\.exceptions\.\w+|smtplib\.\w+"
     r"|OSError|TimeoutError|(Connection\w*|BrokenPipe)Error"
 )
-ERROR = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
+# The name of an error; of one that wraps the driver's, that of the driver's.
+ERROR = re.compile(
+    r"^(?:sqlalchemy\.exc\.InternalError: \((?P<wrapped>[\w.]+)\)|(?P<own>[A-Za-z_][\w.]*)(?::|$))",
+    re.MULTILINE,
+)
 
 
 def unexplained_errors(logged: str) -> Iterator[str]:
@@ -50,5 +56,5 @@ def _unexplained(text: str) -> Iterator[str]:
     for traceback in tracebacks:
         # Of a chain each has its own; lines of the code stand further in.
         error = ERROR.search(traceback)
-        if error is None or not EXPLAINED.fullmatch(error[1]):
+        if error is None or not EXPLAINED.fullmatch(error["wrapped"] or error["own"]):
             yield traceback[-1000:]

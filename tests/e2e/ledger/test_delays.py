@@ -86,6 +86,18 @@ def test_a_worker_that_was_stopped_counts_from_then_on() -> None:
     assert seconds_of(lost_twice()[:3], stopped) == [4.0]
 
 
+def test_a_loss_that_no_scheduler_could_see_tells_nothing() -> None:
+    def taken_up(*more: Fault) -> float:
+        found = nothing_found(Books(made={}), fault("worker killed", 1, process=WORKER), *more)
+        look_at_delays(found, Books(made={}, notes=lost_twice()[:3]))
+        return found.figures["taken_up"]
+
+    assert taken_up() == 1
+    assert taken_up(fault("schedulers away", 3, ended=78)) == 0
+    assert taken_up(fault("schedulers away", -20, ended=2)) == 0
+    assert taken_up(fault("schedulers away", 6, ended=81)) == taken_up(fault("scheduler killed", 3)) == 1
+
+
 def test_what_was_lost_and_needed_no_further_attempt_has_no_length() -> None:
     assert seconds_of(lost_twice()[:2], fault("worker killed", 1, process=WORKER)) == [None]
 

@@ -7,6 +7,9 @@ import pytest
 from tests.e2e.ledger.logs import BEGINS, unexplained_errors
 
 pytestmark = pytest.mark.e2e
+WRAPPED = (
+    "sqlalchemy.exc.InternalError: (psycopg.errors.InFailedSqlTransaction) current transaction is aborted"
+)
 
 
 def traceback_of(error: str) -> str:
@@ -17,6 +20,7 @@ def test_what_a_server_that_is_away_makes_is_explained() -> None:
     for error in (
         "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection failed",
         "psycopg.errors.AdminShutdown: terminating connection",
+        "sqlalchemy.exc.InternalError: (psycopg.errors.IdleInTransactionSessionTimeout) terminating",
         "redis.exceptions.ConnectionError: Error 111",
         "taskapi.core.errors.OutcomeUnknown",
         "ConnectionResetError: [Errno 104] Connection reset by peer",
@@ -26,7 +30,7 @@ def test_what_a_server_that_is_away_makes_is_explained() -> None:
 
 
 def test_any_other_error_is_found_in_a_field_in_a_message_and_by_itself() -> None:
-    for error in ("KeyError: 'run'", "sqlalchemy.exc.IntegrityError: twice", "AssertionError", "MyError"):
+    for error in ("KeyError: 'run'", "sqlalchemy.exc.IntegrityError: twice", "AssertionError", WRAPPED):
         text = traceback_of(error)
         for line in (json.dumps({"exception": text}), json.dumps({"event": f"job: {text}"}), text):
             (found,) = unexplained_errors(f'{{"event": "run.ended"}}\n{line}\nStarting again')
