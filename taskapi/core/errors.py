@@ -151,6 +151,14 @@ class InternalError(DomainError):
     title = "Internal server error"
 
 
+class NotOffered(DomainError):
+    """The request asks for a part of HTTP that this server does not have, such as another transfer coding."""
+
+    status = 501
+    code = "not_implemented"
+    title = "Not implemented"
+
+
 class Unavailable(DomainError):
     """Something this API needs is out of reach for the moment; try again soon."""
 

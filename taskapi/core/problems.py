@@ -30,6 +30,7 @@ BY_STATUS: dict[int, type[DomainError]] = {
     429: errors.TooManyRequests,
     431: errors.HeaderFieldsTooLarge,
     500: errors.InternalError,
+    501: errors.NotOffered,
     503: errors.Unavailable,
 }
 

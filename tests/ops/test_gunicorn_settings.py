@@ -155,7 +155,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding
         (b"nonsense\r\n\r\n", 400, "bad_request"),
         (CHUNKED.replace(b"Host: a", b"Content-Length: 1") + b"0\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nBad Header: 1\r\n\r\n", 400, "bad_request"),
-        (CHUNKED.replace(b"chunked", b"zip"), 501, "internal_error"),
+        (CHUNKED.replace(b"chunked", b"zip"), 501, "not_implemented"),
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri_too_long"),
         (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 200 + b"\r\n", 431, "header_fields_too_large"),
         (CHUNKED + b"zz\r\nab\r\n", 400, "bad_request"),
