@@ -210,7 +210,11 @@ def test_a_download_needs_who_may_see_it(owner: Person, teammate: Person) -> Non
     assert teammate.get(path).status_code == 404
     assert owner.client.get(path).status_code == 401
     assert owner.client.get(path, query_string={"access_token": owner.access_token}).status_code == 401
-    assert "private" in headers_of_content(owner, file)["Cache-Control"]
+    headers = headers_of_content(owner, file)
+    assert headers["Cache-Control"] == "private, no-cache"
+    # Who knows a content is told that it is the same only where they may still see it.
+    known = {"If-None-Match": headers["ETag"]}
+    assert [person.get(path, headers=known).status_code for person in (owner, teammate)] == [304, 404]
 
 
 def test_a_form_of_a_thousand_parts_is_refused_at_the_first_that_is_too_many(

@@ -193,9 +193,17 @@ def test_a_full_disk_is_told(
 
 
 @both_ways
-@pytest.mark.parametrize("error", [StorageUnavailable, StorageFull])
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [(StorageUnavailable, (503, "storage_unavailable")), (StorageFull, (507, "storage_full"))],
+)
 def test_a_store_that_refuses_leaves_nothing(
-    app: Flask, owner: Person, send_it: Upload, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+    app: Flask,
+    owner: Person,
+    send_it: Upload,
+    error: type[Exception],
+    refused: tuple[int, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(_self: object, _key: str, _source: Path) -> None:
         raise error
@@ -203,8 +211,7 @@ def test_a_store_that_refuses_leaves_nothing(
     with app.app_context():
         monkeypatch.setattr(type(current_storage()), "put", refuse)
     answer = send_it(owner)
-    assert answer.status_code in (503, 507)
-    assert answer.json["code"] in ("storage_unavailable", "storage_full")
+    assert (answer.status_code, answer.json["code"]) == refused
     assert_nothing_kept(app)
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,13 +15,16 @@ from sqlalchemy.exc import OperationalError
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
 from taskapi.core.refusals import IN_ALL, MAX_WAITING, PER_ADDRESS, WINDOW_SECONDS, Refusal, Refusals
+from taskapi.environment import Rate
 from taskapi.events.audit import refusals
 from taskapi.events.audit.refusals import NOBODY, refusals_written, write_refusals
+from tests.events.live.listening import UPGRADE, Listening, WebSocketClient, ask, take_of
 from tests.people import PASSWORD, Person
 from tests.settings import settings_changed
 from tests.tasks.making import make_task, path_of
 
 REFUSED, FAILED = "access.refused", "sign_in.failed"
+ADDRESS, FROM = "192.0.2.7", {"X-Request-ID": "the-request-that-was-refused"}
 
 
 @pytest.fixture(autouse=True)
@@ -69,53 +73,116 @@ def test_who_was_refused_is_told(app: Flask, owner: Person, teammate: Person, ad
     assert event.context["session_id"] == str(teammate.actor.session_id)
 
 
-@pytest.mark.one_database
-def test_each_kind_of_refusal_is_told(app: Flask, client: FlaskClient, owner: Person) -> None:
+@dataclass(frozen=True)
+class Refused:
+    """A request that is refused, and how."""
+
+    request: str
+    status: int
+    code: str
+    # Whose token is shown; anybody else's name is shown itself.
+    token: str = ""
+    basic: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    json: Any = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    type: str = REFUSED
+
+    def send(self, app: Flask, tokens: dict[str, str]) -> Any:
+        """From an address and under an id that no other request has."""
+        method, path = self.request.split(" ")
+        shown = {"Authorization": f"Bearer {tokens.get(self.token, self.token)}"} if self.token else {}
+        with settings_changed(app, **self.settings):
+            return app.test_client().open(
+                path,
+                method=method,
+                json=self.json,
+                auth=("ada", self.basic) if self.basic else None,
+                headers={**FROM, **shown, **self.headers},
+                environ_overrides={"REMOTE_ADDR": ADDRESS},
+            )
+
+
+KINDS = {
+    "no token": Refused("GET /api/tasks", 401, "unauthorized"),
+    "a bad token": Refused("GET /api/tasks", 401, "invalid_token", token="nonsense"),
+    "a missing scope": Refused(
+        "POST /api/tasks", 403, "missing_scope", token="reader", json={"title": "Tea"}
+    ),
+    "a program": Refused("GET /api/auth/sessions", 403, "session_required", token="reader"),
+    "no administrator": Refused("GET /api/admin/users", 403, "admin_only", token="owner"),
+    "another site": Refused(
+        "GET /ws", 403, "foreign_origin", headers={**UPGRADE, "Origin": "https://evil.example"}
+    ),
+    "a calendar": Refused("GET /calendar/tac_nonsense.ics", 404, "not_found"),
+    "a check": Refused("GET /ping/tapi_nonsense", 404, "not_found"),
+    "a link in a mail": Refused(
+        "GET /api/notifications/unsubscribe/nonsense", 404, "unknown_unsubscribe_link"
+    ),
+    "a mailed token": Refused(
+        "POST /api/auth/password-reset/confirm",
+        400,
+        "invalid_one_time_token",
+        json={"token": "nonsense", "password": "a new one, long"},
+    ),
+    "a refresh token": Refused("POST /api/auth/refresh", 401, "invalid_token", token="tar_nonsense"),
+    "a wrong password": Refused(
+        "DELETE /api/auth/me", 403, "wrong_password", token="owner", json={"password": "wrong password"}
+    ),
+    "a sign-in": Refused(
+        "POST /api/auth/login",
+        401,
+        "invalid_credentials",
+        json={"username": "olivia", "password": "wrong password"},
+        type=FAILED,
+    ),
+    "figures": Refused(
+        "GET /metrics", 401, "unauthorized", token="nonsense", settings={"metrics_token": "of the operator"}
+    ),
+    "queues without a password": Refused("GET /admin/rq", 401, "administrator_required"),
+    "queues": Refused("GET /admin/rq", 401, "administrator_required", basic="nonsense"),
+    "a page of queues": Refused("GET /admin/rq/queues.json", 401, "administrator_required", basic="nonsense"),
+    "a foreign host": Refused(
+        "GET /api/tasks",
+        400,
+        "unknown_host",
+        headers={"Host": "evil.example"},
+        settings={"allowed_hosts": ("tasks.example",)},
+    ),
+    "too many requests": Refused(
+        "GET /api/tasks", 429, "rate_limited", token="owner", settings={"rate_limit_default": Rate(0, 3600)}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_refusal_is_told(app: Flask, owner: Person, kind: str) -> None:
     token = owner.post("/api/auth/tokens", {"name": "reader", "scopes": ["read"]}).json["token"]
-    reader = {"Authorization": f"Bearer {token}"}
-    socket = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    }
-    client.get("/api/tasks", headers={"Authorization": "Bearer nonsense"})
-    client.post("/api/tasks", headers=reader, json={"title": "Tea"})
-    client.get("/api/auth/sessions", headers=reader)
-    client.get("/ws", headers={**socket, "Origin": "https://evil.example"})
-    client.get("/calendar/tac_nonsense.ics")
-    client.post("/api/auth/password-reset/confirm", json={"token": "nonsense", "password": "a new one, long"})
-    client.post("/api/auth/refresh", headers={"Authorization": "Bearer tar_nonsense"})
-    owner.delete("/api/auth/me", json={"password": "wrong password"})
-    with settings_changed(app, metrics_token="a token of the operator"):
-        client.get("/metrics", headers={"Authorization": "Bearer nonsense"})
-    with settings_changed(app, allowed_hosts=("tasks.example",)):
-        client.get("/api/tasks", headers={"Host": "evil.example"})
-    codes = [told(event)[2:] for event in written(app)]
-    assert codes[:3] == [(401, "invalid_token"), (403, "missing_scope"), (403, "session_required")]
-    assert codes[3:] == [
-        (403, "foreign_origin"),
-        (404, "not_found"),
-        (400, "invalid_one_time_token"),
-        (401, "invalid_token"),
-        (403, "wrong_password"),
-        (401, "unauthorized"),
-        (400, "unknown_host"),
-    ]
+    refused = KINDS[kind]
+    answer = refused.send(app, {"reader": token, "owner": owner.access_token})
+    assert answer.status_code == refused.status, answer.text
+    event = only(app)
+    assert (event.type, told(event)[2:]) == (refused.type, (refused.status, refused.code))
+    assert (event.address, event.request_id) == (ADDRESS, FROM["X-Request-ID"])
 
 
-@pytest.mark.one_database
-def test_a_rate_limit_is_told(app: Flask, owner: Person) -> None:
-    with settings_changed(app, rate_limit_default=settings_rate()):
-        answers = [owner.get("/api/tasks").status_code for _ in range(3)]
-    assert answers == [200, 429, 429]
-    assert [told(event)[3] for event in written(app)] == ["rate_limited", "rate_limited"]
-
-
-def settings_rate() -> Any:
-    from taskapi.environment import Rate
-
-    return Rate(1, 3600)
+@pytest.mark.parametrize("way", ["in the path", "in a header", "in the first message"])
+def test_a_live_connection_that_is_closed_for_its_token_is_told(
+    app: Flask, listening: Listening, way: str
+) -> None:
+    path = "/ws/nonsense" if way == "in the path" else "/ws"
+    shown = {"Authorization": "Bearer nonsense"} if way == "in a header" else {}
+    sent = {**UPGRADE, **FROM, **shown}
+    answer = ask(app, path, sent, environ_overrides={"REMOTE_ADDR": ADDRESS})
+    client = WebSocketClient(take_of(answer))
+    if way == "in the first message":
+        assert written(app) == []
+        client.send("nonsense")
+    assert client.end() == (4401, "invalid_token")
+    client.close()
+    event = only(app)
+    assert told(event)[2:] == (101, "invalid_token")
+    assert (event.address, event.request_id) == (ADDRESS, FROM["X-Request-ID"])
 
 
 @pytest.mark.one_database
