@@ -1,18 +1,17 @@
 """Cron lines against a walk through every minute, around changes of the clocks."""
 
 import ast
+import random
 import sys
 from collections import Counter
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from itertools import product, takewhile
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice, product, takewhile
 from pathlib import Path
 from types import ModuleType
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from taskapi.schedules.timing.triggers import Trigger, due_times
 from tests.schedules.making import at
@@ -21,18 +20,17 @@ from tests.schedules.timing.walk import Walk, changes
 
 TWO_DAYS = timedelta(days=2)
 GAPS, REPEATS = ("next_valid", "skip"), ("first", "second", "both")
+RULES = tuple(product(GAPS, REPEATS))
 YEARS = range(2000, 2041)
 # What a machine calls its own zone is none.
 ZONES = sorted(available_timezones() - {"localtime"})
-LINES = ["45 * * * *", "*/30 0-23 * * *", "15 0,1,2,3,23 * * *", "0 2 * * sun", "59 23 L * *"]
-minutes = st.sampled_from(["*", "0", "30", "15,45", "*/20", "59", "7-11"])
-hours = st.sampled_from(["*", "0", "1", "2", "3", "23", "1-3", "*/2", "0,2,4", "0-23", "22-23"])
-days = st.sampled_from(["* * *", "* * sun", "1-7 * *", "L * *", "* * mon-fri", "1,15 * sat#1"])
-
-
-@cache
-def changes_of_year(zone: str, year: int) -> list[datetime]:
-    return list(changes(ZoneInfo(zone), year, year))
+LINES = ("45 * * * *", "*/30 0-23 * * *", "15 0,1,2,3,23 * * *", "0 2 * * sun", "59 23 L * *")
+# Of a line that meets a time which the clocks leave out or show twice: its minutes, hours and days.
+MINUTES = ("{at.minute}", "{at.minute}/7", "*/15,{at.minute}")
+HOURS = ("{at.hour}", "{at.hour}-23", "0,{at.hour}")
+DAYS = ("* * *", "{at.day},28 * *", "{at.day} {at.month} *", "* * {at:%a}")
+# So many changes are in the sample.
+CHANGES = 30
 
 
 def due_by_us(
@@ -42,30 +40,59 @@ def due_by_us(
     return [due.at for due in takewhile(lambda due: due.at < end, due_times(trigger, after=start))]
 
 
-# The same sample each time.
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(
-    line=st.builds("{} {} {}".format, minutes, hours, days),
-    zone=st.sampled_from(ZONES),
-    year=st.sampled_from(YEARS),
-    place=st.integers(0, 5),
-    gap=st.sampled_from(GAPS),
-    repeat=st.sampled_from(REPEATS),
-)
-def test_cron_lines_agree_with_a_walk_by_the_minute(
-    line: str, zone: str, year: int, place: int, gap: str, repeat: str
-) -> None:
-    found = changes_of_year(zone, year) or [datetime(year, 1 + place, 28, tzinfo=UTC)]
-    start, end = (found[place % len(found)] + side * TWO_DAYS for side in (-1, 1))
-    walked = Walk(ZoneInfo(zone), start, end).due(line, gap=gap, repeat=repeat)
-    assert due_by_us(line, zone, start, end, gap=gap, repeat=repeat) == walked
+def some_changes(chance: random.Random) -> Iterator[tuple[str, datetime]]:
+    """Changes of zones anywhere, without end."""
+    while True:
+        zone, year = chance.choice(ZONES), chance.choice(YEARS)
+        if found := list(changes(ZoneInfo(zone), year, year)):
+            yield zone, chance.choice(found)
+
+
+def lines_that_meet(walked: Walk, chance: random.Random) -> Iterator[str]:
+    """For a time that the clocks leave out, and for one that they show twice, a line that has it."""
+    shown_twice = [wall for wall, moments in walked.shown.items() if moments[1:]]
+    for walls in (list(walked.left_out), shown_twice):
+        if walls:
+            words = (chance.choice(choices) for choices in (MINUTES, HOURS, DAYS))
+            yield " ".join(words).format(at=chance.choice(walls))
+
+
+def compare(zone: str, change: datetime, lines: Sequence[str], chance: random.Random) -> Counter[str]:
+    """Compare around a change, by these lines and such as meet it, and by each rule; how many there were."""
+    walked = Walk(ZoneInfo(zone), change - TWO_DAYS, change + TWO_DAYS)
+    counted = Counter[str]()
+    for line in (*lines, *lines_that_meet(walked, chance)):
+        due = {}
+        for gap, repeat in RULES:
+            ours = due_by_us(line, zone, walked.start, walked.end, gap=gap, repeat=repeat)
+            assert ours == walked.due(line, gap=gap, repeat=repeat), (zone, change, line, gap, repeat)
+            due[gap, repeat] = ours
+            # Who asks beside the change has the same answer.
+            later, until = sorted(change + chance.randrange(-180, 360) * walk.MINUTE for _ in range(2))
+            rest = due_by_us(line, zone, later, until, gap=gap, repeat=repeat)
+            assert rest == [at for at in ours if later < at < until], (zone, later, line, gap, repeat)
+        by_gap = due["next_valid", "first"] != due["skip", "first"]
+        by_repeat = due["skip", "first"] != due["skip", "second"]
+        counted.update(lines=1, comparisons=len(RULES), differ=by_gap or by_repeat)
+        counted.update(differ_by_gap=by_gap, differ_by_repeat=by_repeat)
+    return counted
+
+
+def test_cron_lines_agree_with_a_walk_by_the_minute() -> None:
+    """The same sample each time, in which the rules mostly give different answers."""
+    chance, counted = random.Random(4), Counter[str]()
+    for zone, change in islice(some_changes(chance), CHANGES):
+        counted += compare(zone, change, [chance.choice(LINES)], chance)
+    assert counted["lines"] >= 2 * CHANGES
+    assert counted["differ"] >= counted["lines"] / 2
+    assert min(counted["differ_by_gap"], counted["differ_by_repeat"]) >= CHANGES / 4
 
 
 def compared(year: int) -> Counter[str]:
     """Compare around each change of a year, by each line and rule; how many there were."""
-    seen, counted = set(), Counter[str]()
+    seen, counted, chance = set(), Counter[str](), random.Random(year)
     for zone in ZONES:
-        info, found = ZoneInfo(zone), changes_of_year(zone, year)
+        info, found = ZoneInfo(zone), list(changes(ZoneInfo(zone), year, year))
         counted.update(zones=bool(found), changes=len(found))
         for change in found:
             # Many zones change alike: what counts is how the days around it look.
@@ -73,17 +100,8 @@ def compared(year: int) -> Counter[str]:
             kind = (change, tuple(side.astimezone(info).utcoffset() for side in sides))
             if kind not in seen:
                 seen.add(kind)
-                counted.update(comparisons=compare(zone, change))
+                counted += compare(zone, change, LINES, chance)
     return counted
-
-
-def compare(zone: str, change: datetime) -> int:
-    walked, number = Walk(ZoneInfo(zone), change - TWO_DAYS, change + TWO_DAYS), 0
-    for line, gap, repeat in product(LINES, GAPS, REPEATS):
-        ours = due_by_us(line, zone, walked.start, walked.end, gap=gap, repeat=repeat)
-        assert ours == walked.due(line, gap=gap, repeat=repeat), (zone, change, line, gap, repeat)
-        number += 1
-    return number
 
 
 @pytest.mark.soak
@@ -93,6 +111,7 @@ def test_every_change_of_every_zone_agrees_with_a_walk_by_the_minute(year: int) 
     assert counted["zones"] > 150
     assert counted["changes"] > 300
     assert counted["comparisons"] > 1_500
+    assert counted["differ"] >= counted["lines"] / 3
 
 
 @pytest.mark.parametrize("module", [walk, cron_fields])
