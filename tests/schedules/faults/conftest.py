@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -16,6 +17,7 @@ from tests.events.webhooks.making import Inbox
 from tests.notifications.conftest import mail_server, running_mail_server
 from tests.people import make_person
 from tests.schedules.actions.conftest import receiver, running
+from tests.schedules.faults.drivers import MAY_REFUSE, NEVER_REFUSES
 from tests.schedules.faults.processes import at_pace, forget_everything
 from tests.schedules.faults.scenario import World
 from tests.schedules.faults.wrappers import Outside
@@ -48,7 +50,8 @@ def fresh(
             app, time, outside, make_person(app, "olivia@example.org"), probe, called, told, mail_server
         )
 
-    with at_pace(time), without_fsync(app), settings_changed(app, access_token_minutes=1_440):
+    long_lived = settings_changed(app, access_token_minutes=1_440)
+    with at_pace(time), without_fsync(app), refused_commits(app), long_lived:
         yield make
     forget_everything(app)
 
@@ -79,3 +82,18 @@ def without_fsync(app: Flask) -> Iterator[None]:
         yield
         sa.event.remove(engine, "connect", hurry)
         engine.dispose()
+
+
+@contextmanager
+def refused_commits(app: Flask) -> Iterator[None]:
+    """On PostgreSQL a commit may be refused, where a fault says so."""
+    with app.app_context():
+        url = db.engine.url
+    if url.get_backend_name() == "sqlite":
+        yield
+        return
+    server = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(MAY_REFUSE)
+        yield
+        connection.execute(NEVER_REFUSES)

@@ -1,6 +1,7 @@
 """How a connection to either database breaks, and what its driver says then."""
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import psycopg
@@ -14,6 +15,17 @@ ENDS = (COMMIT, ROLLBACK)
 TAKE_TOO_LONG = b"""
     DO $$ BEGIN RAISE EXCEPTION 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END $$
 """
+
+REFUSE_COMMITS, TAKE_COMMITS = b"SET faults.refuse = 'on'", b"RESET faults.refuse"
+# For runs, as no statement that is a transaction by itself writes anything without a run. The server lives
+# on: of one that ends here the driver would mostly hear before it has read the rows.
+MAY_REFUSE = """
+    CREATE FUNCTION refuse_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'terminating connection' USING ERRCODE = '57P01'; END $$;
+    CREATE CONSTRAINT TRIGGER refuses_commit AFTER INSERT OR UPDATE ON runs DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (current_setting('faults.refuse', true) = 'on') EXECUTE FUNCTION refuse_commit();
+"""
+NEVER_REFUSES = "DROP FUNCTION refuse_commit CASCADE"
 
 
 class SessionOfDatabase(Protocol):
@@ -30,6 +42,13 @@ class SessionOfDatabase(Protocol):
 
     def time_out(self, word: str) -> Exception:
         """The time limit of what was asked is over; what the driver says of it."""
+
+    def undo(self, word: str, do: Callable[[], Any]) -> Any:
+        """Ask, and have the connection break after the answer and before the commit, if that comes then.
+
+        Raises:
+            Exception: what the driver says of it.
+        """
 
 
 def driver_of(connection: Any) -> Any:
@@ -66,6 +85,22 @@ class _OnPostgresql:
             self._pgconn.exec_(b"BEGIN")
         return errors.error_from_result(self._pgconn.exec_(TAKE_TOO_LONG))
 
+    def undo(self, word: str, do: Callable[[], Any]) -> Any:
+        if not self._is_one_by_itself(word):
+            raise self.lose()
+        self._pgconn.exec_(REFUSE_COMMITS)
+        try:
+            # Who believes rows that came before the error has them; without a commit nothing goes wrong.
+            answer = do()
+        except psycopg.Error:
+            raise self.lose() from None
+        self._pgconn.exec_(TAKE_COMMITS)
+        return answer
+
+    def _is_one_by_itself(self, word: str) -> bool:
+        begins_none = word == PREPARED or (word == STATEMENT and self._driver.autocommit)
+        return begins_none and self._is(TransactionStatus.IDLE)
+
     def _is(self, status: TransactionStatus) -> bool:
         return self._pgconn.transaction_status == status
 
@@ -89,3 +124,7 @@ class _OnSqlite:
 
     def time_out(self, word: str) -> Exception:
         return sqlite3.OperationalError("database is locked")
+
+    def undo(self, word: str, do: Callable[[], Any]) -> Any:
+        # Whoever reads rows here knows that they are written.
+        raise self.lose()

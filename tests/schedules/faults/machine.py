@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,15 +20,17 @@ from taskapi.notifications.jobs import sweep_emails
 from taskapi.notifications.models import Email
 from taskapi.ops.scheduling import WATCHES
 from taskapi.schedules.actions.base import ActionFailed, RunContext
+from taskapi.schedules.engine.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
 from taskapi.schedules.jobs import rescue_runs
 from taskapi.schedules.models import Run
 from tests.events.webhooks.making import subscribe
 from tests.schedules.faults import ledger
+from tests.schedules.faults.attempts import Attempt
 from tests.schedules.faults.by_hand import ByHand
-from tests.schedules.faults.processes import Attempt, Scheduler, Worker, forget_everything
+from tests.schedules.faults.processes import Scheduler, Worker, forget_everything, keeper
 from tests.schedules.faults.promises import Promise
 from tests.schedules.faults.scenario import PAUSES, World
-from tests.schedules.faults.wrappers import Fault, Killed, Kind, Mode
+from tests.schedules.faults.struck import Fault, Kind, Mode, Played
 from tests.work import dispatch_all
 
 TASKS: dict[str, Sequence[Callable[[], object]]] = {
@@ -38,8 +40,12 @@ TASKS: dict[str, Sequence[Callable[[], object]]] = {
     "relay": (relay_events,),
 }
 FIRST_OR_SECOND = st.integers(0, 1)
-A_FAULT = st.builds(Fault, step=st.integers(1, 20), mode=st.sampled_from(Mode))
+# Most of what is done at once has fewer steps than the longest has.
+STEPS = st.integers(1, 20) | st.integers(1, 60)
+A_FAULT = st.builds(Fault, step=STEPS, mode=st.sampled_from(Mode))
 FAULTS = st.none() | A_FAULT
+# Longer than from one renewal of a lease to the next, and how long it holds at least after a beat.
+BEAT, HOLDS = 6, timedelta(seconds=LEASE_SECONDS - HEARTBEAT_SECONDS)
 
 
 class Machine(ByHand):
@@ -53,13 +59,17 @@ class Machine(ByHand):
         self.workers = [Worker(app, *Queue), Worker(app, *Queue)]
         self.attempts: dict[int, Attempt] = {}
         self.mails_may_come_twice = False
-        self.started: list[tuple[UUID, Any]] = []
+        self.started: list[tuple[UUID, int, datetime]] = []
         self.world.probe.behave = self._behave
         self.dies_in_attempt = False
+        self.beats_in_attempt = 0
         subscribe(self.world.owner, self.world.told.url, "run.*", "schedule.completed")
 
     def _behave(self, context: RunContext) -> dict[str, int]:
-        self.started.append((context.run_id, self.world.time.now))
+        self.started.append((context.run_id, context.attempt, self.world.time.now))
+        for _ in range(self.beats_in_attempt):
+            self.world.time.pass_(seconds=BEAT)
+            keeper.beat(context)
         if self.dies_in_attempt:
             self.dies_in_attempt = False
             raise self.world.outside.kill()
@@ -103,18 +113,18 @@ class Machine(ByHand):
     @rule(who=FIRST_OR_SECOND, task=st.sampled_from(("dispatch", "relay", "rescue", "watch")), fault=FAULTS)
     def schedule(self, who: int, task: str, fault: Fault | None) -> None:
         """One of the schedulers does one of its tasks; the rescue is that of housekeeping."""
-        if self._play(fault, lambda: self.schedulers[who].do(*TASKS[task])):
+        if self._play(fault, lambda: self.schedulers[who].do(*TASKS[task])).has_died:
             self.schedulers[who].forget()
 
     @precondition(lambda self: len(self.attempts) < 2)
-    @rule(who=FIRST_OR_SECOND, fault=FAULTS, dies=st.booleans())
-    def work(self, who: int, fault: Fault | None, dies: bool) -> None:
+    @rule(who=FIRST_OR_SECOND, fault=FAULTS, dies=st.booleans(), beats=st.sampled_from((0, 0, 1, 4)))
+    def work(self, who: int, fault: Fault | None, dies: bool, beats: int = 0) -> None:
         """A worker that has nothing in its hands, perhaps until it dies in the middle of an attempt."""
         worker = self.workers[self._free(who)]
-        self.dies_in_attempt = dies
-        if self._play(fault, worker.work):
+        self.dies_in_attempt, self.beats_in_attempt = dies, beats
+        if self._play(fault, worker.work).has_died:
             worker.bury()
-        self.dies_in_attempt = False
+        self.dies_in_attempt, self.beats_in_attempt = False, 0
 
     @precondition(lambda self: len(self.attempts) < 2)
     @rule(who=FIRST_OR_SECOND)
@@ -124,17 +134,50 @@ class Machine(ByHand):
         self._take(who)
 
     def _take(self, who: int) -> None:
-        free = self._free(who)
-        attempt = Attempt.begin(self.workers[free])
-        if attempt is not None:
+        free, begun = self._free(who), list[Attempt | None]()
+        self._play(None, lambda: begun.append(Attempt.begin(self.workers[free])))
+        for attempt in filter(None, begun):
             self.attempts[free] = attempt
+
+    @precondition(lambda self: self.attempts)
+    @rule(seconds=st.sampled_from((3, BEAT, 15)), fault=FAULTS)
+    def go_on(self, seconds: int, fault: Fault | None) -> None:
+        """A worker that takes its time keeps its lease, if the fault lets it."""
+        who, attempt = next(iter(self.attempts.items()))
+        self.world.time.pass_(seconds=seconds)
+        kept = list[bool]()
+        played = self._play(fault, lambda: kept.append(attempt.beat()))
+        assert played.was_killed or kept != []
+        if played.was_killed:
+            self.attempts.pop(who).lose()
+        elif played.struck is None and kept == [True]:
+            self._assert_it_holds(attempt)
+
+    def _assert_it_holds(self, attempt: Attempt) -> None:
+        with self.world.app.app_context():
+            run = session().get_one(Run, attempt.context.run_id)
+            assert (run.status, run.attempt) == ("running", attempt.context.attempt)
+            assert run.lease_until is not None
+            assert run.lease_until >= self.world.time.now + HOLDS
+
+    @precondition(lambda self: len(self.attempts) < 2)
+    @rule(who=FIRST_OR_SECOND, faults=st.lists(FAULTS, min_size=4, max_size=4))
+    def take_long(self, who: int, faults: list[Fault | None]) -> None:
+        """For longer than a lease, which is kept unless something goes wrong again and again."""
+        self.begin(who=who)
+        for fault in faults:
+            if self.attempts:
+                self.go_on(seconds=BEAT, fault=fault)
+            self.schedule(who=who, task="watch", fault=None)
+        if self.attempts:
+            self.come_back(fault=None)
 
     @precondition(lambda self: self.attempts)
     @rule(fault=FAULTS)
     def come_back(self, fault: Fault | None) -> None:
         """It has done its work, perhaps long after another did."""
         who, attempt = self.attempts.popitem()
-        if self._play(fault, attempt.end):
+        if self._play(fault, attempt.end).has_died:
             self.workers[who].bury()
 
     @precondition(lambda self: len(self.attempts) < 2)
@@ -149,13 +192,13 @@ class Machine(ByHand):
         late = list(self.attempts)
         self._take(who)
         for slow in late:
-            self.attempts.pop(slow).end()
+            self._play(None, self.attempts.pop(slow).end)
 
     @precondition(lambda self: self.attempts)
     @rule()
     def never_come_back(self) -> None:
-        who, _ = self.attempts.popitem()
-        self.workers[who].bury()
+        _, attempt = self.attempts.popitem()
+        attempt.lose()
 
     @rule()
     def flush_redis(self) -> None:
@@ -165,20 +208,13 @@ class Machine(ByHand):
     def _free(self, who: int) -> int:
         return 1 - who if who in self.attempts else who
 
-    def _play(self, fault: Fault | None, act: Callable[[], None]) -> bool:
-        """Whether the process died of it."""
-        try:
-            with self.world.outside.played(fault) as played:
-                act()
-        except Killed:
+    def _play(self, fault: Fault | None, act: Callable[[], None]) -> Played:
+        with self.world.outside.played(fault) as played:
+            act()
+        self.mails_may_come_twice |= played.was_killed or played.struck is Kind.MAIL
+        if played.was_killed:
             forget_everything(self.world.app)
-            self.mails_may_come_twice = True
-            return True
-        except Exception:  # noqa: BLE001 - a work-horse ends with what it raises
-            return True
-        finally:
-            self.mails_may_come_twice |= played.struck is Kind.MAIL
-        return False
+        return played
 
     @invariant()
     def nothing_is_doubled_early_or_not_ones_own(self) -> None:
@@ -204,7 +240,7 @@ class Machine(ByHand):
                 self.control(promise=promise, word="resume")
         self._heal()
         for attempt in late.values():
-            attempt.end()
+            self._play(None, attempt.end)
             self.workers.append(attempt.worker)
         self._heal()
         for worker in self.workers:
@@ -239,9 +275,10 @@ class Machine(ByHand):
     def _check_starts(self, runs: Sequence[Run]) -> None:
         """None was started before its time, and what has ended well was."""
         due = {run.id: run.scheduled_for for run in runs}
-        assert [run_id for run_id, at in self.started if at < due[run_id]] == []
+        assert [run_id for run_id, _, at in self.started if at < due[run_id]] == []
+        ledger.check_attempts((run_id, attempt) for run_id, attempt, _ in self.started)
         done = {run.id for run in runs if run.action == "probe" and run.status == "completed"}
-        assert done <= {run_id for run_id, _ in self.started}
+        assert done <= {run_id for run_id, _, _ in self.started}
         for run in runs:
             # Its attempts are used up, or nobody wants it any more.
             is_over = self.promises[run.schedule_id].cancelled_at is not None

@@ -6,30 +6,27 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
-from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
 from flask import Flask
-from rq.utils import now
 
 from taskapi.background import connection, crew, hand, idling
 from taskapi.background.board import Board
-from taskapi.background.bookkeeping import Done, Taken
 from taskapi.background.connection import redis_client
 from taskapi.background.hand import Hand
-from taskapi.background.idling import run_idle_steps
-from taskapi.background.names import EXECUTE_RUN, Queue
+from taskapi.background.names import Queue
 from taskapi.clients.mail import mail_client
 from taskapi.core import freshness, repeating
 from taskapi.core.db import db
 from taskapi.core.engine import doubt_connections
 from taskapi.events.webhooks import sending
 from taskapi.notifications import jobs as mail_jobs
-from taskapi.schedules.engine import admission, dispatch, due, execution, expecting, finishing, lease
-from taskapi.schedules.engine.claims import Claim
-from taskapi.schedules.engine.journal import Journal
-from taskapi.schedules.engine.settling import Ending
+from taskapi.schedules.actions.base import RunContext
+from taskapi.schedules.engine import admission, dispatch, due, expecting, finishing, lease
 from tests.schedules.making import Time
+
+log = structlog.get_logger(__name__)
 
 SIGNALLED = 9
 # Whose own clock goes by the test's.
@@ -49,14 +46,32 @@ class Pace:
         self._time.pass_(seconds=seconds)
 
 
-class NoThread:
-    """Keeps leases by no thread: runs of tests are short."""
+class KeeperByHand:
+    """Keeps leases as the thread does that looks each second, but when somebody says so."""
 
-    def take(self, _held: object) -> None:
-        """Do nothing."""
+    def __init__(self) -> None:
+        self._held: list[lease._Held] = []
 
-    def leave(self, _held: object) -> None:
-        """Do nothing."""
+    def take(self, held: lease._Held) -> None:
+        """Its action begins."""
+        self._held.append(held)
+
+    def leave(self, held: lease._Held) -> None:
+        """Its action has ended."""
+        held.is_ours = False
+        self._held = [each for each in self._held if each is not held]
+
+    def beat(self, context: RunContext) -> bool:
+        """Do for the attempt what the thread does; whether it goes on to look after it."""
+        for held in self._held:
+            if held.context is context and held.is_ours:
+                with held.lock:
+                    held.beat()
+                return held.is_ours
+        return False
+
+
+keeper = KeeperByHand()
 
 
 @contextmanager
@@ -69,7 +84,7 @@ def at_pace(time: Time) -> Iterator[None]:
         patches.enter_context(patch.object(finishing, "monotonic", pace.monotonic))
         for module in (finishing, mail_jobs):
             patches.enter_context(patch.object(module, "is_work_horse", lambda: True))
-        patches.enter_context(patch.object(lease, "_keeper", NoThread()))
+        patches.enter_context(patch.object(lease, "_keeper", keeper))
         yield
 
 
@@ -90,6 +105,7 @@ class Worker:
         self._remember_nothing()
         with app.app_context():
             self.hand = Hand(app, queues, redis_client())
+            self.hand.push_exc_handler(_tell)  # type: ignore[no-untyped-call]
             self.hand.register_birth()  # type: ignore[no-untyped-call]
 
     def _remember_nothing(self) -> None:
@@ -154,14 +170,20 @@ class Worker:
             self.hand.register_death()  # type: ignore[no-untyped-call]
 
 
+def _tell(*_of_a_job: object) -> bool:
+    """What a job raises is told by RQ alone, and then RQ's own way is gone on with."""
+    log.exception("job.failed")
+    return True
+
+
 def safely(app: Flask, *acts: Callable[[], object]) -> None:
     """As a loop of the scheduler, or jobs one after the other: what one raises keeps no other back."""
     for act in acts:
         try:
             with app.app_context():
                 act()
-        except Exception:  # noqa: BLE001 - as there
-            continue
+        except Exception:
+            log.exception("loop.failed")
 
 
 def forget_everything(app: Flask) -> None:
@@ -211,45 +233,3 @@ class Scheduler:
             for module, name, kept in self._memory:
                 patches.enter_context(patch.object(module, name, kept))
             safely(self._app, *acts)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A run that a worker has done, but not told of: in between other things happen."""
-
-    worker: Worker
-    taken: Taken
-    ending: Ending
-
-    @classmethod
-    def begin(cls, worker: Worker) -> "Attempt | None":
-        """Take the next job; None if there is none, or if it was no run to begin, and is done."""
-        with worker.at_work() as hand:
-            taken = hand.books.step(None, wanted=True)
-            if not isinstance(taken, Taken):
-                return None
-            if taken.job.func_name == EXECUTE_RUN:
-                claim = finishing.claim(UUID(taken.job.args[0]), worker=hand.name)
-                if claim is not None:
-                    return cls(worker, taken, _perform(claim))
-                done: Done | None = Done(taken, None, now())
-            else:
-                done, _ = hand._do(taken)
-            hand.books.step(done, wanted=False)
-            return None
-
-    def end(self) -> None:
-        """Tell of it, however late."""
-        with self.worker.at_work() as hand:
-            finishing.end(self.ending)
-            hand.books.step(Done(self.taken, None, now()), wanted=False)
-            run_idle_steps()
-
-
-def _perform(claim: Claim) -> Ending:
-    """The first part of ``execution.execute_run``."""
-    context = execution._context(claim)
-    journal = Journal(context)
-    with lease.keep_lease(context, journal) as watch:
-        result, failure = execution._perform(claim, context, watch)
-    return Ending(claim, journal, result, failure, {"run_id": str(claim.id), "user": str(claim.owner_id)})

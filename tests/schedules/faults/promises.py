@@ -1,9 +1,10 @@
 """What a schedule promises: each due time one run, and verdicts that the policies give."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from uuid import UUID
 
 from taskapi.schedules.bookkeeping import Backfill
@@ -13,6 +14,13 @@ from tests.schedules.faults.plans import Plan, Policy
 # What is handled later than this was missed.
 MISSED = timedelta(seconds=60)
 SKIPPED, CANCELLED, BACKFILL = "skipped", "cancelled", "backfill"
+
+
+def _span(run: Run) -> tuple[datetime, datetime]:
+    """From the begin of its first attempt to its end; between two attempts it is in the way, too."""
+    assert run.first_started_at is not None
+    assert run.finished_at is not None
+    return run.first_started_at, run.finished_at
 
 
 @dataclass(slots=True)
@@ -87,6 +95,8 @@ class Promise:
         assert self.left_out <= {run.scheduled_for for run in judged}, self
         for run in judged:
             self._check_verdict(run)
+        self._check_made_up_for(judged)
+        self._check_turns(every)
         self._check_backfills(every, backfills)
 
     def _check_times(self, judged: Sequence[Run]) -> None:
@@ -126,7 +136,6 @@ class Promise:
         elif run.status == SKIPPED:
             assert run.reason in self._reasons_to_skip(run), (run.reason, run.scheduled_for, run.created_at)
         elif self._was_missed(run):
-            assert {policy.catch_up for policy in self._policies_of(run)} != {"skip"}
             assert run.trigger == "catch_up"
         else:
             assert run.trigger == "schedule" or len(self.pauses) > 0
@@ -140,6 +149,30 @@ class Promise:
             return
         latest = max(seconds for seconds in deadlines if seconds is not None)
         assert run.first_started_at <= run.scheduled_for + timedelta(seconds=latest)
+
+    def _check_made_up_for(self, judged: Sequence[Run]) -> None:
+        """Of what was missed, what ``catch_up`` lets come: nothing, or of each moment the latest."""
+        missed = [run for run in judged if run.trigger == "catch_up" and run.backfill_id is None]
+        rounds = defaultdict[datetime, list[Run]](list)
+        for run in missed:
+            rounds[run.created_at].append(run)
+        for found in rounds.values():
+            words = {policy.catch_up for policy in self._policies_of(found[0])}
+            made_up_for = [run for run in found if run.status != SKIPPED or run.finished_at != run.created_at]
+            assert words != {"skip"} or made_up_for == [], self
+            left_out = [run.scheduled_for for run in found if run.reason == "catch_up"]
+            if words == {"latest"} and made_up_for:
+                assert len(made_up_for) == 1, self
+                assert made_up_for[0].scheduled_for > max(left_out, default=self.plans[0][0]), self
+
+    def _check_turns(self, runs: Sequence[Run]) -> None:
+        """Due times, and the runs of each backfill, are at work one by one, unless they may overlap."""
+        begun = [run for run in runs if run.first_started_at is not None]
+        for earlier, later in combinations(sorted(begun, key=_span), 2):
+            if earlier.backfill_id == later.backfill_id and "manual" not in (earlier.trigger, later.trigger):
+                since = min(earlier.created_at, later.created_at)
+                may_overlap = any(each.overlap == "allow" for each in self._policies(since, _span(later)[0]))
+                assert may_overlap or _span(earlier)[1] <= _span(later)[0], (earlier, later)
 
     def _policies_of(self, run: Run) -> list[Policy]:
         """Those by which it may have been judged: what happens in one moment has no order here."""

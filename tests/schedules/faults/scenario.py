@@ -21,8 +21,9 @@ from taskapi.schedules.engine import claims
 from taskapi.schedules.jobs import rescue_runs
 from tests.events.webhooks.making import Inbox, subscribe
 from tests.people import Person
-from tests.schedules.faults.processes import Worker, forget_everything, safely
-from tests.schedules.faults.wrappers import Fault, Killed, Outside, Played
+from tests.schedules.faults.processes import Worker, forget_everything, keeper, safely
+from tests.schedules.faults.struck import Fault, Played
+from tests.schedules.faults.wrappers import Outside
 from tests.schedules.making import Time, make
 from tests.schedules.probe import Probe
 from tests.smtp import MailServer
@@ -30,6 +31,8 @@ from tests.work import dispatch_all
 
 # Of these two there are runs by hand alone.
 NEVER = {"cron": "0 0 1 1 *"}
+# Longer than from one renewal of a lease to the next.
+BEAT = 6
 # Longer than a lease of a run, a webhook and a mail, and than a schedule is set aside.
 PAUSES = (3, 10, 25, 25, 45, 130, 45, 130, 45, 3_700, 45, 130, 45)
 
@@ -90,7 +93,7 @@ class Scenario:
     def prepare(self) -> None:
         """Make the schedules, and let their due times come."""
         random.seed(20)
-        self.world.probe.behave = fail_the_first_time(self.world.probe)
+        self.world.probe.behave = self._behave
         subscribe(self.world.owner, self.world.told.url, "run.*", "schedule.completed")
         self._ask_by_hand("lost", "forgotten")
         start, at = self.world.time.now, self.world.time.now + timedelta(minutes=1)
@@ -104,6 +107,16 @@ class Scenario:
         self.play(Phase.RELAY)
         self.play(Phase.WEBHOOKS)
         self.world.time.pass_(minutes=1)
+
+    def _behave(self, context: RunContext) -> None:
+        """The flaky one fails when it is called for the first time, another needs its lease for longer."""
+        context.log("at work")
+        if context.schedule_name == "forgotten":
+            self.world.time.pass_(seconds=BEAT)
+            keeper.beat(context)
+        earlier = [call for call in self.world.probe.calls[:-1] if call.schedule_name == "flaky"]
+        if context.schedule_name == "flaky" and not earlier:
+            raise ActionFailed("not yet")
 
     def _make(self, name: str, due: list[datetime], **fields: Any) -> None:
         if "run_at" in fields:
@@ -128,25 +141,15 @@ class Scenario:
             # Until the second attempt of what failed.
             self.world.time.pass_(seconds=2)
         with self.world.outside.played(fault) as played:
-            died = self._do(phase)
-        if died:
-            forget_everything(self.world.app)
-            if phase in self.workers:
-                self.workers[phase].bury()
-        return played
-
-    def _do(self, phase: Phase) -> bool:
-        """Whether the process died of it."""
-        try:
             if phase in self.workers:
                 self.workers[phase].work()
             else:
                 self._acts[phase]()
-        except Killed:
-            return True
-        except Exception:  # noqa: BLE001 - a work-horse ends with what it raises
-            return True
-        return False
+        if played.has_died:
+            forget_everything(self.world.app)
+            if phase in self.workers:
+                self.workers[phase].bury()
+        return played
 
     def heal(self, is_quiet: Callable[[], bool]) -> None:
         """Nothing goes wrong any more: let time pass until nothing is left to do."""
@@ -162,15 +165,3 @@ class Scenario:
 
 PROBE: dict[str, Any] = {"action": "probe", "params": {}}
 RETRY = {"max_attempts": 3, "delay": 1, "factor": 1, "max_delay": 1}
-
-
-def fail_the_first_time(probe: Probe) -> Callable[[RunContext], None]:
-    """The flaky one fails when it is called for the first time."""
-
-    def behave(context: RunContext) -> None:
-        context.log("at work")
-        earlier = [call for call in probe.calls[:-1] if call.schedule_name == "flaky"]
-        if context.schedule_name == "flaky" and not earlier:
-            raise ActionFailed("not yet")
-
-    return behave

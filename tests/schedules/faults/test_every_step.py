@@ -1,20 +1,24 @@
 """Something goes wrong at each step in turn, and afterwards the ledger is right."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
+from taskapi.core.db import session
+from taskapi.schedules.models import Run
 from tests.schedules.faults.conftest import Fresh
 from tests.schedules.faults.ledger import check, is_quiet
 from tests.schedules.faults.scenario import Phase, Scenario
-from tests.schedules.faults.wrappers import Fault, Kind, Mode, Played
+from tests.schedules.faults.struck import DATABASE, Fault, Kind, Mode, Played
 
 # So many steps of a kind has a phase at least: else it has found a way around the wrappers.
 LEAST: dict[Phase, dict[Kind, int]] = {
     Phase.RESCUE: {Kind.STATEMENT: 15, Kind.COMMIT: 3, Kind.REDIS: 4},
     Phase.DISPATCH: {Kind.STATEMENT: 6, Kind.COMMIT: 1, Kind.REDIS: 1},
-    Phase.WORK: {Kind.STATEMENT: 20, Kind.COMMIT: 4, Kind.REDIS: 15, Kind.CALL: 1},
+    # With the two of a lease that is kept, and of what its action tells.
+    Phase.WORK: {Kind.STATEMENT: 30, Kind.COMMIT: 6, Kind.REDIS: 15, Kind.CALL: 1},
     Phase.AGAIN: {Kind.STATEMENT: 4, Kind.COMMIT: 1, Kind.REDIS: 1},
     Phase.RELAY: {Kind.STATEMENT: 15, Kind.COMMIT: 1, Kind.REDIS: 2},
     Phase.WEBHOOKS: {Kind.STATEMENT: 20, Kind.COMMIT: 8, Kind.REDIS: 4, Kind.CALL: 7},
@@ -30,16 +34,42 @@ LEAST_ON_POSTGRESQL: dict[Phase, dict[Kind, int]] = {
     Phase.WEBHOOKS: {Kind.ROLLBACK: 1},
     Phase.MAIL: {},
 }
-PLAYS = 6
+# Longer than a server is away, and than until a job is missed.
+PATIENCE = 11
 # Has no divisor in common with most numbers of steps.
 STRIDE = 11
+WHOM: dict[str, frozenset[Kind]] = {
+    "database": frozenset(DATABASE),
+    "redis": frozenset({Kind.REDIS}),
+    "mail": frozenset({Kind.MAIL}),
+    "call": frozenset({Kind.CALL}),
+}
+# Whom the faults in a phase strike, in turn.
+IN_TURN: dict[Phase, Sequence[str]] = {
+    Phase.RESCUE: ("database", "redis"),
+    Phase.DISPATCH: ("database", "redis"),
+    Phase.WORK: ("call",),
+    Phase.AGAIN: ("database", "redis"),
+    Phase.RELAY: ("redis", "database"),
+    Phase.WEBHOOKS: ("database", "call", "redis"),
+    Phase.MAIL: ("mail",),
+}
 
 
-def play(fresh: Fresh, faults: Mapping[Phase, Fault]) -> dict[Phase, Played]:
-    """Play all phases, with these faults in them, and compare what came of it with what should."""
-    scenario = Scenario(fresh())
+def play(fresh: Fresh, faults: Mapping[Phase, Fault], *, goes_on: bool = False) -> dict[Phase, Played]:
+    """Play all phases, with these faults in them, and compare what came of it with what should.
+
+    Args:
+        goes_on: see to what is due after all, so that there is something to work on.
+    """
+    scenario, played = Scenario(fresh()), dict[Phase, Played]()
     scenario.prepare()
-    played = {phase: scenario.play(phase, faults.get(phase)) for phase in Phase}
+    for phase in Phase:
+        played[phase] = scenario.play(phase, faults.get(phase))
+        if phase is Phase.DISPATCH and goes_on:
+            scenario.world.time.pass_(seconds=PATIENCE)
+            scenario.play(Phase.RESCUE)
+            scenario.play(Phase.DISPATCH)
     scenario.heal(lambda: is_quiet(scenario.world.app))
     try:
         check(scenario, mails_may_come_twice=may_mail_twice(faults.get(Phase.MAIL), played[Phase.MAIL]))
@@ -74,16 +104,38 @@ def test_every_phase_goes_through_the_wrappers(app: Flask, undisturbed: dict[Pha
 def test_the_ledger_is_right_whatever_goes_wrong_in_each_phase(
     fresh: Fresh, undisturbed: dict[Phase, Played]
 ) -> None:
-    """All modes, and steps from all over the phases, in turn."""
-    modes, struck = list(Mode), 0
-    for number in range(PLAYS):
-        faults = {}
+    """All modes, whomever they strike, and steps from all over the phases, in turn."""
+    modes, met = list(Mode), set[tuple[Mode, str]]()
+    for number in range(len(modes)):
+        faults, whom = {}, {}
         for place, phase in enumerate(Phase):
-            step = (number * STRIDE + place) % len(undisturbed[phase].steps)
-            faults[phase] = Fault(1 + step, modes[(number + place) % len(modes)])
-        struck += sum(each.struck is not None for each in play(fresh, faults).values())
-    # Where a phase before went wrong, the next has less to do.
-    assert struck >= PLAYS * len(Phase) / 2
+            whom[phase] = IN_TURN[phase][number % len(IN_TURN[phase])]
+            kinds = WHOM[whom[phase]]
+            there = sum(kind in kinds for kind in undisturbed[phase].steps)
+            step = 1 + (number * STRIDE + place) % there
+            faults[phase] = Fault(step, modes[(number + place) % len(modes)], kinds)
+        for phase, played in play(fresh, faults, goes_on=True).items():
+            if played.struck is not None:
+                met.add((faults[phase].mode, whom[phase]))
+    # Of all others what is answered is done.
+    wanted = {(mode, each) for mode in Mode for each in WHOM if mode is not Mode.UNDONE or each == "database"}
+    assert wanted - met == set()
+
+
+def test_an_answer_whose_commit_broke_is_none(
+    app: Flask, fresh: Fresh, undisturbed: dict[Phase, Played]
+) -> None:
+    """PostgreSQL answers a statement that is a transaction by itself before that is committed.
+
+    Whoever knows so has lost nothing: only of the one run that was lost before is there another attempt.
+    """
+    there = undisturbed[Phase.WORK].counted[Kind.PREPARED]
+    # The first claims a run, the others end one besides.
+    for step in range(1, there + 1, 3):
+        played = play(fresh, {Phase.WORK: Fault(step, Mode.UNDONE, frozenset({Kind.PREPARED}))})
+        assert played[Phase.WORK].struck is Kind.PREPARED
+        with app.app_context():
+            assert session().scalar(sa.select(sa.func.sum(Run.lost_attempts))) == 1
 
 
 @pytest.mark.soak
@@ -94,5 +146,8 @@ def test_the_ledger_is_right_wherever_something_goes_wrong(
 ) -> None:
     """Each step once, with nothing else going wrong."""
     for step, kind in enumerate(undisturbed[phase].steps, start=1):
+        if mode is Mode.UNDONE and kind is not Kind.PREPARED:
+            # There it is what fails before.
+            continue
         played = play(fresh, {phase: Fault(step, mode)})
         assert played[phase].struck is kind, step

@@ -7,7 +7,7 @@ from taskapi.background.names import Queue
 from tests.schedules.faults.conftest import Fresh
 from tests.schedules.faults.processes import Worker
 from tests.schedules.faults.scenario import NEVER, PROBE
-from tests.schedules.faults.wrappers import Fault, Kind, Mode
+from tests.schedules.faults.struck import Fault, Kind, Mode
 from tests.schedules.making import make
 
 

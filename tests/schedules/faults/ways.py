@@ -31,6 +31,23 @@ class Way(Protocol):
     def hangs(self) -> Exception:
         """No answer comes; what the client, or the server, says in the end."""
 
+    def undo(self) -> Any:
+        """Do it, and have the connection break before the commit, if that comes after the answer.
+
+        Raises:
+            Exception: what the client says of it.
+        """
+
+
+class Unanswered:
+    """A way on which all is done when the answer comes: what breaks before that undoes it."""
+
+    def undo(self) -> Any:
+        raise self.breaks()
+
+    def breaks(self) -> Exception:
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -49,9 +66,12 @@ class Asked:
     def hangs(self) -> Exception:
         return self.opened.time_out(self.word)
 
+    def undo(self) -> Any:
+        return self.opened.undo(self.word, self.do)
+
 
 @dataclass(frozen=True, slots=True)
-class Commanded:
+class Commanded(Unanswered):
     """Redis is sent a command, or a pipeline of them."""
 
     connection: Any
@@ -75,7 +95,7 @@ class Commanded:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailed:
+class Mailed(Unanswered):
     """A mail server is connected to, asked whether it is there, or given a message."""
 
     host: smtplib.SMTP
@@ -94,7 +114,7 @@ class Mailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class Called(Unanswered):
     """Somebody is called over HTTP."""
 
     connection: HTTPConnection

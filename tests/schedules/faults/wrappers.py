@@ -7,12 +7,9 @@ or that is away.
 """
 
 import smtplib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum, auto
 from typing import Any
 from unittest.mock import patch
 
@@ -22,74 +19,12 @@ from urllib3.connection import HTTPConnection
 
 from taskapi.core import clock
 from taskapi.core.prepared import Prepared
-from tests.schedules.faults import drivers
 from tests.schedules.faults.drivers import SessionOfDatabase, driver_of, session_of
+from tests.schedules.faults.struck import DATABASE, Fault, Killed, Kind, Mode, Played, heard
 from tests.schedules.faults.ways import Asked, Called, Commanded, Mailed, Way
 
 # So long a server that is gone stays away.
 AWAY = timedelta(seconds=10)
-
-
-class Kind(StrEnum):
-    """To whom a step goes, and what it says."""
-
-    STATEMENT = drivers.STATEMENT
-    PREPARED = drivers.PREPARED
-    COMMIT = drivers.COMMIT
-    ROLLBACK = drivers.ROLLBACK
-    REDIS = auto()
-    MAIL = auto()
-    CALL = auto()
-
-
-DATABASE = {Kind.STATEMENT, Kind.PREPARED, Kind.COMMIT, Kind.ROLLBACK}
-
-
-class Mode(StrEnum):
-    """What happens at a step.
-
-    Attributes:
-        FAIL_BEFORE: the connection is broken; nothing was done.
-        DO_THEN_FAIL: it is done, and then the connection breaks.
-        HANG: the client's time limit ends it, or the server's.
-        KILLED: it is done, and the process does nothing any more.
-        GONE: the server is gone, and comes back after a while.
-    """
-
-    FAIL_BEFORE = auto()
-    DO_THEN_FAIL = auto()
-    HANG = auto()
-    KILLED = auto()
-    GONE = auto()
-
-
-class Killed(BaseException):
-    """The process was killed here: no line of it that follows has any effect outside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What happens at which step, counted from 1."""
-
-    step: int
-    mode: Mode
-
-
-@dataclass
-class Played:
-    """What was done while something was played.
-
-    Attributes:
-        steps: their kinds, in their order.
-        struck: at which kind of step the fault was.
-    """
-
-    steps: list[Kind] = field(default_factory=list)
-    struck: Kind | None = None
-
-    @property
-    def counted(self) -> Counter[Kind]:
-        return Counter(self.steps)
 
 
 class Outside:
@@ -106,13 +41,26 @@ class Outside:
 
     @contextmanager
     def played(self, fault: Fault | None = None) -> Iterator[Played]:
-        """Count the steps of the block, in which ``fault`` happens; afterwards all is well again."""
-        self._played, self._fault, self._is_dead = Played(), fault, False
+        """Count the steps of the block, in which ``fault`` happens; afterwards all is well again.
+
+        What the block raises ends it, as it ends a process, and is no more than that if the fault excuses it.
+        """
+        played = self._played = Played()
+        self._fault, self._is_dead = fault, False
         self._gone, self._sessions = set(), {}
         with ExitStack() as patches:
             for target, name, new in self._wrappers():
                 patches.enter_context(patch.object(target, name, new))
-            yield self._played
+            patches.enter_context(heard(played.note))
+            try:
+                yield played
+            except Killed:
+                played.has_died = True
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is judged
+                played.note(error)
+                played.has_died = True
+        played.was_killed = self._is_dead
+        played.judge()
 
     def kill(self) -> Killed:
         """The process ends here: PostgreSQL rolls back what it had open."""
@@ -129,7 +77,7 @@ class Outside:
         if self._is_away(kind):
             raise way.breaks()
         fault = self._fault
-        if fault is None or len(self._played.steps) != fault.step:
+        if fault is None or not fault.is_now(self._played.steps):
             return way.do()
         self._played.struck = kind
         return self._strike(kind, way, fault.mode)
@@ -137,6 +85,8 @@ class Outside:
     def _strike(self, kind: Kind, way: Way, mode: Mode) -> Any:
         if mode is Mode.HANG:
             raise way.hangs()
+        if mode is Mode.UNDONE:
+            return way.undo()
         if mode is Mode.GONE:
             self._gone = DATABASE if kind in DATABASE else {kind}
             self._back_at = clock.now() + AWAY
