@@ -30,6 +30,11 @@ def is_transient(error: DBAPIError) -> bool:
     return error.connection_invalidated or sqlstate in (SERIALIZATION_FAILURE, DEADLOCK)
 
 
+def has_lost_connection(error: Exception) -> bool:
+    """Whether the transaction is gone with its connection: nothing more can be done in it."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
 def is_of_the_disk(error: DBAPIError) -> bool:
     """Whether the database's disk is full or broken: the same would happen to any other work."""
     if isinstance(error.orig, sqlite3.Error):

@@ -20,6 +20,7 @@ from taskapi.core.db import database_now, on_commit, read_database_clock, savepo
 from taskapi.core.events import Event, Subscriber, subscribers
 from taskapi.core.following import Readers, ages_lists, readers_of
 from taskapi.core.freshness import catch_up, touch
+from taskapi.core.repeating import has_lost_connection
 from taskapi.events.audit import chain
 from taskapi.events.models import EventReader, FailedDelivery
 from taskapi.events.webhooks import outbox
@@ -162,7 +163,9 @@ def _fill_outboxes(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> 
     try:
         with savepoint():
             outbox.write_deliveries(events, readers)
-    except Exception:
+    except Exception as error:
+        if has_lost_connection(error):
+            raise
         # An event that cannot be told must keep back neither the others nor the relay.
         log.exception("event.outboxes_failed", events=len(events))
         for event in events:
@@ -175,6 +178,8 @@ def _deliver(event: Event, subscriber: Subscriber) -> bool:
             with savepoint():
                 subscriber.handle(event)
     except Exception as error:
+        if has_lost_connection(error):
+            raise
         # One subscriber that fails for one event must stop neither the others nor the relay.
         log.exception("event.delivery_failed", event_id=str(event.id), subscriber=subscriber.name)
         _remember_failure(event, subscriber, error)

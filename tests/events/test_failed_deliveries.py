@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from taskapi.core import clock, events
@@ -88,6 +89,27 @@ def test_who_fails_to_say_whether_it_is_concerned_is_asked_again(on: Subscribe) 
     assert told == []
     broken[0] = False
     relay_at(NOON + timedelta(minutes=1))
+    assert (told, failures()) == ([first], [])
+
+
+@pytest.mark.one_database("postgresql")
+def test_a_connection_that_breaks_is_no_fault_of_a_subscriber(on: Subscribe) -> None:
+    told: list[UUID] = []
+    breaks = [True]
+
+    def tell(event: Event) -> None:
+        if breaks[0]:
+            session().execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        told.append(event.subject_id)
+
+    on("*", tell)
+    first = record()
+    with capture_logs() as lines, pytest.raises(DBAPIError) as error:
+        relay_at(NOON)
+    assert error.value.connection_invalidated
+    assert lines == []
+    breaks[0] = False
+    relay_at(NOON)
     assert (told, failures()) == ([first], [])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 BEGINS = "Traceback (most recent call last):"
 # What has lost its database, its Redis, its mail server, or whoever it talked with.
 EXPLAINED = re.compile(
-    r"sqlalchemy\.exc\.(Operational|Interface|PendingRollback|DBAPI|Disconnection|InvalidatePool)Error"
+    r"sqlalchemy\.exc\.(Operational|Interface|DBAPI|Disconnection|InvalidatePool)Error"
     # Who was stopped in the middle of a transaction comes back to one that is over.
     r"|psycopg\.errors\.IdleInTransactionSessionTimeout"
     r"|psycopg\.(OperationalError|InterfaceError)|psycopg\.errors\.\w*Shutdown|psycopg_pool\.\w+"

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError
 from urllib3.exceptions import HTTPError
 
 from taskapi.clients.smtp import MailError
@@ -54,7 +54,7 @@ class Mode(StrEnum):
 
 
 DATABASE = {Kind.STATEMENT, Kind.PREPARED, Kind.COMMIT, Kind.ROLLBACK}
-OF_DATABASE = (DBAPIError, PendingRollbackError, psycopg.Error, sqlite3.Error, Unavailable)
+OF_DATABASE = (DBAPIError, psycopg.Error, sqlite3.Error, Unavailable)
 # What the clients of each say of one that broke, that hangs or is away, and what we make of it.
 EXCUSED: dict[Kind, tuple[type[BaseException], ...]] = {
     **dict.fromkeys(DATABASE, OF_DATABASE),
