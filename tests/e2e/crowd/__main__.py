@@ -3,6 +3,7 @@
 import tempfile
 from collections import Counter
 from pathlib import Path
+from statistics import StatisticsError
 
 import click
 
@@ -35,10 +36,18 @@ def _tell(outcome: Outcome) -> None:
     click.echo("\n".join(outcome.unexplained_errors[:3]))
     for name, points in outcome.samples.memory.items():
         click.echo(f"{name}: {points[-1][1]:.0f} MiB, {outcome.growth(points):+.1f} %")
+    most = max(used for _, used in outcome.samples.used)
     click.echo(
-        f"Redis: {outcome.growth_after_faults(outcome.samples.keys):+.1f} % keys,"
-        f" {outcome.growth_after_faults(outcome.samples.used):+.1f} % bytes"
+        f"Redis: {most / 2**20:.1f} MiB at most, {outcome.used_in_the_end / 2**20:.1f} in the end;"
+        f" {_growth_of_keys(outcome)} keys that are not of jobs"
     )
+
+
+def _growth_of_keys(outcome: Outcome) -> str:
+    try:
+        return f"{outcome.growth_after_faults(outcome.samples.keys):+.1f} %"
+    except StatisticsError:
+        return "too short a time for"
 
 
 if __name__ == "__main__":

@@ -1,23 +1,20 @@
 """Ten minutes of people and due times, with faults in the middle; what it cost, and what was answered."""
 
 import resource
-import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from redis import Redis
-from redis.exceptions import RedisError
 
-from benchmarks.memory import memory_of
 from tests.e2e.crowd.judging import Point, growth, misheard
 from tests.e2e.crowd.lateness import Lateness, lateness
 from tests.e2e.crowd.listening import Listener
 from tests.e2e.crowd.people import Answer, busy, sign_up
+from tests.e2e.crowd.sampling import Samples, sampling, used
 from tests.e2e.installation import ApiUser
 from tests.e2e.ledger.books import MAILS, Books, Mail
 from tests.e2e.ledger.ground import PROCESSES, Ground, ground
@@ -26,7 +23,6 @@ from tests.e2e.ledger.judging import received
 from tests.e2e.ledger.logs import unexplained_errors
 from tests.e2e.ledger.telling import look_at_post
 
-SAMPLE_SECONDS = 2.0
 # On the disk of a web process nothing larger has room: less than any upload.
 FULL_BYTES = 5_000
 SCHEDULES_EVERY_SECOND, MAILS_ONE_IN = 50, 10
@@ -59,22 +55,14 @@ class Size:
 
 
 @dataclass
-class Samples:
-    """What was held, by time: MiB of each process, and keys and bytes of Redis."""
-
-    memory: dict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
-    keys: list[Point] = field(default_factory=list)
-    used: list[Point] = field(default_factory=list)
-
-
-@dataclass
 class Outcome:
     """What came of a trial.
 
     Attributes:
         misheard: what is wrong with what people heard who listened; each of them came back so often.
         post: what is wrong with the mails of reminders, and how many came more than once.
-        jobs_left: what jobs Redis still keeps when all is done and what has ended is forgotten.
+        jobs_left: what jobs Redis still keeps when all is done and what has ended is forgotten;
+            ``used_in_the_end`` how many bytes it holds then.
         ended_processes: who ended though nobody asked them to.
         unexplained_errors: what was logged that no fault makes.
         faults: from when until when each fault held, in seconds since 1970.
@@ -88,6 +76,7 @@ class Outcome:
     misheard: list[str]
     post: Judgement
     jobs_left: list[str]
+    used_in_the_end: float
     samples: Samples
     faults: dict[str, tuple[float, float]]
     due: int
@@ -135,7 +124,7 @@ def play(folder: Path, size: Size) -> Outcome:
         owner = place.user(OWNER)
         due = _schedule(place, owner, size)
         samples, begun = Samples(), time.time()
-        with _sampling(place, samples), busy(people, listening=size.listening) as crowd:
+        with sampling(place, samples), busy(people, listening=size.listening) as crowd:
             faults = dict(_faults(place, begun, size.seconds))
             time.sleep(max(begun + size.seconds - time.time(), 0))
         ended = time.time()
@@ -157,6 +146,7 @@ def play(folder: Path, size: Size) -> Outcome:
             unexplained_errors=list(unexplained_errors(place.installation.log_text())),
             post=_post(place),
             jobs_left=_jobs_left(place),
+            used_in_the_end=used(place),
             begun=begun,
             ended=ended,
         )
@@ -216,37 +206,6 @@ def _limit_files(place: Ground, size: int) -> None:
 
 def _children_of(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-@contextmanager
-def _sampling(place: Ground, samples: Samples) -> Iterator[None]:
-    over = threading.Event()
-
-    def sample() -> None:
-        with Redis.from_url(place.installation.environment["REDIS_URL"]) as redis:
-            while not over.wait(SAMPLE_SECONDS):
-                _sample(place, redis, samples)
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _sample(place: Ground, redis: "Redis", samples: Samples) -> None:
-    now = time.time()
-    for name, process in list(place.installation.processes.items()):
-        # A child that is just replaced is there no more, or not yet.
-        with suppress(OSError):
-            samples.memory[name].append((now, memory_of(process.pid).pss))
-    try:
-        samples.keys.append((now, float(redis.dbsize())))
-        samples.used.append((now, float(redis.info("memory")["used_memory"])))
-    except RedisError:
-        return
 
 
 def _runs(place: Ground, due: int) -> Counter[str]:
