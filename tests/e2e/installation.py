@@ -51,6 +51,14 @@ def wait_for(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
+def is_answering(address: str) -> bool:
+    """Whether a web server is there."""
+    try:
+        return requests.get(f"{address}/api/health", timeout=10).status_code == 200
+    except (requests.ConnectionError, requests.Timeout):
+        return False
+
+
 @dataclass
 class Installation:
     """Processes that share a database and a Valkey; ``stop`` ends them all."""
@@ -124,10 +132,7 @@ class Installation:
         self.start(name)
 
     def is_answering(self) -> bool:
-        try:
-            return requests.get(f"{self.url}/api/health", timeout=10).status_code == 200
-        except (requests.ConnectionError, requests.Timeout):
-            return False
+        return is_answering(self.url)
 
     def kill(self, name: str) -> None:
         """kill -9 of one process, as an out-of-memory killer would."""

@@ -1,9 +1,9 @@
 """How late work was made and begun while people were there, and how much of it was done by when they left."""
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.results import quantile
 from tests.e2e.ledger.ground import Database
 
 LAGS = """
@@ -38,13 +38,9 @@ def lateness(database: Database, *, people_left: float) -> Lateness:
     made = [made_after for made_after, _, _ in rows]
     begun = [never if begun_after is None else begun_after for _, begun_after, _ in rows]
     return Lateness(
-        made_p99=_p99(made),
+        made_p99=quantile(sorted(made), 0.99),
         made_last=max(made),
         begun_p50=statistics.median(begun),
-        begun_p99=_p99(begun),
+        begun_p99=quantile(sorted(begun), 0.99),
         done_with_people=sum(ended is not None and ended <= people_left for _, _, ended in rows),
     )
-
-
-def _p99(lags: Sequence[float]) -> float:
-    return sorted(lags)[int(len(lags) * 0.99)]

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from redis import Redis
 
 from tests.e2e.ledger.ground import PROCESSES, Ground
 
+T = TypeVar("T")
 # Longer than a lease, after which others go on with what it holds.
 STOPPED_SECONDS = 23.0
 HUNG_REDIS_SECONDS, MAIL_AWAY_SECONDS = 3.0, 5.0
@@ -95,17 +97,20 @@ class Troublemaker:
 
     def _one_of(self, kind: str) -> str:
         """A process of this kind that nobody has hurt just now; waits until there is one."""
-        while not (there := self._all_of(kind)):
-            self._wait_until(time.time() + 0.1)
-        return self.dice.choice(there)
+        return self.dice.choice(self._until(lambda: self._all_of(kind)))
 
     def _all_of(self, kind: str) -> list[str]:
         return [name for name in PROCESSES if name.startswith(kind) and name not in self._away]
 
     def _wait_for(self, server: str) -> None:
         """Until that server is there."""
-        while server in self._away:
+        self._until(lambda: server not in self._away)
+
+    def _until(self, condition: Callable[[], T]) -> T:
+        """The first answer of the condition that is true; who was hurt comes back meanwhile."""
+        while not (answer := condition()):
             self._wait_until(time.time() + 0.1)
+        return answer
 
     def _come_back(self, name: str, seconds: float, again: Callable[[], None]) -> None:
         self._away.add(name)
@@ -122,8 +127,8 @@ class Troublemaker:
 
     def kill_all(self, kind: str) -> None:
         """kill -9 of all processes of a kind, which stay away for long."""
-        while len(names := self._all_of(kind)) < sum(name.startswith(kind) for name in PROCESSES):
-            self._wait_until(time.time() + 0.1)
+        names = [name for name in PROCESSES if name.startswith(kind)]
+        self._until(lambda: self._all_of(kind) == names)
         for name in names:
             self._kill(name, f"{kind}s away", NO_SCHEDULER_SECONDS)
 

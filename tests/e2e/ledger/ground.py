@@ -12,12 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import requests
 import sqlalchemy as sa
 
 from taskapi.background.embedded import EmbeddedRedis
 from tests.e2e.conftest import free_port
-from tests.e2e.installation import START_SECONDS, ApiUser, Installation, environment_of, wait_for
+from tests.e2e.installation import (
+    START_SECONDS,
+    ApiUser,
+    Installation,
+    environment_of,
+    is_answering,
+    wait_for,
+)
 from tests.e2e.ledger.receiver import Receiver, receiving
 from tests.smtp import MailServer
 
@@ -119,13 +125,6 @@ class Ground:
         return ApiUser(self.installation.url, email)
 
 
-def _is_answering(address: str) -> bool:
-    try:
-        return requests.get(f"{address}/api/health", timeout=10).ok
-    except requests.RequestException:
-        return False
-
-
 @contextmanager
 def ground(folder: Path, *, threads: int = 1) -> Iterator[Ground]:
     """An installation on PostgreSQL, migrated and ready, whose workers do so much of what waits at once."""
@@ -155,7 +154,7 @@ def ground(folder: Path, *, threads: int = 1) -> Iterator[Ground]:
                     installation=installation, database=database, redis=redis, mail=mail, receiver=receiver
                 )
                 for address in place.addresses():
-                    wait_for(partial(_is_answering, address), seconds=START_SECONDS, what="an answer")
+                    wait_for(partial(is_answering, address), seconds=START_SECONDS, what="an answer")
                 yield place
             finally:
                 installation.stop()

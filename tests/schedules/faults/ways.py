@@ -1,6 +1,7 @@
 """How each kind of client does a step, and what it says of a server that broke or hangs."""
 
 import smtplib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,14 +40,15 @@ class Way(Protocol):
         """
 
 
-class Unanswered:
+class Unanswered(ABC):
     """A way on which all is done when the answer comes: what breaks before that undoes it."""
 
     def undo(self) -> Any:
         raise self.breaks()
 
+    @abstractmethod
     def breaks(self) -> Exception:
-        raise NotImplementedError
+        """As of every way."""
 
 
 @dataclass(frozen=True, slots=True)
