@@ -216,6 +216,15 @@ def context(app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture
+def redis_away(app: Flask) -> Iterator[None]:
+    """Redis does not answer: nobody listens where the application looks for it."""
+    there = app.extensions["taskapi_redis"]
+    app.extensions["taskapi_redis"] = Redis.from_url("unix:///nowhere/valkey.sock")
+    yield
+    app.extensions["taskapi_redis"] = there
+
+
+@pytest.fixture
 def signal_handlers() -> Iterator[None]:
     """Those of this process, which a worker takes over in it, are given back."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}

@@ -19,11 +19,10 @@ from taskapi.events.service import relay_events
 from tests.accounts.helpers import code
 from tests.conftest import settings_for
 from tests.people import Person, set_role
-from tests.schedules.conftest import redis_away
 from tests.tasks.conftest import statements
 from tests.tasks.making import make_task
 
-__all__ = ("redis_away", "statements")
+__all__ = ("statements",)
 
 ME = "/api/auth/me"
 LIST = "/api/tasks"

@@ -1,7 +1,7 @@
 """GET /api/admin/stats and flask admin stats"""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 from flask import Flask
-from redis import Redis
 
 from taskapi.core import clock
 from taskapi.core.db import session, transaction
@@ -99,14 +98,6 @@ def test_it_tells_what_waits(app: Flask, owner: Person, admin: Person) -> None:
     found = read(admin)
     assert found["queue_depth"] == sum(queue["queued"] for queue in found["queues"]) == 1
     assert found["workers"] == 0
-
-
-@pytest.fixture
-def redis_away(app: Flask) -> Iterator[None]:
-    there = app.extensions["taskapi_redis"]
-    app.extensions["taskapi_redis"] = Redis.from_url("unix:///nowhere/valkey.sock")
-    yield
-    app.extensions["taskapi_redis"] = there
 
 
 @pytest.mark.usefixtures("redis_away")

@@ -1,11 +1,8 @@
 """Putting work onto Redis: JSON only, and never a failure for the caller."""
 
 import json
-from collections.abc import Iterator
 
-import pytest
 from flask import Flask
-from redis import Redis
 
 from taskapi.background.connection import redis_client
 from taskapi.background.enqueue import (
@@ -20,14 +17,6 @@ from taskapi.background.enqueue import (
 from taskapi.background.names import EXECUTE_RUN, Queue
 
 CALL = JobCall(name=EXECUTE_RUN, args=["an-id"], job_id="run-1", timeout=30)
-
-
-@pytest.fixture
-def redis_away(context: Flask) -> Iterator[None]:
-    there = context.extensions["taskapi_redis"]
-    context.extensions["taskapi_redis"] = Redis.from_url("unix:///nowhere/valkey.sock")
-    yield
-    context.extensions["taskapi_redis"] = there
 
 
 def test_a_payload_is_json(context: Flask) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,6 @@ from tests.e2e.installation import BIN, wait_for
 pytestmark = [pytest.mark.one_database, pytest.mark.usefixtures("signal_handlers")]
 TRYING = trying.__name__
 SECONDS = 30.0
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as client:
-        client.flushdb()
-        yield client
 
 
 @pytest.fixture

@@ -47,12 +47,6 @@ def work() -> Work:
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as connection:
-        yield connection
-
-
-@pytest.fixture
 def app(redis: Redis) -> Iterator[Flask]:
     """An application with nothing but Redis: the database has no part in this."""
     app = Flask("scheduler")

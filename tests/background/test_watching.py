@@ -18,13 +18,6 @@ LONG = 20.0
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as client:
-        client.flushdb()
-        yield client
-
-
-@pytest.fixture
 def watch(redis: Redis) -> Iterator[QueueWatch]:
     with closing(QueueWatch(redis, KEYS)) as watch:
         yield watch

@@ -35,13 +35,6 @@ FINISHED, FAILED, QUEUED = JobStatus.FINISHED, JobStatus.FAILED, JobStatus.QUEUE
 TRYING = trying.__name__
 
 
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as client:
-        client.flushdb()
-        yield client
-
-
 @pytest.fixture(autouse=True)
 def own_signals(context: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A worker takes the process's signals over; they are given back. It looks more often than it would."""

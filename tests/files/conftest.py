@@ -4,9 +4,9 @@ import pytest
 from flask import Flask
 
 from taskapi.clients.storage import current_storage
-from tests.schedules.conftest import redis_away, time
+from tests.schedules.conftest import time
 
-__all__ = ("redis_away", "time")
+__all__ = ("time",)
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from redis import Redis
 
 from tests.e2e.conftest import free_port
 
@@ -99,12 +97,3 @@ def start_leader(tmp_path: Path) -> Iterator[Callable[..., Leader]]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
-
-
-@pytest.fixture
-def redis_away(app: Flask) -> Iterator[None]:
-    """Redis does not answer: nobody listens where the application looks for it."""
-    there = app.extensions["taskapi_redis"]
-    app.extensions["taskapi_redis"] = Redis.from_url("unix:///nowhere/valkey.sock")
-    yield
-    app.extensions["taskapi_redis"] = there

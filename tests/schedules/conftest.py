@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from flask import Flask
-from redis import Redis
 
 from tests.schedules.making import Time, at
 from tests.schedules.probe import Probe, installed
@@ -15,15 +13,6 @@ def time() -> Iterator[Time]:
     """It is Friday, 20 November 2026, 09:00 UTC, until the test lets time pass."""
     with Time(at("2026-11-20 09:00")).running() as virtual:
         yield virtual
-
-
-@pytest.fixture
-def redis_away(app: Flask) -> Iterator[None]:
-    """Redis does not answer: nobody listens where the application looks for it."""
-    there = app.extensions["taskapi_redis"]
-    app.extensions["taskapi_redis"] = Redis.from_url("unix:///nowhere/valkey.sock")
-    yield
-    app.extensions["taskapi_redis"] = there
 
 
 @pytest.fixture

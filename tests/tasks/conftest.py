@@ -13,10 +13,10 @@ from taskapi.core.db import db
 from tests.clients.weather.provider import Provider, provider, weather_server
 from tests.files.conftest import empty_store
 from tests.people import Person, make_person
-from tests.schedules.conftest import redis_away, time
+from tests.schedules.conftest import time
 from tests.tasks.making import make_task
 
-__all__ = ("empty_store", "provider", "redis_away", "time", "weather_server")
+__all__ = ("empty_store", "provider", "time", "weather_server")
 
 
 @pytest.fixture

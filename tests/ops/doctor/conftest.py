@@ -14,9 +14,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from taskapi.ops.doctor.examination import all_checks, examine
 from taskapi.ops.doctor.findings import Finding
-from tests.schedules.conftest import redis_away, time
+from tests.schedules.conftest import time
 
-__all__ = ("redis_away", "time")
+__all__ = ("time",)
 Look = Callable[..., Finding]
 
 
