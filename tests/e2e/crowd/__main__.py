@@ -2,13 +2,14 @@
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import StatisticsError
 
 import click
 
-from tests.e2e.crowd.test_crowd import LONG
-from tests.e2e.crowd.trial import Outcome, Size, play
+from tests.e2e.crowd.judging import Point
+from tests.e2e.crowd.trial import LONG, Outcome, Size, play
 
 
 @click.command()
@@ -38,14 +39,16 @@ def _tell(outcome: Outcome) -> None:
         click.echo(f"{name}: {points[-1][1]:.0f} MiB, {outcome.growth(points):+.1f} %")
     most = max(used for _, used in outcome.samples.used)
     click.echo(
-        f"Redis: {most / 2**20:.1f} MiB at most, {outcome.used_in_the_end / 2**20:.1f} in the end;"
-        f" {_growth_of_keys(outcome)} keys that are not of jobs"
+        f"Redis: {most / 2**20:.1f} MiB at most,"
+        f" of queues {outcome.bytes_of_queues / 2**10:.1f} KiB in the end;"
+        f" of others {_growth(outcome, outcome.samples.keys)} keys and"
+        f" {_growth(outcome, outcome.samples.bytes)} bytes"
     )
 
 
-def _growth_of_keys(outcome: Outcome) -> str:
+def _growth(outcome: Outcome, points: Sequence[Point]) -> str:
     try:
-        return f"{outcome.growth_after_faults(outcome.samples.keys):+.1f} %"
+        return f"{outcome.growth_after_faults(points):+.1f} %"
     except StatisticsError:
         return "too short a time for"
 

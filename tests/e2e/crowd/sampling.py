@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -15,18 +15,23 @@ from tests.e2e.crowd.judging import Point
 from tests.e2e.ledger.ground import Ground
 
 SAMPLE_SECONDS = 2.0
-OF_JOBS = (b"rq:job:", b"rq:results:", b"rq:execution")
+# Of jobs, of the queues in which they wait, and of who works on them.
+OF_QUEUES = b"rq:"
 
 
 @dataclass
 class Samples:
-    """What was held, by time: MiB of each process; of Redis bytes, and the keys that are not of jobs.
+    """What was held, by time: MiB of each process; of Redis all bytes, and the keys that are not of queues.
 
-    Jobs that have ended are kept for a minute: they are as many as work was done in it.
+    Those of queues are as many as work waits, and as was done in the last minute, for which jobs are kept.
+
+    Attributes:
+        keys: their number; ``bytes`` what they take.
     """
 
     memory: dict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
     keys: list[Point] = field(default_factory=list)
+    bytes: list[Point] = field(default_factory=list)
     used: list[Point] = field(default_factory=list)
 
 
@@ -56,14 +61,23 @@ def _sample(place: Ground, redis: "Redis", samples: Samples) -> None:
         with suppress(OSError):
             samples.memory[name].append((now, memory_of(process.pid).pss))
     try:
-        beyond_jobs = sum(not key.startswith(OF_JOBS) for key in redis.scan_iter(count=5_000))
-        samples.keys.append((now, float(beyond_jobs)))
+        others = [key for key in redis.scan_iter(count=5_000) if not key.startswith(OF_QUEUES)]
+        samples.keys.append((now, float(len(others))))
+        samples.bytes.append((now, bytes_of(redis, others)))
         samples.used.append((now, float(redis.info("memory")["used_memory"])))
     except RedisError:
         return
 
 
-def used(place: Ground) -> float:
-    """Bytes that Redis holds."""
+def bytes_of(redis: "Redis", keys: Iterable[bytes]) -> float:
+    """What the keys take; nothing those that have gone meanwhile."""
+    asked = redis.pipeline(transaction=False)
+    for key in keys:
+        asked.memory_usage(key)
+    return float(sum(found or 0 for found in asked.execute()))
+
+
+def bytes_of_queues(place: Ground) -> float:
+    """What Redis holds of queues, workers and jobs."""
     with Redis.from_url(place.installation.environment["REDIS_URL"]) as redis:
-        return float(redis.info("memory")["used_memory"])
+        return bytes_of(redis, redis.scan_iter(OF_QUEUES + b"*", 5_000))

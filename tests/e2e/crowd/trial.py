@@ -14,7 +14,7 @@ from tests.e2e.crowd.judging import Point, growth, misheard
 from tests.e2e.crowd.lateness import Lateness, lateness
 from tests.e2e.crowd.listening import Listener
 from tests.e2e.crowd.people import Answer, busy, sign_up
-from tests.e2e.crowd.sampling import Samples, sampling, used
+from tests.e2e.crowd.sampling import Samples, bytes_of_queues, sampling
 from tests.e2e.installation import ApiUser
 from tests.e2e.ledger.books import MAILS, Books, Mail
 from tests.e2e.ledger.ground import PROCESSES, Ground, ground
@@ -54,6 +54,10 @@ class Size:
     due_each_second: int = SCHEDULES_EVERY_SECOND
 
 
+SHORT = Size(people=12, listening=4, seconds=40, due_each_second=10)
+LONG = Size(people=200, listening=40, seconds=600)
+
+
 @dataclass
 class Outcome:
     """What came of a trial.
@@ -62,7 +66,7 @@ class Outcome:
         misheard: what is wrong with what people heard who listened; each of them came back so often.
         post: what is wrong with the mails of reminders, and how many came more than once.
         jobs_left: what jobs Redis still keeps when all is done and what has ended is forgotten;
-            ``used_in_the_end`` how many bytes it holds then.
+            ``bytes_of_queues`` what it holds of queues, workers and jobs then.
         ended_processes: who ended though nobody asked them to.
         unexplained_errors: what was logged that no fault makes.
         faults: from when until when each fault held, in seconds since 1970.
@@ -76,7 +80,7 @@ class Outcome:
     misheard: list[str]
     post: Judgement
     jobs_left: list[str]
-    used_in_the_end: float
+    bytes_of_queues: float
     samples: Samples
     faults: dict[str, tuple[float, float]]
     due: int
@@ -143,10 +147,12 @@ def play(folder: Path, size: Size) -> Outcome:
             ended_processes=[
                 name for name, process in place.installation.processes.items() if process.poll() is not None
             ],
-            unexplained_errors=list(unexplained_errors(place.installation.log_text())),
+            unexplained_errors=list(
+                unexplained_errors(place.installation.log_text(), database_was_hurt=False, disk_was_full=True)
+            ),
             post=_post(place),
             jobs_left=_jobs_left(place),
-            used_in_the_end=used(place),
+            bytes_of_queues=bytes_of_queues(place),
             begun=begun,
             ended=ended,
         )
