@@ -25,7 +25,7 @@ class Loss:
     """An attempt that was lost: from when on nobody worked on it, and when the next began, if one was needed.
 
     Attributes:
-        is_of_a_death: that was when its process was hurt; else it is when it began, which is no later.
+        hurt: what was done to its process then; if nothing was, it is when it began, which is no later.
         is_explained: so it is, or the database was hurt, which may have kept an answer for itself.
     """
 
@@ -33,7 +33,7 @@ class Loss:
     attempt: int
     since: float
     next_began: float | None
-    is_of_a_death: bool
+    hurt: str | None
     is_explained: bool
 
     @property
@@ -53,11 +53,8 @@ def look_at_delays(found: Judgement, books: Books) -> None:
 
 def _look_at_losses(found: Judgement, books: Books) -> None:
     lost = list(losses(books.notes, found.faults))
-    gaps = [
-        loss.seconds
-        for loss in lost
-        if loss.seconds is not None and not _had_no_scheduler(loss, found.faults)
-    ]
+    ended = [loss for loss in lost if loss.seconds is not None]
+    gaps = [loss.seconds or 0.0 for loss in ended if not _had_to_wait(loss, found.faults)]
     in_a_row = {(loss.run, loss.attempt + 1) for loss in lost} & {(loss.run, loss.attempt) for loss in lost}
     noted, rows = len(lost), sum(run.lost_attempts for run in found.runs)
     found.blame("lost attempts that were counted wrongly", [(noted, rows)] if noted != rows else [])
@@ -65,8 +62,10 @@ def _look_at_losses(found: Judgement, books: Books) -> None:
     found.count(
         lost_attempts=noted,
         lost_again=len(in_a_row),
-        without_death=sum(not loss.is_of_a_death for loss in lost),
+        without_death=sum(loss.hurt is None for loss in lost),
+        lost_by_who_was_stopped=sum((loss.hurt or "").endswith("stopped") for loss in lost),
         taken_up=len(gaps),
+        had_to_wait=len(ended) - len(gaps),
         taken_up_last=max(gaps, default=0.0),
     )
 
@@ -84,8 +83,8 @@ def losses(notes: Sequence[Note], faults: Sequence[Fault]) -> Iterator[Loss]:
             assert start is not None, "an attempt that was lost had begun"
             hurt = _hurt(note, start, by_process)
             yield Loss(
-                *(note.id, note.attempt, hurt or start, following),
-                is_of_a_death=hurt is not None,
+                *(note.id, note.attempt, hurt.began if hurt else start, following),
+                hurt=hurt.kind if hurt else None,
                 is_explained=hurt is not None or _was_database_hurt(faults, start, note.at.timestamp()),
             )
 
@@ -94,22 +93,20 @@ def _is(note: Note, what: str) -> bool:
     return note.kind == "run" and note.what == what
 
 
-def _hurt(lost: Note, began: float, by_process: Mapping[int, Sequence[Fault]]) -> float | None:
-    """When the worker, or its work-horse, was hurt while it worked on this; None if nobody has hurt it."""
+def _hurt(lost: Note, began: float, by_process: Mapping[int, Sequence[Fault]]) -> Fault | None:
+    """What was done to the worker, or its work-horse, while it worked on this; None if nobody has hurt it."""
     found = PROCESS.search(lost.who or "")
     faults = (
         [fault for number in found.groups() for fault in by_process.get(int(number), ())] if found else []
     )
-    while_working = [
-        fault.began for fault in faults if began - SLACK_SECONDS <= fault.began <= lost.at.timestamp()
-    ]
+    while_working = (fault for fault in faults if began - SLACK_SECONDS <= fault.began <= lost.at.timestamp())
     # The first of them was the end of it.
-    return min(while_working, default=None)
+    return min(while_working, key=lambda fault: fault.began, default=None)
 
 
-def _had_no_scheduler(loss: Loss, faults: Sequence[Fault]) -> bool:
-    """Whether for a while nobody was there who looks for what is lost."""
-    away = (fault for fault in faults if fault.kind == "schedulers away")
+def _had_to_wait(loss: Loss, faults: Sequence[Fault]) -> bool:
+    """Whether for a while nobody was there who looks for what is lost, or nothing to hand it over by."""
+    away = (fault for fault in faults if fault.kind in ("schedulers away", "Redis away"))
     return any(fault.began <= (loss.next_began or loss.since) and loss.since <= fault.ended for fault in away)
 
 

@@ -157,10 +157,19 @@ class Troublemaker:
     def stop_for_long(self, kind: str) -> None:
         """Stop a process and its children, and let them go on after their leases have run out."""
         name = self._one_of(kind)
-        began, group = time.time(), self.ground.installation.processes[name].pid
-        os.killpg(group, signal.SIGSTOP)
-        self._come_back(name, STOPPED_SECONDS, lambda: os.killpg(group, signal.SIGCONT))
-        self._note(f"{kind} stopped", began, name, ended=began + STOPPED_SECONDS, process=group)
+        began, parent = time.time(), self.ground.installation.processes[name].pid
+        os.kill(parent, signal.SIGSTOP)
+        # A work-horse is in a group of its own; and nobody makes another while the parent is stopped.
+        stopped = [parent, *self._children(name)]
+        for process in stopped[1:]:
+            os.kill(process, signal.SIGSTOP)
+
+        def again() -> None:
+            for process in stopped:
+                _go_on(process)
+
+        self._come_back(name, STOPPED_SECONDS, again)
+        self._note(f"{kind} stopped", began, name, ended=began + STOPPED_SECONDS, process=parent)
 
     def _one_child(self, kind: str) -> tuple[str, int]:
         """A process that nobody has hurt just now, and a child of it, as soon as there is one."""

@@ -110,6 +110,8 @@ def _look_at_verdicts(found: Judgement, made: Mapping[str, Planned]) -> None:
     found.blame("runs that began early", [run.id for run in found.runs if (run.began_after or 0) < 0])
     for status, number in Counter(run.status for run in found.runs).items():
         found.count(**{status: number})
+    for (status, reason), number in Counter((run.status, run.reason) for run in found.runs).items():
+        found.count(**{f"{status}_{reason}": number})
     found.count(attempts=sum(run.attempt for run in found.runs))
 
 

@@ -24,14 +24,16 @@ class Maker:
 
     Attributes:
         made: the plans that were answered with 201, by the id of the schedule.
+        unanswered: how often there was no answer, or one that asked for another try.
     """
 
     def __init__(self, user: ApiUser, addresses: Iterable[str]) -> None:
         self._addresses = cycle(list(addresses))
         self._token, self._lock = user.token, threading.Lock()
         self.made: dict[str, Planned] = {}
+        self.unanswered = 0
 
-    def make_all(self, plans: Iterable[Planned], *, at_once: int = 2) -> None:
+    def make_all(self, plans: Iterable[Planned], *, at_once: int = 4) -> None:
         """Create them all, so many at a time.
 
         Raises:
@@ -47,6 +49,8 @@ class Maker:
                 return
             answer = self._ask(key, planned)
             if answer is None:
+                with self._lock:
+                    self.unanswered += 1
                 continue
             if number and answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
                 # Nobody has made it: that would be told. It is past by now.

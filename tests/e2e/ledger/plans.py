@@ -11,6 +11,9 @@ ZONES = ("UTC", "Europe/Paris", "Asia/Kathmandu", "America/St_Johns", "Australia
 OVERLAPS = ("allow", "allow", "skip", "queue", "replace")
 CATCH_UPS = ("skip", "latest", "all")
 MINUTE = timedelta(minutes=1)
+# One schedule in so many is due more often than its work can be done.
+CROWDED_ONE_IN, CROWDED_TIMES, CROWDED_SECONDS = 400, 10, 1.5
+CROWDED = ("skip", "replace", "queue")
 # Of a hundred schedules, so many that do not just call somebody who answers at once.
 SLOW, MOODY, REMINDING, TOLD, HURRIED, SPREAD = 3, 8, 10, 3, 10, 10
 
@@ -59,6 +62,10 @@ def plans(window: Window, dice: random.Random, *, due_times: int, url: str) -> I
     counted = number = 0
     while counted < due_times:
         number += 1
+        if (number - 1) % CROWDED_ONE_IN < len(CROWDED):
+            yield (crowded := _crowded(window, dice, url, number))
+            counted += len(crowded.due)
+            continue
         trigger, due = kinds[number % len(kinds)](window, dice)
         if not due:
             continue
@@ -68,6 +75,22 @@ def plans(window: Window, dice: random.Random, *, due_times: int, url: str) -> I
         if jitter:
             body["jitter"] = jitter
         yield Planned(body, due)
+
+
+def _crowded(window: Window, dice: random.Random, url: str, number: int) -> Planned:
+    """Due each second, where the work takes longer."""
+    first = window.start + timedelta(seconds=dice.randrange(window.seconds - CROWDED_TIMES))
+    end = first + timedelta(seconds=CROWDED_TIMES)
+    body = {
+        "name": f"plan {number}",
+        "every": 1,
+        "starts_at": first.isoformat(),
+        "ends_at": end.isoformat(),
+        **_policy(dice),
+        **_call(url, f"slow/{CROWDED_SECONDS}"),
+        "overlap": CROWDED[(number - 1) % CROWDED_ONE_IN],
+    }
+    return Planned(body, Window(start=first, end=end).steps(first, 1))
 
 
 Kind = tuple[dict[str, Any], frozenset[datetime]]
@@ -162,6 +185,10 @@ def _work(dice: random.Random, url: str, number: int) -> dict[str, Any]:
         path = f"slow/{dice.uniform(0.3, 1.5):.2f}"
     else:
         path = "moody" if place < REMINDING + SLOW + MOODY else "at-once"
+    return _call(url, path)
+
+
+def _call(url: str, path: str) -> dict[str, Any]:
     return {"action": "webhook", "params": {"url": f"{url}/{path}"}}
 
 

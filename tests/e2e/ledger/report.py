@@ -23,14 +23,23 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
         ("schedules, due times", f"{figures['schedules']:,.0f}, {figures['due']:,.0f}"),
         ("runs, **lost**, **doubled**", _numbers(figures, "runs", "lost", "doubled")),
         ("completed, skipped, cancelled", _numbers(figures, "completed", "skipped", "cancelled")),
+        (
+            "skipped beside one that was open, as missed, as too late; replaced",
+            _numbers(figures, "skipped_overlap", "skipped_catch_up", "skipped_too_late", "cancelled_overlap"),
+        ),
+        ("requests that were not answered, and asked again", _numbers(figures, "unanswered")),
         ("faults", ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())),
         (
-            "attempts, of which lost, of which one after the other, of which without a death",
-            _numbers(figures, "attempts", "lost_attempts", "lost_again", "without_death"),
+            "attempts, of which lost, of which by who was stopped, one after the other, without a death",
+            _numbers(
+                *(figures, "attempts", "lost_attempts"),
+                *("lost_by_who_was_stopped", "lost_again", "without_death"),
+            ),
         ),
         (
             f"from each death to the next attempt, at most {PROMISED.taken_up_last:g} s",
-            _longest(figures, "taken_up", "taken_up_last"),
+            f"{_longest(figures, 'taken_up', 'taken_up_last')};"
+            f" no scheduler or no Redis meanwhile: {figures['had_to_wait']:.0f}",
         ),
         (
             f"beside a killed scheduler: from due to made, at most {PROMISED.made_late:g} s",

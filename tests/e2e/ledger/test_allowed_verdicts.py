@@ -31,6 +31,22 @@ def test_one_that_was_not_begun_in_time_was_open_until_then() -> None:
     assert not may_end_so(skipped(20), SKIP, [never_begun, late])
 
 
+def test_only_what_comes_later_and_meets_it_replaces_another() -> None:
+    body = {**SKIP, "overlap": "replace"}
+    given_up = run("given up", ended=5, status="cancelled", reason="overlap")
+    assert may_end_so(given_up, body, [given_up, run("later", due=4)])
+    assert not may_end_so(given_up, body, [given_up, run("long after", due=6)])
+    assert not may_end_so(given_up, body, [given_up, run("earlier", due=-1, created_at=at(1))])
+    assert not may_end_so(given_up, body, [given_up, run("made before", due=4, created_at=at(-1))])
+    assert not may_end_so(given_up, SKIP, [given_up, run("later", due=4)])
+
+
+def test_a_deadline_counts_from_when_jitter_lets_it_be_due() -> None:
+    body = {**SKIP, "start_deadline": 5, "jitter": 3}
+    assert may_end_so(skipped(0, "too_late", due_at=at(2), ended=7), body, [])
+    assert not may_end_so(skipped(0, "too_late", due_at=at(2), ended=6), body, [])
+
+
 def test_only_what_has_a_deadline_may_be_too_late_and_only_after_it() -> None:
     body = {**SKIP, "start_deadline": 5}
     assert may_end_so(skipped(0, "too_late", ended=5), body, [])

@@ -57,7 +57,7 @@ def test_where_no_death_is_known_the_time_counts_from_the_beginning() -> None:
         fault("worker killed", 9, process=WORKER),
     ):
         assert list(losses(began_and_lost, [other])) == [
-            Loss("call", 1, start, start + 5, is_of_a_death=False, is_explained=False)
+            Loss("call", 1, start, start + 5, hurt=None, is_explained=False)
         ]
 
 
@@ -84,18 +84,22 @@ def test_the_first_of_two_deaths_counts() -> None:
 def test_a_worker_that_was_stopped_counts_from_then_on() -> None:
     stopped = fault("worker stopped", 1, ended=24, process=WORKER)
     assert seconds_of(lost_twice()[:3], stopped) == [4.0]
+    found = nothing_found(Books(made={}), stopped)
+    look_at_delays(found, Books(made={}, notes=lost_twice()[:3]))
+    assert (found.figures["lost_by_who_was_stopped"], found.figures["without_death"]) == (1, 0)
 
 
-def test_a_loss_that_no_scheduler_could_see_tells_nothing() -> None:
+def test_a_loss_that_nobody_could_go_on_with_tells_nothing() -> None:
     def taken_up(*more: Fault) -> float:
         found = nothing_found(Books(made={}), fault("worker killed", 1, process=WORKER), *more)
         look_at_delays(found, Books(made={}, notes=lost_twice()[:3]))
         return found.figures["taken_up"]
 
     assert taken_up() == 1
-    assert taken_up(fault("schedulers away", 3, ended=78)) == 0
+    assert taken_up(fault("schedulers away", 3, ended=78)) == taken_up(fault("Redis away", 3, ended=12)) == 0
     assert taken_up(fault("schedulers away", -20, ended=2)) == 0
     assert taken_up(fault("schedulers away", 6, ended=81)) == taken_up(fault("scheduler killed", 3)) == 1
+    assert taken_up(fault("Redis killed", 3)) == taken_up(fault("Redis away", -20, ended=-8)) == 1
 
 
 def test_what_was_lost_and_needed_no_further_attempt_has_no_length() -> None:

@@ -33,8 +33,34 @@ def test_any_other_error_is_found_in_a_field_in_a_message_and_by_itself() -> Non
     for error in ("KeyError: 'run'", "sqlalchemy.exc.IntegrityError: twice", "AssertionError", WRAPPED):
         text = traceback_of(error)
         for line in (json.dumps({"exception": text}), json.dumps({"event": f"job: {text}"}), text):
-            (found,) = unexplained_errors(f'{{"event": "run.ended"}}\n{line}\nStarting again')
+            (found,) = unexplained_errors(
+                f'{{"event": "run.ended", "level": "info"}}\n{line}\nStarting again'
+            )
             assert error in found
+
+
+def test_a_warning_is_found_unless_somebody_who_was_killed_or_away_explains_it() -> None:
+    def found(event: str, level: str = "warning", **more: str) -> bool:
+        return list(unexplained_errors(json.dumps({"event": event, "level": level, **more}))) != []
+
+    assert not found("run.lost_its_worker")
+    assert not found("Work horse killed for job run-1: retpid=3, ret_val=9")
+    assert not found("run.something_new", "info")
+    assert found("run.something_new")
+    assert found("storage.disk_failed")
+    assert found("Work horse killed for job run-1: retpid=3, ret_val=11")
+    assert not found("dispatch.batch_failed", error="OperationalError: the database refused it")
+    for error in ("KeyError: 'run'", "IntegrityError: the database refused it"):
+        assert found("dispatch.batch_failed", error=error)
+
+
+def test_where_no_database_was_hurt_none_explains_anything() -> None:
+    for error, is_found in (
+        ("sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection failed", True),
+        ("redis.exceptions.ConnectionError: Error 111", False),
+    ):
+        line = json.dumps({"event": "it.failed", "exception": traceback_of(error)})
+        assert bool(list(unexplained_errors(line, database_was_hurt=False))) is is_found
 
 
 def test_an_error_that_another_followed_is_found() -> None:

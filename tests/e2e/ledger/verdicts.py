@@ -72,8 +72,7 @@ def may_end_so(run: Run, body: Mapping[str, Any], beside: Iterable[Run]) -> bool
         case "skipped", "overlap":
             return body["overlap"] == "skip" and any(_was_open(other, run.created_at) for other in beside)
         case "cancelled", "overlap":
-            later = (other for other in beside if other.scheduled_for > run.scheduled_for)
-            return body["overlap"] == "replace" and any(later)
+            return body["overlap"] == "replace" and any(_replaces(other, run) for other in beside)
     return False
 
 
@@ -107,9 +106,16 @@ def _may_be_made_up_for(run: Run, catch_up: str, beside: Iterable[Run]) -> bool:
     return all(other.scheduled_for <= run.scheduled_for for other in seen_at_once if _was_missed(other))
 
 
+def _replaces(later: Run, run: Run) -> bool:
+    """Whether it came after this one, and while this one was there."""
+    ended = run.finished_at
+    is_later = later.scheduled_for > run.scheduled_for and later.created_at >= run.created_at
+    return is_later and ended is not None and later.created_at <= ended
+
+
 def _came_too_late(run: Run, deadline: float) -> bool:
     ended = run.finished_at
-    return ended is not None and (ended - run.scheduled_for).total_seconds() >= deadline
+    return ended is not None and (ended - run.due_at).total_seconds() >= deadline
 
 
 def _was_open(run: Run, moment: datetime) -> bool:
