@@ -28,6 +28,7 @@ from taskapi.app import create_app
 from taskapi.background.embedded import EmbeddedRedis
 from taskapi.config import Settings, embedded_redis_url, load_settings
 from taskapi.core.db import Base, db
+from taskapi.core.runtime import runtime_settings
 from tests.people import Person, make_person
 from tests.unguarded import unguarded
 
@@ -184,15 +185,20 @@ def migrated_app(
 
 
 @pytest.fixture
-def app(migrated_app: Flask, redis_url: str) -> Iterator[Flask]:
+def app(migrated_app: Flask) -> Iterator[Flask]:
     """The application, its database and Redis empty."""
     yield migrated_app
-    with migrated_app.app_context():
-        db.session.rollback()
+    empty(migrated_app)
+
+
+def empty(app: Flask) -> None:
+    """Forget all that its database and its Redis hold."""
+    with app.app_context():
+        db.session.remove()
         with db.engine.execution_options(taskapi_writes=True).begin() as connection:
             _empty(connection)
-    with Redis.from_url(redis_url) as connection:
-        connection.flushdb()
+        with Redis.from_url(runtime_settings().redis_url) as redis:
+            redis.flushdb()
 
 
 def _empty(connection: sa.Connection) -> None:

@@ -10,11 +10,8 @@ import pytest
 import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
-from redis import Redis
 
-from taskapi.core.db import db
-from taskapi.core.runtime import runtime_settings
-from tests.conftest import _empty
+from tests.conftest import empty
 from tests.contract.made_up import Sender, current, load
 
 pytestmark = pytest.mark.contract
@@ -42,15 +39,6 @@ BY_DOCUMENT = load(1, phases={"stateful": {"inference": {"algorithms": []}}}).as
 BY_NAMES = load(1).as_state_machine()
 
 
-def emptied(app: Flask) -> None:
-    with app.app_context():
-        db.session.remove()
-        with db.engine.execution_options(taskapi_writes=True).begin() as connection:
-            _empty(connection)
-        with Redis.from_url(runtime_settings().redis_url) as redis:
-            redis.flushdb()
-
-
 def chains(machine: Any, app: Flask, role: str, *, number: int, steps: int) -> Counter[str]:
     """Send so many chains; how often each operation was asked about something that a link named."""
     followed: Counter[str] = Counter()
@@ -58,7 +46,7 @@ def chains(machine: Any, app: Flask, role: str, *, number: int, steps: int) -> C
     class Chains(machine):
         def setup(self) -> None:
             # What an earlier chain left would lead this one elsewhere when it is sent again.
-            emptied(app)
+            empty(app)
             self.sender, current.app = Sender(app, role), app
             self.sender.prepare(BEGINNING)
 
@@ -98,9 +86,11 @@ def chains(machine: Any, app: Flask, role: str, *, number: int, steps: int) -> C
     return followed
 
 
-@pytest.mark.one_database
-def test_what_was_made_is_there_until_it_is_deleted(app: Flask) -> None:
-    followed = chains(BY_DOCUMENT, app, "user", number=5, steps=10)
+@pytest.mark.parametrize(
+    ("migrated_app", "role"), [("sqlite", "user"), ("postgresql", "admin")], indirect=["migrated_app"]
+)
+def test_what_was_made_is_there_until_it_is_deleted(app: Flask, role: str) -> None:
+    followed = chains(BY_DOCUMENT, app, role, number=5, steps=10)
     assert followed.total() > 8, followed
 
 
