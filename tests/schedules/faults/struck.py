@@ -12,8 +12,9 @@ from typing import Any
 
 import psycopg
 import structlog
-from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import TimeoutError as AnswerTimedOut
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from urllib3.exceptions import HTTPError
 
 from taskapi.clients.smtp import MailError
@@ -54,16 +55,28 @@ class Mode(StrEnum):
 
 
 DATABASE = {Kind.STATEMENT, Kind.PREPARED, Kind.COMMIT, Kind.ROLLBACK}
-OF_DATABASE = (DBAPIError, psycopg.Error, sqlite3.Error, Unavailable)
-# What the clients of each say of one that broke, that hangs or is away, and what we make of it.
+OF_DATABASE = (
+    *(OperationalError, InterfaceError),
+    *(psycopg.OperationalError, psycopg.InterfaceError, sqlite3.OperationalError),
+    Unavailable,
+)
+# What the clients of each say of one that broke, that hangs or is away, and what we make of it; what a server
+# says that has understood and refuses is ours, whatever happened before.
 EXCUSED: dict[Kind, tuple[type[BaseException], ...]] = {
     **dict.fromkeys(DATABASE, OF_DATABASE),
-    Kind.REDIS: (RedisError, Unavailable),
+    Kind.REDIS: (Disconnected, AnswerTimedOut, Unavailable),
     Kind.MAIL: (smtplib.SMTPException, OSError, MailError),
     Kind.CALL: (HTTPError, OSError),
 }
 # How is told what is nothing to worry about.
 OF_NO_MATTER = ("debug", "info")
+
+
+def excuses(struck: Kind, error: BaseException) -> bool:
+    """Whether a fault at such a step may cause the error."""
+    if struck in DATABASE and isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, EXCUSED[struck])
 
 
 class Killed(BaseException):
@@ -114,9 +127,9 @@ class Played:
 
     def judge(self) -> None:
         """Raise what the fault is no excuse for; without a fault that is all."""
-        excused = () if self.struck is None else EXCUSED[self.struck]
         for error in self.raised:
-            if not isinstance(error, excused) and not (self.was_killed and isinstance(error, Killed)):
+            is_excused = self.struck is not None and excuses(self.struck, error)
+            if not is_excused and not (self.was_killed and isinstance(error, Killed)):
                 raise error
 
 

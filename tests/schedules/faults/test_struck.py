@@ -1,12 +1,19 @@
 """What is raised where nothing went wrong, or is not what the fault may cause, fails whatever is played."""
 
+import sqlite3
 from collections.abc import Callable
+from types import ModuleType
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import ResponseError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from taskapi.background.connection import redis_client
 from taskapi.background.names import Queue
+from taskapi.core.db import session
 from taskapi.schedules.engine import execution, finishing
 from tests.schedules.faults.conftest import Fresh
 from tests.schedules.faults.processes import Scheduler, Worker
@@ -24,6 +31,10 @@ def forget_a_key() -> None:
 
 def ask_redis() -> None:
     redis_client().ping()
+
+
+def ask_database() -> None:
+    session().execute(sa.text("SELECT 1"))
 
 
 @pytest.fixture
@@ -51,19 +62,38 @@ def test_an_error_without_a_fault_comes_out_though_it_ends_the_process(world: Wo
 
 
 @pytest.mark.parametrize("mode", [Mode.FAIL_BEFORE, Mode.DO_THEN_FAIL, Mode.HANG, Mode.GONE])
-def test_a_fault_excuses_what_it_causes(world: World, mode: Mode) -> None:
-    assert play(world, ask_redis, fault=Fault(1, mode)) is Kind.REDIS
+@pytest.mark.parametrize(("ask", "kind"), [(ask_redis, Kind.REDIS), (ask_database, Kind.STATEMENT)])
+def test_a_fault_excuses_what_it_causes(
+    world: World, ask: Callable[[], None], kind: Kind, mode: Mode
+) -> None:
+    assert play(world, ask, fault=Fault(1, mode)) is kind
 
 
-def test_a_fault_excuses_nothing_else(world: World) -> None:
-    def ask_and_forget() -> None:
+@pytest.mark.parametrize(
+    ("ask", "other"),
+    [
+        (ask_redis, KeyError("forgotten")),
+        (ask_redis, ResponseError("wrong number of arguments")),
+        (ask_redis, OperationalError("SELECT 1", None, sqlite3.OperationalError("disk I/O error"))),
+        (ask_database, KeyError("forgotten")),
+        (ask_database, IntegrityError("INSERT", None, sqlite3.IntegrityError("UNIQUE"))),
+        (ask_database, ProgrammingError("SELECT", None, psycopg.ProgrammingError("no such column"))),
+        (ask_database, sqlite3.IntegrityError("UNIQUE")),
+        (ask_database, psycopg.errors.NotNullViolation("null value")),
+        (ask_database, Disconnected("Connection closed by server.")),
+    ],
+    ids=lambda each: each.__name__ if callable(each) else type(each).__name__,
+)
+def test_a_fault_excuses_nothing_else(world: World, ask: Callable[[], None], other: Exception) -> None:
+    def ask_and_raise() -> None:
         try:
-            ask_redis()
-        except Disconnected:
-            forget_a_key()
+            ask()
+        except (Disconnected, OperationalError):
+            raise other from None
 
-    with pytest.raises(KeyError, match="forgotten"):
-        play(world, ask_and_forget, fault=Fault(1, Mode.FAIL_BEFORE))
+    with pytest.raises(type(other)) as raised:
+        play(world, ask_and_raise, fault=Fault(1, Mode.FAIL_BEFORE))
+    assert raised.value is other
 
 
 def test_a_server_that_nothing_happened_to_is_no_excuse(world: World) -> None:
@@ -74,24 +104,15 @@ def test_a_server_that_nothing_happened_to_is_no_excuse(world: World) -> None:
         play(world, lose_redis)
 
 
-def test_an_error_of_a_job_comes_out_though_its_worker_goes_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("room", "name"), [(finishing, "claim"), (execution, "check_owner")], ids=["of_its_job", "of_an_action"]
+)
+def test_an_error_comes_out_though_its_worker_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, room: ModuleType, name: str
 ) -> None:
     schedule = make(world.owner, notify=[], **NEVER, **PROBE)
     world.owner.post(f"/api/schedules/{schedule['id']}/run")
-    monkeypatch.setattr(finishing, "claim", lambda *_args, **_named: forget_a_key())
-    worker = Worker(world.app, Queue.RUNS)
-    with pytest.raises(KeyError, match="forgotten"), world.outside.played():
-        worker.work()
-    worker.leave()
-
-
-def test_an_error_of_ours_in_an_action_comes_out_though_its_run_fails(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    schedule = make(world.owner, notify=[], **NEVER, **PROBE)
-    world.owner.post(f"/api/schedules/{schedule['id']}/run")
-    monkeypatch.setattr(execution, "check_owner", lambda *_args, **_named: forget_a_key())
+    monkeypatch.setattr(room, name, lambda *_args, **_named: forget_a_key())
     worker = Worker(world.app, Queue.RUNS)
     with pytest.raises(KeyError, match="forgotten"), world.outside.played():
         worker.work()
