@@ -1,4 +1,4 @@
-"""The workflows of GitHub Actions: checked as every change, and what a tag sets off."""
+"""The workflows of GitHub Actions: checked as every change and once a week, and what a tag sets off."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from tests.deployment.reading import REPOSITORY, against_schema, read, read_yaml
 FILES = sorted(
     path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / ".github/workflows").iterdir()
 )
-CI, RELEASE = (read_yaml(f".github/workflows/{name}.yml") for name in ("ci", "release"))
+NAMES = ("ci", "release", "weekly")
+CI, RELEASE, WEEKLY = WORKFLOWS = [read_yaml(f".github/workflows/{name}.yml") for name in NAMES]
 
 
 def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
@@ -22,18 +23,41 @@ def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_they_are_as_github_wants_them() -> None:
-    assert FILES == [".github/workflows/ci.yml", ".github/workflows/release.yml"]
+    assert [f".github/workflows/{name}.yml" for name in NAMES] == FILES
     assert against_schema("vendor.github-workflows", *FILES) == ""
 
 
+def promised() -> list[str]:
+    return re.findall(r"Programming Language :: Python :: (3\.\d+)$", read("setup.cfg"), re.MULTILINE)
+
+
+def commands(job: dict[str, Any]) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
 def test_each_python_that_is_promised_runs_the_same_make_test() -> None:
-    promised = re.findall(r"Programming Language :: Python :: (3\.\d+)$", read("setup.cfg"), re.MULTILINE)
     job = CI["jobs"]["test"]
-    assert job["strategy"]["matrix"]["python"] == promised
-    assert [step["run"] for step in job["steps"] if "run" in step] == ["make test PYTHON=python"]
+    assert job["strategy"]["matrix"]["python"] == promised()
+    assert commands(job) == ["make test PYTHON=python"]
 
 
-@pytest.mark.parametrize("workflow", [CI, RELEASE], ids=["ci", "release"])
+def test_each_week_or_when_asked_what_takes_long_and_what_is_known_of_packages_is_looked_at() -> None:
+    assert WEEKLY["on"].keys() == {"schedule", "workflow_dispatch"}
+    # Minute, hour, and a day of the week.
+    ((_, line),) = [item for each in WEEKLY["on"]["schedule"] for item in each.items()]
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", line)
+    jobs = WEEKLY["jobs"]
+    assert {name: commands(job) for name, job in jobs.items()} == {
+        name: [f"make {name} PYTHON=python"] for name in ("audit", "soak")
+    }
+    newest = {"python-version": promised()[-1]}
+    for job in jobs.values():
+        (setup,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/setup-python@")]
+        (of_ci,) = [step for step in CI["jobs"]["test"]["steps"] if step.get("uses") == setup["uses"]]
+        assert setup["with"] == of_ci["with"] | newest
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=NAMES)
 def test_a_workflow_may_only_read_unless_a_job_says_otherwise(workflow: dict[str, Any]) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     assert "concurrency" in workflow
@@ -49,7 +73,7 @@ def test_a_workflow_may_only_read_unless_a_job_says_otherwise(workflow: dict[str
 
 
 def test_no_script_has_anything_of_a_stranger_pasted_into_it() -> None:
-    scripts = [step["run"] for workflow in (CI, RELEASE) for step in steps(workflow) if "run" in step]
+    scripts = [step["run"] for workflow in WORKFLOWS for step in steps(workflow) if "run" in step]
     assert [script for script in scripts if "${{" in script] == []
 
 
