@@ -15,7 +15,7 @@ RUNS = """
         error
     FROM runs
 """
-SCHEDULES = "SELECT id::text, status FROM schedules"
+SCHEDULES = "SELECT id::text, status, created_at FROM schedules"
 EVENTS = (
     "SELECT id::text, type, subject_type, subject_id::text, position, after FROM events ORDER BY position"
 )

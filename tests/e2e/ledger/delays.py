@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from tests.e2e.ledger.books import Books, Note
 from tests.e2e.ledger.faults import Fault
@@ -16,6 +17,9 @@ from tests.e2e.ledger.verdicts import Run, was_ended_from_the_first
 SLACK_SECONDS = 1.0
 # The numbers of a worker and of its work-horse at the end of the name of who works on a run.
 PROCESS = re.compile(r"-(\d+)-[0-9a-f]+/(\d+)$")
+# A process that was killed takes so long to be there again; and without any of a kind for so long nothing
+# goes on.
+START_SECONDS, NOBODY_SECONDS = 4.0, 5.0
 # With so many runs open, some may wait for their owner's window, which tells of workers.
 FEW_OPEN = 150
 
@@ -105,9 +109,26 @@ def _hurt(lost: Note, began: float, by_process: Mapping[int, Sequence[Fault]]) -
 
 
 def _had_to_wait(loss: Loss, faults: Sequence[Fault]) -> bool:
-    """Whether for a while nobody was there who looks for what is lost, or nothing to hand it over by."""
+    """Whether for a while nobody was there to find it or to do it, or nothing to hand it over by."""
+    begin, end = loss.since, loss.next_began or loss.since
     away = (fault for fault in faults if fault.kind in ("schedulers away", "Redis away"))
-    return any(fault.began <= (loss.next_began or loss.since) and loss.since <= fault.ended for fault in away)
+    if any(fault.began <= end and begin <= fault.ended for fault in away):
+        return True
+    return any(_nobody_was_there(kind, begin, end, faults) for kind in ("scheduler", "worker"))
+
+
+def _nobody_was_there(kind: str, begin: float, end: float, faults: Sequence[Fault]) -> bool:
+    """Whether both processes of a kind were killed or stopped at once for some time between two moments."""
+    hurt = [fault for fault in faults if fault.kind in (f"{kind} killed", f"{kind} stopped")]
+    return any(
+        min(_back(one), _back(other), end) - max(one.began, other.began, begin) >= NOBODY_SECONDS
+        for one, other in combinations(hurt, 2)
+        if one.target != other.target
+    )
+
+
+def _back(fault: Fault) -> float:
+    return fault.ended + START_SECONDS if fault.kind.endswith("killed") else fault.ended
 
 
 def _was_database_hurt(faults: Sequence[Fault], began: float, lost: float) -> bool:

@@ -142,6 +142,8 @@ def ground(folder: Path, *, threads: int = 1) -> Iterator[Ground]:
                 WEBHOOK_ALLOW_PRIVATE="1",
                 WEB_CONCURRENCY="1",
                 LOG_LEVEL="WARNING",
+                # Schedules are made until the end.
+                ACCESS_TOKEN_EXPIRE_MINUTES="60",
                 WORKER_THREADS=str(threads),
             )
             installation = Installation(folder, int(ports[0]), environment)

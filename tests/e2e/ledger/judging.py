@@ -40,6 +40,8 @@ def judge(
     pushed: Mapping[str, float],
 ) -> Judgement:
     """Compare everything that is written down with everything that should be."""
+    born = {row[0]: row[2] for row in ground.database.ask(read.SCHEDULES)}
+    made = {one: plan.from_(born[one]) if one in born else plan for one, plan in made.items()}
     books = _read(ground, made, hears=hears, pushed=pushed)
     found = Judgement(list(books.runs), maker.faults)
     found.count(schedules=len(made), due=sum(len(plan.due) for plan in made.values()), runs=len(books.runs))

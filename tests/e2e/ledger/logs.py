@@ -24,7 +24,7 @@ OF_OTHERS = re.compile(
 # What is warned of in a line where somebody was killed, stopped, cut off or too slow.
 WARNED_OF = frozenset(
     {
-        *("database.unavailable", "database.waited_for", "email.postponed"),
+        *("database.unavailable", "database.waited_for", "database.waiting", "email.postponed"),
         *("enqueue.put_off", "lease.beat_failed", "lease.lost", "mail.fallback", "metrics.database_away"),
         *("redis.away", "request.failed", "run.cancelled_without_its_worker", "run.fenced"),
         *("run.forced_to_stop", "run.lost_its_worker", "run.outcome_left_to_scheduler", "run.settle_waits"),
@@ -35,9 +35,9 @@ WARNED_OF = frozenset(
 )
 # The same by libraries, and what the scheduler finds late when it goes over everything.
 WARNED_OF_IN_WORDS = re.compile(
-    r"audit\.found"
+    r"audit\.found|StartedJobRegistry cleanup: \S+ Moved to FailedJobRegistry, due to AbandonedJobError, .*"
     r"|Worker \S+ could not connect to Redis instance: .*|Work horse killed for job \S+ retpid=\d+, ret_val=9"
-    r"|Worker \(pid:\d+\) was sent SIGKILL! Perhaps out of memory\?"
+    r"|Worker \(pid:\d+\) was sent SIGKILL! Perhaps out of memory\?|WORKER TIMEOUT \(pid:\d+\)"
     r"|error ignored terminating <psycopg\.Pipeline .*",
     re.DOTALL,
 )

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,6 +28,10 @@ class Planned:
     @property
     def first(self) -> datetime:
         return min(self.due)
+
+    def from_(self, moment: datetime) -> "Planned":
+        """What it means for a schedule that was made at this moment, however early somebody asked for it."""
+        return replace(self, due=frozenset(at for at in self.due if at >= moment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

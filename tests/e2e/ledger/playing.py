@@ -21,7 +21,7 @@ from tests.e2e.ledger.witness import hearing, stand_by
 # Longer than the lease of a mail, which is the longest, and its sweep.
 PATIENCE_SECONDS = 200.0
 # So many seconds before it is first due a schedule is made: requests meet kills all the time.
-AHEAD_SECONDS = (8.0, 30.0)
+AHEAD_SECONDS = (10.0, 40.0)
 # All that happens to schedules, and the rarer ends of runs: calls to tell of each success would take a
 # processor from what is tried.
 HEARS = ("schedule.created", "schedule.completed", "schedule.runs_skipped", "run.cancelled", "run.failed")
@@ -57,7 +57,7 @@ class Trial:
 
 SHORT = Trial(seed=1, seconds=30, due_times=400, faults=15, ready=8)
 # Some schedules are not made in time, and their due times are none.
-LONG = Trial(seed=1, seconds=900, due_times=10_500, faults=260, ready=60)
+LONG = Trial(seed=1, seconds=1200, due_times=10_500, faults=260, ready=60)
 
 
 def play(folder: Path, trial: Trial) -> Judgement:

@@ -39,7 +39,7 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
         (
             f"from each death to the next attempt, at most {PROMISED.taken_up_last:g} s",
             f"{_longest(figures, 'taken_up', 'taken_up_last')};"
-            f" no scheduler or no Redis meanwhile: {figures['had_to_wait']:.0f}",
+            f" without a scheduler, a worker or Redis meanwhile: {figures['had_to_wait']:.0f}",
         ),
         (
             f"beside a killed scheduler: from due to made, at most {PROMISED.made_late:g} s",

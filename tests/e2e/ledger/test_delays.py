@@ -1,5 +1,7 @@
 """The judge of delays counts each death, sees what a killed scheduler holds up, and fails what is late."""
 
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner
 
@@ -100,6 +102,28 @@ def test_a_loss_that_nobody_could_go_on_with_tells_nothing() -> None:
     assert taken_up(fault("schedulers away", -20, ended=2)) == 0
     assert taken_up(fault("schedulers away", 6, ended=81)) == taken_up(fault("scheduler killed", 3)) == 1
     assert taken_up(fault("Redis killed", 3)) == taken_up(fault("Redis away", -20, ended=-8)) == 1
+
+
+def test_a_loss_beside_which_both_of_a_kind_were_hurt_for_long_tells_nothing() -> None:
+    deaths = fault("worker killed", 1, process=WORKER), fault("work-horse killed", 6, process=HORSE)
+
+    def taken_up(*more: tuple[str, str, float, float]) -> float:
+        others = [
+            replace(fault(kind, began, ended=ended), target=target) for kind, target, began, ended in more
+        ]
+        found = nothing_found(Books(made={}), *deaths, *others)
+        look_at_delays(found, Books(made={}, notes=lost_twice()))
+        return found.figures["taken_up"]
+
+    stopped = ("scheduler stopped", "scheduler-1", 0.0, 23.0)
+    assert taken_up(stopped) == taken_up(stopped, ("worker stopped", "worker-1", 0, 23)) == 2
+    # From the second death on, which is followed after 44 s.
+    assert taken_up(stopped, ("scheduler stopped", "scheduler-2", 10, 33)) == 1
+    assert taken_up(stopped, ("scheduler stopped", "scheduler-2", 20, 43)) == 2
+    # Who was killed is not there again at once.
+    assert taken_up(stopped, ("scheduler killed", "scheduler-2", 10, 11.5)) == 1
+    assert taken_up(stopped, ("scheduler killed", "scheduler-2", 10, 10.5)) == 2
+    assert taken_up(stopped, ("scheduler killed", "scheduler-2", 55, 57)) == 2
 
 
 def test_what_was_lost_and_needed_no_further_attempt_has_no_length() -> None:

@@ -51,3 +51,9 @@ def test_a_run_that_is_due_too_early_or_later_than_its_jitter_is_found() -> None
         found = Judgement([run("call", due_at=at(seconds))], [])
         compare_due_times(found, schedules)
         assert found.wrong.keys() == wrong
+
+
+def test_what_was_due_before_a_schedule_was_there_is_not_owed() -> None:
+    plan = planned(0, 10, 20)
+    assert plan.from_(at(10)).due == {at(10), at(20)}
+    assert plan.from_(at(-1)).due == plan.due
