@@ -23,7 +23,10 @@ import sqlalchemy.orm
 import structlog
 from flask import Flask
 from redis import Redis
+from redis.client import PubSub
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as AnswerTimedOut
 from rq import get_current_job
 from rq.utils import import_attribute, now
 from sqlalchemy.exc import SQLAlchemyError
@@ -111,6 +114,13 @@ class TaskWorker(Hand):
         self.pubsub.unsubscribe()
         self.pubsub_thread.stop()
         self.pubsub_thread.join(timeout=2 * LISTEN_SECONDS)
+
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: PubSub, pubsub_thread: object) -> None:
+        # RQ's own ends the thread when an answer takes too long: no command would be heard any more.
+        if not isinstance(exc, (Disconnected, AnswerTimedOut)):
+            raise exc
+        log.warning("worker.not_told_of_commands", error=str(exc))
+        time.sleep(LISTEN_SECONDS)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Stop when the jobs in progress are done; a second signal ends them too."""

@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from redis import Redis
+from redis.client import PubSub
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as AnswerTimedOut
 from rq import Callback, Retry, Worker
 from rq.command import send_stop_job_command
 from rq.job import JobStatus
@@ -174,6 +178,31 @@ def test_a_job_that_is_stopped_is_said_to_be(context: Flask, redis: Redis) -> No
     work(context, redis)
     stopper.join()
     assert [long.get_status(), after.get_status()] == [JobStatus.STOPPED, FINISHED]
+
+
+@pytest.mark.parametrize("error", [Disconnected("refused"), AnswerTimedOut("Timeout reading from socket")])
+def test_it_hears_commands_again_after_redis_was_away_or_slow(
+    context: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch, error: RedisError
+) -> None:
+    heard = threading.Event()
+    monkeypatch.setattr(TaskWorker, "handle_payload", lambda _worker, _message: heard.set())
+    monkeypatch.setattr(workers, "LISTEN_SECONDS", 0.05)
+    worker, errors = TaskWorker(context, connection=redis), [error]
+    listen = PubSub.get_message
+
+    def fail_once(pubsub: PubSub, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return listen(pubsub, **options)
+
+    monkeypatch.setattr(PubSub, "get_message", fail_once)
+    worker.subscribe()
+    try:
+        wait_for(lambda: not errors, seconds=10, what="the error")
+        redis.publish(worker.pubsub_channel_name, "{}")
+        assert heard.wait(10)
+    finally:
+        worker.unsubscribe()
 
 
 def test_a_second_signal_ends_the_job_too(context: Flask, redis: Redis) -> None:
