@@ -42,7 +42,8 @@ def test_some_seconds_of_work_with_faults_in_the_middle(tmp_path: Path) -> None:
     outcome = play(tmp_path, SHORT)
     check(outcome, made_within=MADE_WITHIN_SECONDS_ON_A_BUSY_MACHINE)
     assert {answer.what for answer in outcome.answers} >= {"create", "get", "list", "change"}
-    assert len(outcome.faults) == 3
+    # It was felt that Redis was away.
+    assert "redis.away" in outcome.warned_of
 
 
 @pytest.mark.soak

@@ -20,7 +20,7 @@ from tests.e2e.ledger.books import MAILS, Books, Mail
 from tests.e2e.ledger.ground import PROCESSES, Ground, ground
 from tests.e2e.ledger.judgement import Judgement
 from tests.e2e.ledger.judging import received
-from tests.e2e.ledger.logs import unexplained_errors
+from tests.e2e.ledger.logs import unexplained_errors, warned_of
 from tests.e2e.ledger.telling import look_at_post
 
 # On the disk of a web process nothing larger has room: less than any upload.
@@ -68,7 +68,7 @@ class Outcome:
         jobs_left: what jobs Redis still keeps when all is done and what has ended is forgotten;
             ``bytes_of_queues`` what it holds of queues, workers and jobs then.
         ended_processes: who ended though nobody asked them to.
-        unexplained_errors: what was logged that no fault makes.
+        unexplained_errors: what was logged that no fault makes; ``warned_of`` which events were.
         faults: from when until when each fault held, in seconds since 1970.
     """
 
@@ -88,6 +88,7 @@ class Outcome:
     lateness: Lateness
     ended_processes: list[str]
     unexplained_errors: list[str]
+    warned_of: set[str]
     begun: float
     ended: float
 
@@ -132,6 +133,7 @@ def play(folder: Path, size: Size) -> Outcome:
             faults = dict(_faults(place, begun, size.seconds))
             time.sleep(max(begun + size.seconds - time.time(), 0))
         ended = time.time()
+        runs, logged = _runs(place, due), place.installation.log_text()
         return Outcome(
             size=size,
             answers=crowd.answers,
@@ -142,14 +144,15 @@ def play(folder: Path, size: Size) -> Outcome:
             samples=samples,
             faults=faults,
             due=due,
-            runs=_runs(place, due),
+            runs=runs,
             lateness=lateness(place.database, people_left=ended),
             ended_processes=[
                 name for name, process in place.installation.processes.items() if process.poll() is not None
             ],
             unexplained_errors=list(
-                unexplained_errors(place.installation.log_text(), database_was_hurt=False, disk_was_full=True)
+                unexplained_errors(logged, killed=False, database_was_hurt=False, disk_was_full=True)
             ),
+            warned_of=warned_of(logged),
             post=_post(place),
             jobs_left=_jobs_left(place),
             bytes_of_queues=bytes_of_queues(place),

@@ -119,7 +119,8 @@ def _had_to_wait(loss: Loss, faults: Sequence[Fault]) -> bool:
 
 def _nobody_was_there(kind: str, begin: float, end: float, faults: Sequence[Fault]) -> bool:
     """Whether both processes of a kind were killed or stopped at once for some time between two moments."""
-    hurt = [fault for fault in faults if fault.kind in (f"{kind} killed", f"{kind} stopped")]
+    kinds = (f"{kind} killed", f"{kind} stopped", "work-horse stopped" if kind == "worker" else "")
+    hurt = [fault for fault in faults if fault.kind in kinds]
     return any(
         min(_back(one), _back(other), end) - max(one.began, other.began, begin) >= NOBODY_SECONDS
         for one, other in combinations(hurt, 2)

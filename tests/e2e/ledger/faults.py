@@ -159,10 +159,12 @@ class Troublemaker:
         name = self._one_of(kind)
         began, parent = time.time(), self.ground.installation.processes[name].pid
         os.kill(parent, signal.SIGSTOP)
+        self._until(lambda: _is_stopped(parent))
         # A work-horse is in a group of its own; and nobody makes another while the parent is stopped.
         stopped = [parent, *self._children(name)]
         for process in stopped[1:]:
-            os.kill(process, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
 
         def again() -> None:
             for process in stopped:
@@ -238,6 +240,10 @@ class Troublemaker:
             return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         except FileNotFoundError:
             return []
+
+
+def _is_stopped(process: int) -> bool:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _go_on(process: int) -> None:

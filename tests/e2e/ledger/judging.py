@@ -12,7 +12,7 @@ from tests.e2e.ledger.delays import look_at_delays
 from tests.e2e.ledger.faults import Troublemaker
 from tests.e2e.ledger.ground import Ground
 from tests.e2e.ledger.judgement import Judgement
-from tests.e2e.ledger.logs import unexplained_errors
+from tests.e2e.ledger.logs import unexplained_errors, warned_of
 from tests.e2e.ledger.plans import Planned
 from tests.e2e.ledger.receiver import Call
 from tests.e2e.ledger.telling import look_at_telling, not_once
@@ -51,7 +51,9 @@ def judge(
     look_at_telling(found, books)
     look_at_delays(found, books)
     found.blame("processes that ended by themselves", maker.ended)
-    found.blame("errors that no fault explains", unexplained_errors(ground.installation.log_text()))
+    logged = ground.installation.log_text()
+    found.count(warnings=len(warned_of(logged)))
+    found.blame("errors that no fault explains", unexplained_errors(logged))
     miscounted = ground.database.ask(MISCOUNTED)[0][0]
     found.blame("schedules whose counts are wrong", [miscounted] if miscounted else [])
     return found
@@ -113,7 +115,8 @@ def _look_at_verdicts(found: Judgement, made: Mapping[str, Planned]) -> None:
     for status, number in Counter(run.status for run in found.runs).items():
         found.count(**{status: number})
     for (status, reason), number in Counter((run.status, run.reason) for run in found.runs).items():
-        found.count(**{f"{status}_{reason}": number})
+        if reason:
+            found.count(**{f"{status}_{reason}": number})
     found.count(attempts=sum(run.attempt for run in found.runs))
 
 

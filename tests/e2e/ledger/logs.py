@@ -10,10 +10,9 @@ BEGINS = "Traceback (most recent call last):"
 # What has lost its database, …
 OF_DATABASE = re.compile(
     r"sqlalchemy\.exc\.(Operational|Interface|DBAPI|Disconnection|InvalidatePool)Error"
-    # Who was stopped in the middle of a transaction comes back to one that is over.
-    r"|psycopg\.errors\.IdleInTransactionSessionTimeout"
-    r"|psycopg\.(OperationalError|InterfaceError)|psycopg\.errors\.\w*Shutdown"
-    r"|taskapi\.core\.errors\.OutcomeUnknown"
+    # Who was stopped comes back to a transaction that is over, or to a connection that was given up.
+    r"|psycopg\.errors\.(IdleInTransactionSessionTimeout|ConnectionTimeout|\w*Shutdown)"
+    r"|psycopg\.(OperationalError|InterfaceError)|taskapi\.core\.errors\.OutcomeUnknown"
 )
 # … its Redis, its mail server, or whoever it talked with.
 OF_OTHERS = re.compile(
@@ -21,24 +20,27 @@ OF_OTHERS = re.compile(
     r"|smtplib\.SMTP(ServerDisconnected|ConnectError|ResponseException|RecipientsRefused|DataError|HeloError)"
     r"|OSError|TimeoutError|(Connection\w*|BrokenPipe)Error"
 )
-# What is warned of in a line where somebody was killed, stopped, cut off or too slow.
-WARNED_OF = frozenset(
-    {
-        *("database.unavailable", "database.waited_for", "database.waiting", "email.postponed"),
-        *("enqueue.put_off", "lease.beat_failed", "lease.lost", "mail.fallback", "metrics.database_away"),
-        *("redis.away", "request.failed", "run.cancelled_without_its_worker", "run.fenced"),
-        *("run.forced_to_stop", "run.lost_its_worker", "run.outcome_left_to_scheduler", "run.settle_waits"),
-        *("runs.requeued", "schedule.completed_later", "scheduler.lost_redis", "webhook.taken_over"),
-        *("worker.lost_job", "worker.lost_redis", "worker.not_told_of_work", "worker.not_warm"),
-        "worker.waiting_for_redis",
-    }
+# What is warned of in a line where a process was killed or stopped, …
+OF_DEATHS = re.compile(
+    r"lease\.lost|run\.(cancelled_without_its_worker|fenced|forced_to_stop|lost_its_worker)"
+    r"|run\.outcome_left_to_scheduler|schedule\.completed_later|webhook\.taken_over|worker\.lost_job"
+    r"|StartedJobRegistry cleanup: \S+ Moved to FailedJobRegistry, due to AbandonedJobError, .*"
+    # Killed, or at its end by itself, as it was to stop what it did.
+    r"|Work horse killed for job \S+ retpid=\d+, ret_val=(9|256)"
+    r"|Worker \(pid:\d+\) was sent SIGKILL! Perhaps out of memory\?",
+    re.DOTALL,
 )
-# The same by libraries, and what the scheduler finds late when it goes over everything.
-WARNED_OF_IN_WORDS = re.compile(
-    r"audit\.found|StartedJobRegistry cleanup: \S+ Moved to FailedJobRegistry, due to AbandonedJobError, .*"
-    r"|Worker \S+ could not connect to Redis instance: .*|Work horse killed for job \S+ retpid=\d+, ret_val=9"
-    r"|Worker \(pid:\d+\) was sent SIGKILL! Perhaps out of memory\?|WORKER TIMEOUT \(pid:\d+\)"
-    r"|error ignored terminating <psycopg\.Pipeline .*",
+# … where the database was away, …
+OF_DATABASE_AWAY = re.compile(
+    r"database\.(unavailable|waited_for|waiting)|lease\.beat_failed|metrics\.database_away|run\.settle_waits"
+    r"|worker\.not_warm|error ignored terminating <psycopg\.Pipeline .*",
+    re.DOTALL,
+)
+# … and where Redis, the mail server or time was short.
+OF_THE_REST = re.compile(
+    r"audit\.found|email\.postponed|enqueue\.put_off|mail\.fallback|redis\.away|runs\.requeued"
+    r"|scheduler\.lost_redis|worker\.(lost_redis|not_told_of_commands|not_told_of_work|waiting_for_redis)"
+    r"|Worker \S+ exception during pipeline execute or enqueue_dependents for job .*",
     re.DOTALL,
 )
 NOTHING = ("debug", "info")
@@ -50,14 +52,15 @@ ERROR = re.compile(
 
 
 def unexplained_errors(
-    logged: str, *, database_was_hurt: bool = True, disk_was_full: bool = False
+    logged: str, *, killed: bool = True, database_was_hurt: bool = True, disk_was_full: bool = False
 ) -> Iterator[str]:
     """What was warned of, and the last lines of tracebacks, that no server which is away makes.
 
     Args:
         logged: lines of JSON, and whatever else processes print.
+        killed: whether processes were.
     """
-    plain, hurt = [], _Hurt(database=database_was_hurt, disk=disk_was_full)
+    plain, hurt = [], _Hurt(processes=killed, database=database_was_hurt, disk=disk_was_full)
     for line in logged.splitlines():
         told = _as_json(line)
         if told is None:
@@ -73,8 +76,9 @@ def unexplained_errors(
 
 @dataclass(frozen=True, slots=True)
 class _Hurt:
-    """What was hurt besides processes, Redis and the mail server."""
+    """What was hurt besides Redis and the mail server."""
 
+    processes: bool
     database: bool
     disk: bool
 
@@ -83,16 +87,27 @@ def _is_expected(told: dict[str, Any], hurt: _Hurt) -> bool:
     """Whether a line without a traceback tells of nothing that it should not."""
     if told.get("level") in NOTHING:
         return True
-    if told.get("event") == "dispatch.batch_failed":
-        return _is_explained(f"sqlalchemy.exc.{told['error'].partition(':')[0]}", hurt)
     event = str(told.get("event"))
-    if event == "storage.disk_failed":
-        return hurt.disk
-    return event in WARNED_OF or bool(WARNED_OF_IN_WORDS.fullmatch(event))
+    if event == "dispatch.batch_failed":
+        error = told["error"].partition(":")[0]
+        rooms = ("sqlalchemy.exc", "taskapi.core.errors")
+        return any(_is_explained(f"{room}.{error}", hurt) for room in rooms)
+    return bool(
+        OF_THE_REST.fullmatch(event)
+        or (hurt.processes and OF_DEATHS.fullmatch(event))
+        or (hurt.database and OF_DATABASE_AWAY.fullmatch(event))
+        or (hurt.disk and event == "storage.disk_failed")
+    )
 
 
 def _is_explained(name: str, hurt: _Hurt) -> bool:
     return bool(OF_OTHERS.fullmatch(name) or (hurt.database and OF_DATABASE.fullmatch(name)))
+
+
+def warned_of(logged: str) -> set[str]:
+    """The events that were warned of."""
+    lines = (_as_json(line) for line in logged.splitlines())
+    return {str(told.get("event")) for told in lines if told and told.get("level") not in NOTHING}
 
 
 def _as_json(line: str) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.ledger.logs import BEGINS, unexplained_errors
+from tests.e2e.ledger.logs import BEGINS, unexplained_errors, warned_of
 
 pytestmark = pytest.mark.e2e
 WRAPPED = (
@@ -50,17 +50,27 @@ def test_a_warning_is_found_unless_somebody_who_was_killed_or_away_explains_it()
     assert found("storage.disk_failed")
     assert found("Work horse killed for job run-1: retpid=3, ret_val=11")
     assert not found("dispatch.batch_failed", error="OperationalError: the database refused it")
+    assert not found("dispatch.batch_failed", error="OutcomeUnknown: nobody knows")
     for error in ("KeyError: 'run'", "IntegrityError: the database refused it"):
         assert found("dispatch.batch_failed", error=error)
 
 
-def test_where_no_database_was_hurt_none_explains_anything() -> None:
-    for error, is_found in (
-        ("sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection failed", True),
-        ("redis.exceptions.ConnectionError: Error 111", False),
+def test_what_was_not_hurt_explains_nothing() -> None:
+    away = "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection failed"
+    for told, is_found in (
+        ({"event": "it.failed", "exception": traceback_of(away)}, True),
+        ({"event": "it.failed", "exception": traceback_of("redis.exceptions.ConnectionError: 111")}, False),
+        ({"event": "database.waited_for"}, True),
+        ({"event": "run.lost_its_worker"}, True),
+        ({"event": "redis.away"}, False),
     ):
-        line = json.dumps({"event": "it.failed", "exception": traceback_of(error)})
-        assert bool(list(unexplained_errors(line, database_was_hurt=False))) is is_found
+        line = json.dumps({"level": "warning", **told})
+        assert bool(list(unexplained_errors(line, killed=False, database_was_hurt=False))) is is_found
+
+
+def test_what_was_warned_of_is_told() -> None:
+    lines = [json.dumps({"event": event, "level": level}) for event, level in (("a", "error"), ("b", "info"))]
+    assert warned_of("\n".join([*lines, "Starting"])) == {"a"}
 
 
 def test_an_error_that_another_followed_is_found() -> None:

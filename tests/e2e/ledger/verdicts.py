@@ -8,7 +8,7 @@ from typing import Any
 # Later than so much a due time is one that was missed.
 MISSED = timedelta(seconds=60)
 # The moments of a row are those at which its transactions began.
-SLACK = timedelta(seconds=5)
+SLACK, MOMENT = timedelta(seconds=5), timedelta(seconds=0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,8 @@ def _may_be_made_up_for(run: Run, catch_up: str, beside: Iterable[Run]) -> bool:
 def _replaces(later: Run, run: Run) -> bool:
     """Whether it came after this one, and while this one was there."""
     ended = run.finished_at
-    is_later = later.scheduled_for > run.scheduled_for and later.created_at >= run.created_at
-    return is_later and ended is not None and later.created_at <= ended
+    is_later = later.scheduled_for > run.scheduled_for and later.created_at >= run.created_at - MOMENT
+    return is_later and ended is not None and later.created_at <= ended + MOMENT
 
 
 def _came_too_late(run: Run, deadline: float) -> bool:

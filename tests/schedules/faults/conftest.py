@@ -10,9 +10,8 @@ import sqlalchemy as sa
 from flask import Flask
 from pytest_httpserver import HTTPServer
 
-from taskapi.background.connection import redis_client
 from taskapi.core.db import db
-from tests.conftest import _empty
+from tests.conftest import empty
 from tests.events.webhooks.making import Inbox
 from tests.notifications.conftest import mail_server, running_mail_server
 from tests.people import make_person
@@ -43,6 +42,8 @@ def fresh(
     def make() -> World:
         time.now = at("2026-11-20 09:00")
         empty(app)
+        with app.app_context():
+            db.engine.dispose()
         forget_everything(app)
         for kept in (called, told, mail_server, probe.calls):
             kept.clear()
@@ -54,16 +55,6 @@ def fresh(
     with at_pace(time), without_fsync(app), refused_commits(app), long_lived:
         yield make
     forget_everything(app)
-
-
-def empty(app: Flask) -> None:
-    """As between two tests."""
-    with app.app_context():
-        db.session.rollback()
-        with db.engine.execution_options(taskapi_writes=True).begin() as connection:
-            _empty(connection)
-        redis_client().flushdb()
-        db.engine.dispose()
 
 
 @contextmanager
