@@ -172,12 +172,13 @@ def encrypt(sock: LimitedSocket, host: str) -> TlsSocket:
     Raises:
         OSError, and among its kinds ``ssl.SSLError``; the connection is closed then.
     """
-    context = _context(ssl.get_default_verify_paths(), time.monotonic() // AUTHORITIES_SECONDS)
     limits = sock.limits
-    until = time.monotonic() + limits.left(CONNECT_SECONDS)
-    secure = cast(TlsSocket, context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False))
     with ExitStack() as on_failure:
-        on_failure.enter_context(closing(secure))
+        on_failure.enter_context(closing(sock))
+        context = _context(ssl.get_default_verify_paths(), time.monotonic() // AUTHORITIES_SECONDS)
+        until = time.monotonic() + limits.left(CONNECT_SECONDS)
+        wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+        secure = cast(TlsSocket, on_failure.enter_context(closing(wrapped)))
         secure.limits = limits
         _shake_hands(secure, until)
         on_failure.pop_all()

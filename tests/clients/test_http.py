@@ -189,6 +189,17 @@ def test_a_server_that_does_not_shake_hands_is_left_in_time() -> None:
         assert real_time.monotonic() - started < 5
 
 
+def test_a_call_whose_time_is_over_before_it_is_encrypted_leaves_no_connection() -> None:
+    with raw_server(silent) as port:
+        limits = sockets.Limits(give_up_at=real_time.monotonic() + 5)
+        sock = sockets.dial([(socket.AF_INET, ("127.0.0.1", port))], limits)
+        # To read the authorities may have taken all of it.
+        sock.limits = sockets.Limits(give_up_at=real_time.monotonic())
+        with pytest.raises(TimeoutError):
+            sockets.encrypt(sock, "127.0.0.1")
+        assert sock.fileno() == -1
+
+
 @pytest.fixture
 def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A name server that does not answer while the test lasts."""
