@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -113,6 +114,13 @@ def completions(run_id: UUID) -> int:
     return session().scalar(ended) or 0
 
 
+def once_there_is_room(context: Flask, owner: Person, run_id: UUID) -> Any:
+    """The run when all that waits is done."""
+    rescue_runs()
+    run_jobs(context)
+    return owner.get(f"/api/runs/{run_id}").json
+
+
 def test_reading_goes_on_and_a_change_is_answered_that_the_database_cannot(full: Full, owner: Person) -> None:
     make_task(owner, title="Tea")
     with full():
@@ -191,9 +199,7 @@ def test_a_run_whose_outcome_finds_no_room_for_long_is_done_again(
     assert {line["what"] for line in lines if line["event"] == "database.waited_for"} == {"run_end"}
     probe.behave = lambda _context: LONG
     time.pass_(seconds=LEASE_SECONDS + 1)
-    rescue_runs()
-    run_jobs(context)
-    run = owner.get(f"/api/runs/{run_id}").json
+    run = once_there_is_room(context, owner, run_id)
     assert (run["status"], run["attempt"], run["result"]) == ("completed", 2, LONG)
     assert completions(run_id) == 1
 
@@ -215,8 +221,6 @@ def test_a_run_that_finds_no_room_to_begin_waits_in_its_place(
             rescue_runs()
         assert owner.get(f"/api/runs/{run_id}").json["status"] == "pending"
     assert probe.calls == []
-    rescue_runs()
-    run_jobs(context)
-    run = owner.get(f"/api/runs/{run_id}").json
+    run = once_there_is_room(context, owner, run_id)
     assert (run["status"], run["attempt"], len(probe.calls)) == ("completed", 1, 1)
     assert completions(run_id) == 1
