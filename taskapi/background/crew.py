@@ -104,6 +104,9 @@ def _give_up(hand: Hand, job: Job, queue: JsonQueue, horse: WorkHorse) -> None:
     if job.id in horse.victims and hand.is_stopping(job.id):
         reason = "Job stopped by user, work-horse terminated."
         job.execute_stopped_callback(hand.death_penalty_class)
+    elif horse.is_done or horse.is_spent:
+        # Redis was away when it should have been told, or the job itself ended the process.
+        reason = "Its process left, and Redis was not told how the job ended."
     else:
         status = horse.status or 0
         by_signal = f" (signal {os.WTERMSIG(status)})" if os.WIFSIGNALED(status) else ""

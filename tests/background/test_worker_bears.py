@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as AnswerTimedOut
+from redis.retry import Retry as Again
 from rq import Callback, Retry, Worker
 from rq.command import send_stop_job_command
 from rq.job import JobStatus
@@ -239,7 +241,14 @@ def test_what_a_worker_had_that_died_with_its_process_is_found(context: Flask, r
     assert redis.zcard("rq:wip:runs") == 0
 
 
-def test_redis_may_go_away_in_the_midst_of_a_job_and_come_back(context: Flask, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "status", "told"),
+    [("nap", FINISHED, ""), ("nap_and_fail", FAILED, "Redis was not told")],
+    ids=["succeeds", "fails"],
+)
+def test_redis_may_go_away_in_the_midst_of_a_job_and_come_back(
+    context: Flask, tmp_path: Path, name: str, status: JobStatus, told: str
+) -> None:
     """What it had noted is still there: as with a restart, or a network that fails."""
     socket = tmp_path / "redis"
     server = (find_server(), *("--port", "0", "--unixsocket", str(socket)), *("--dir", str(tmp_path)))
@@ -260,13 +269,18 @@ def test_redis_may_go_away_in_the_midst_of_a_job_and_come_back(context: Flask, t
     restarting = threading.Thread(target=restart)
     try:
         wait_for(socket.exists, seconds=10, what="the server")
-        with Redis(unix_socket_path=str(socket), socket_timeout=5) as redis:
-            job = enqueue(redis, "nap", str(mark), 0.5)
+        # It would try for as long as Redis is away.
+        never_again = Again(NoBackoff(), 0)
+        with Redis(unix_socket_path=str(socket), socket_timeout=5, retry=never_again) as redis:
+            job = enqueue(redis, name, str(mark), 0.5)
             after = enqueue(redis, "builtins.len", "abc")
             restarting.start()
             TaskWorker(context, connection=redis).work(burst=True, logging_level="CRITICAL")
             restarting.join()
-            assert [job.get_status(), after.get_status()] == [FINISHED, FINISHED]
+            assert [job.get_status(), after.get_status()] == [status, FINISHED]
+            result = job.latest_result()
+            assert result is not None
+            assert told in (result.exc_string or "")
             assert len(mark.read_text().splitlines()) == 1
             assert redis.zcard("rq:wip:runs") == 0
     finally:

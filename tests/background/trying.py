@@ -35,6 +35,11 @@ def nap(mark: str, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def nap_and_fail(mark: str, seconds: float) -> None:
+    nap(mark, seconds)
+    raise ValueError(mark)
+
+
 def note_success(job: Job, connection: Redis, value: Any) -> None:
     connection.set(f"noted:{job.id}", f"success {value}")
 
