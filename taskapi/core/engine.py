@@ -20,8 +20,9 @@ log = structlog.get_logger(__name__)
 SQLITE_BUSY_SECONDS = 15
 # A statement that runs longer is a bug or an attack; migrations lift the limit for themselves.
 STATEMENT_TIMEOUT_MS = 30_000
-# A process that was stopped, or whose machine vanished, must not hold its locks for long.
-IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
+# A process that was stopped, or whose machine vanished, must not hold its locks for long: whoever waits for
+# one to renew a lease, which is done each few seconds, must get it before the lease has run out.
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 KEEPALIVES = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,

@@ -19,7 +19,7 @@ on_postgresql = pytest.mark.parametrize("migrated_app", ["postgresql"], indirect
         ("TimeZone", "UTC"),
         ("statement_timeout", "30s"),
         # A stopped process must not keep its locks: others wait for them.
-        ("idle_in_transaction_session_timeout", "15s"),
+        ("idle_in_transaction_session_timeout", "10s"),
     ],
 )
 def test_postgresql_is_told_its_limits(context: Flask, setting: str, value: str) -> None:

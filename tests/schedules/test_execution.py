@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from taskapi.background.names import Queue
 from taskapi.core.db import session, transaction
+from taskapi.core.engine import IDLE_IN_TRANSACTION_TIMEOUT_MS
 from taskapi.core.events import Event
 from taskapi.schedules.actions.base import ActionFailed, RunContext
 from taskapi.schedules.engine import claims, execution, lease, outcomes, queueing
@@ -192,6 +193,11 @@ def test_a_worker_that_lost_its_run_changes_nothing(context: Flask, owner: Perso
     run = owner.get(f"/api/runs/{run_id}").json
     assert (run["status"], run["attempt"], run["worker"], run["result"]) == ("running", 2, "another", None)
     assert session().scalar(sa.select(sa.func.count()).where(Event.type == "run.completed")) == 0
+
+
+def test_a_lock_that_a_stopped_process_holds_ends_before_the_lease_of_who_waits_for_it() -> None:
+    waited = IDLE_IN_TRANSACTION_TIMEOUT_MS / 1000
+    assert lease.HEARTBEAT_SECONDS + waited < lease.LEASE_SECONDS
 
 
 def test_the_lease_is_renewed_while_the_action_works(
