@@ -7,14 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from tests.e2e.ledger.books import Books, Note
 from tests.e2e.ledger.faults import Fault
 from tests.e2e.ledger.judgement import Judgement
 from tests.e2e.ledger.verdicts import Run, was_ended_from_the_first
 
-# The last thing that a process asked of the database may be done after its death.
+# The clocks of who hurts and of the database may be told apart by so much.
 SLACK_SECONDS = 1.0
+# What a process asked of the database before its death may be done after it: as soon as the database gets a
+# lock that another holds, which it waits for no longer.
+WAITING_SECONDS = 30.0
 # The numbers of a worker and of its work-horse at the end of the name of who works on a run.
 PROCESS = re.compile(r"-(\d+)-[0-9a-f]+/(\d+)$")
 # A process that was killed takes so long to be there again; and without any of a kind for so long nothing
@@ -29,8 +33,10 @@ class Loss:
     """An attempt that was lost: from when on nobody worked on it, and when the next began, if one was needed.
 
     Attributes:
-        hurt: what was done to its process then; if nothing was, it is when it began, which is no later.
+        hurt: what was done to its process then, or before; if nothing was, it is when it began, which is no
+            later.
         is_explained: so it is, or the database was hurt, which may have kept an answer for itself.
+        who: the name of its process.
     """
 
     run: str
@@ -39,6 +45,7 @@ class Loss:
     next_began: float | None
     hurt: str | None
     is_explained: bool
+    who: str | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -62,7 +69,8 @@ def _look_at_losses(found: Judgement, books: Books) -> None:
     in_a_row = {(loss.run, loss.attempt + 1) for loss in lost} & {(loss.run, loss.attempt) for loss in lost}
     noted, rows = len(lost), sum(run.lost_attempts for run in found.runs)
     found.blame("lost attempts that were counted wrongly", [(noted, rows)] if noted != rows else [])
-    found.blame("attempts that nothing has ended", [loss for loss in lost if not loss.is_explained])
+    strange = [loss for loss in lost if not loss.is_explained]
+    found.blame("attempts that nothing has ended", [_with_faults(loss, found.faults) for loss in strange])
     found.count(
         lost_attempts=noted,
         lost_again=len(in_a_row),
@@ -87,10 +95,16 @@ def losses(notes: Sequence[Note], faults: Sequence[Fault]) -> Iterator[Loss]:
             assert start is not None, "an attempt that was lost had begun"
             hurt = _hurt(note, start, by_process)
             yield Loss(
-                *(note.id, note.attempt, hurt.began if hurt else start, following),
+                *(note.id, note.attempt, max(hurt.began, start) if hurt else start, following),
                 hurt=hurt.kind if hurt else None,
                 is_explained=hurt is not None or _was_database_hurt(faults, start, note.at.timestamp()),
+                who=note.who,
             )
+
+
+def _with_faults(loss: Loss, faults: Sequence[Fault]) -> tuple[Loss, list[Any]]:
+    """A loss, and what was done to whom, so many seconds later than it."""
+    return loss, [(one.kind, one.target, one.process, round(one.began - loss.since, 1)) for one in faults]
 
 
 def _is(note: Note, what: str) -> bool:
@@ -98,14 +112,20 @@ def _is(note: Note, what: str) -> bool:
 
 
 def _hurt(lost: Note, began: float, by_process: Mapping[int, Sequence[Fault]]) -> Fault | None:
-    """What was done to the worker, or its work-horse, while it worked on this; None if nobody has hurt it."""
+    """What was done to the worker, or its work-horse, that ended this attempt; None if nobody has hurt it."""
     found = PROCESS.search(lost.who or "")
     faults = (
         [fault for number in found.groups() for fault in by_process.get(int(number), ())] if found else []
     )
-    while_working = (fault for fault in faults if began - SLACK_SECONDS <= fault.began <= lost.at.timestamp())
+    felt = [one for one in faults if one.began <= lost.at.timestamp() and began <= _felt_until(one)]
+    meanwhile = [one for one in felt if one.began >= began - SLACK_SECONDS]
     # The first of them was the end of it.
-    return min(while_working, key=lambda fault: fault.began, default=None)
+    return min(meanwhile or felt, key=lambda fault: fault.began, default=None)
+
+
+def _felt_until(fault: Fault) -> float:
+    """What had begun by then was nobody's, or that of a process that goes on too late."""
+    return fault.began + WAITING_SECONDS if fault.kind.endswith("killed") else fault.ended + SLACK_SECONDS
 
 
 def _had_to_wait(loss: Loss, faults: Sequence[Fault]) -> bool:

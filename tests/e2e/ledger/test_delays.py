@@ -11,6 +11,7 @@ from tests.e2e.ledger.delays import FEW_OPEN, Loss, look_at_delays, losses
 from tests.e2e.ledger.faults import Fault
 from tests.e2e.ledger.judgement import FAR_FROM_BOTH, PROMISED, Judgement
 from tests.e2e.ledger.made_up import START, at, fault, note, nothing_found, run
+from tests.e2e.ledger.made_up import WORKER as NAME
 from tests.e2e.ledger.witness import note_push
 
 pytestmark = pytest.mark.e2e
@@ -55,12 +56,24 @@ def test_where_no_death_is_known_the_time_counts_from_the_beginning() -> None:
     start = START.timestamp()
     for other in (
         fault("worker killed", 1, process=WORKER + 1),
-        fault("worker killed", -5, process=WORKER),
+        fault("worker killed", -35, process=WORKER),
         fault("worker killed", 9, process=WORKER),
+        fault("worker stopped", -25, ended=-2, process=WORKER),
     ):
         assert list(losses(began_and_lost, [other])) == [
-            Loss("call", 1, start, start + 5, hurt=None, is_explained=False)
+            Loss("call", 1, start, start + 5, hurt=None, is_explained=False, who=NAME)
         ]
+
+
+def test_what_a_dead_process_had_asked_for_counts_from_when_it_got_it() -> None:
+    """It waited for a lock that another process held, and so did its death."""
+    for before in (
+        fault("worker killed", -5, process=WORKER),
+        fault("work-horse killed", -25, process=HORSE),
+        fault("worker stopped", -20, ended=3, process=WORKER),
+    ):
+        (loss,) = losses(lost_twice()[:3], [before])
+        assert (loss.hurt, loss.seconds) == (before.kind, 5.0)
 
 
 def test_what_nobody_was_hurt_for_needs_a_database_that_was() -> None:
