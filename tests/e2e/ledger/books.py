@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.e2e.ledger.plans import Planned
+from tests.e2e.ledger.pulse import Stall
 from tests.e2e.ledger.receiver import Call
 from tests.e2e.ledger.verdicts import Run
 
@@ -95,6 +96,7 @@ class Books:
         hears: the types of events that the webhook is told of.
         told: the ids of the events that the webhook was told of, as they came.
         pushed: when each run was first put into a queue, in seconds since 1970.
+        stalls: when the machine itself stood still.
     """
 
     made: Mapping[str, Planned]
@@ -111,6 +113,7 @@ class Books:
     received: Sequence[Received] = ()
     told: Sequence[str] = ()
     pushed: Mapping[str, float] = field(default_factory=dict)
+    stalls: Sequence[Stall] = ()
 
     def body(self, run: Run) -> Mapping[str, Any]:
         """What was asked for of the schedule of a run; empty if nobody asked for any."""

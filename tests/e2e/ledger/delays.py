@@ -12,6 +12,7 @@ from typing import Any
 from tests.e2e.ledger.books import Books, Note
 from tests.e2e.ledger.faults import Fault
 from tests.e2e.ledger.judgement import Judgement
+from tests.e2e.ledger.pulse import Stall, held_up
 from tests.e2e.ledger.verdicts import Run, was_ended_from_the_first
 
 # The clocks of who hurts and of the database may be told apart by so much.
@@ -58,6 +59,7 @@ def look_at_delays(found: Judgement, books: Books) -> None:
     found.count(
         began_p50=statistics.median(begun), began_p99=begun[int(len(begun) * 0.99)], began_last=begun[-1]
     )
+    found.count(stalls=len(books.stalls), stalled=sum(ended - began for began, ended in books.stalls))
     _look_at_losses(found, books)
     _look_beside_schedulers(found, books)
 
@@ -65,7 +67,11 @@ def look_at_delays(found: Judgement, books: Books) -> None:
 def _look_at_losses(found: Judgement, books: Books) -> None:
     lost = list(losses(books.notes, found.faults))
     ended = [loss for loss in lost if loss.seconds is not None]
-    gaps = [loss.seconds or 0.0 for loss in ended if not _had_to_wait(loss, found.faults)]
+    gaps = [
+        (loss.seconds or 0.0) - held_up(books.stalls, loss.since, loss.since + (loss.seconds or 0.0))
+        for loss in ended
+        if not _had_to_wait(loss, found.faults)
+    ]
     in_a_row = {(loss.run, loss.attempt + 1) for loss in lost} & {(loss.run, loss.attempt) for loss in lost}
     noted, rows = len(lost), sum(run.lost_attempts for run in found.runs)
     found.blame("lost attempts that were counted wrongly", [(noted, rows)] if noted != rows else [])
@@ -131,10 +137,16 @@ def _felt_until(fault: Fault) -> float:
 def _had_to_wait(loss: Loss, faults: Sequence[Fault]) -> bool:
     """Whether for a while nobody was there to find it or to do it, or nothing to hand it over by."""
     begin, end = loss.since, loss.next_began or loss.since
-    away = (fault for fault in faults if fault.kind in ("schedulers away", "Redis away"))
+    away = (fault for fault in faults if _is_away(fault))
     if any(fault.began <= end and begin <= fault.ended for fault in away):
         return True
     return any(_nobody_was_there(kind, begin, end, faults) for kind in ("scheduler", "worker"))
+
+
+def _is_away(fault: Fault) -> bool:
+    # A server that is started again may take its time.
+    is_slow = fault.kind == "Redis killed" and fault.ended - fault.began >= NOBODY_SECONDS
+    return is_slow or fault.kind in ("schedulers away", "Redis away")
 
 
 def _nobody_was_there(kind: str, begin: float, end: float, faults: Sequence[Fault]) -> bool:
@@ -160,18 +172,23 @@ def _was_database_hurt(faults: Sequence[Fault], began: float, lost: float) -> bo
 def _look_beside_schedulers(found: Judgement, books: Books) -> None:
     """Where a killed scheduler was all that was wrong: how late runs were made, and put into their queue."""
     alone = [run for run in found.runs if _only_a_scheduler_was_killed(run, found.faults)]
-    found.count(
-        beside_a_killed_scheduler=len(alone), made_late=max((run.made_after for run in alone), default=0.0)
-    )
+    made = [_without(books.stalls, run, run.made_after) for run in alone]
+    found.count(beside_a_killed_scheduler=len(alone), made_late=max(made, default=0.0))
     beside, crowd = defaultdict(list), _Crowd(found.runs)
     for run in found.runs:
         beside[run.schedule].append(run)
     handed = [
-        handed_after(run, books.pushed)
+        _without(books.stalls, run, handed_after(run, books.pushed))
         for run in alone
         if not may_wait(run, beside[run.schedule]) and crowd.at(run.created_at.timestamp()) < FEW_OPEN
     ]
     found.count(pushed=len(books.pushed), handed=len(handed), handed_late=max(handed, default=0.0))
+
+
+def _without(stalls: Sequence[Stall], run: Run, seconds: float) -> float:
+    """So many seconds from when it was due on, but those in which the machine stood still."""
+    due = run.due_at.timestamp()
+    return seconds - held_up(stalls, due, due + seconds)
 
 
 def handed_after(run: Run, pushed: Mapping[str, float]) -> float:

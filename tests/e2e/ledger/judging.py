@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, timedelta
 from email.message import EmailMessage
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from tests.e2e.ledger.ground import Ground
 from tests.e2e.ledger.judgement import Judgement
 from tests.e2e.ledger.logs import unexplained_errors, warned_of
 from tests.e2e.ledger.plans import Planned
+from tests.e2e.ledger.pulse import Stall
 from tests.e2e.ledger.receiver import Call
 from tests.e2e.ledger.telling import look_at_telling, not_once
 from tests.e2e.ledger.verdicts import Run, may_end_so
@@ -38,11 +40,12 @@ def judge(
     *,
     hears: Sequence[str],
     pushed: Mapping[str, float],
+    stalls: Sequence[Stall],
 ) -> Judgement:
     """Compare everything that is written down with everything that should be."""
     born = {row[0]: row[2] for row in ground.database.ask(read.SCHEDULES)}
     made = {one: plan.from_(born[one]) if one in born else plan for one, plan in made.items()}
-    books = _read(ground, made, hears=hears, pushed=pushed)
+    books = replace(_read(ground, made), hears=hears, pushed=pushed, stalls=stalls)
     found = Judgement(list(books.runs), maker.faults)
     found.count(schedules=len(made), due=sum(len(plan.due) for plan in made.values()), runs=len(books.runs))
     compare_due_times(found, made)
@@ -59,13 +62,10 @@ def judge(
     return found
 
 
-def _read(
-    ground: Ground, made: Mapping[str, Planned], *, hears: Sequence[str], pushed: Mapping[str, float]
-) -> Books:
+def _read(ground: Ground, made: Mapping[str, Planned]) -> Books:
     ask = ground.database.ask
     return Books(
         made=made,
-        hears=hears,
         runs=[Run(*row) for row in ask(read.RUNS)],
         schedules={row[0]: row[1] for row in ask(read.SCHEDULES)},
         events=[Event(*row) for row in ask(read.EVENTS)],
@@ -76,7 +76,6 @@ def _read(
         calls=ground.receiver.calls,
         received=[received(message) for message in ground.mail.messages],
         told=ground.receiver.told,
-        pushed=pushed,
     )
 
 

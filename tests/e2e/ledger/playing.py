@@ -16,6 +16,7 @@ from tests.e2e.ledger.judgement import Judgement
 from tests.e2e.ledger.judging import judge
 from tests.e2e.ledger.making import LEAD, Maker
 from tests.e2e.ledger.plans import Planned, plans, window_from
+from tests.e2e.ledger.pulse import feeling
 from tests.e2e.ledger.witness import hearing, stand_by
 
 # Longer than the lease of a mail, which is the longest, and its sweep.
@@ -65,6 +66,7 @@ def play(folder: Path, trial: Trial) -> Judgement:
     with (
         ground(folder, threads=trial.threads) as place,
         hearing(place.installation.environment["REDIS_URL"]) as pushed,
+        feeling(folder) as stalls,
     ):
         stand_by(place.database)
         user = place.user("ada@example.org")
@@ -73,7 +75,7 @@ def play(folder: Path, trial: Trial) -> Judgement:
         troublemaker = Troublemaker(place, random.Random(trial.seed))
         end = _break_while_due(place, trial, maker, troublemaker)
         left = _wait_for_the_end(place, end)
-        judgement = judge(place, maker.made, troublemaker, hears=HEARS, pushed=pushed)
+        judgement = judge(place, maker.made, troublemaker, hears=HEARS, pushed=pushed, stalls=stalls)
         judgement.count(unanswered=maker.unanswered)
         for what, rows in left.items():
             judgement.blame(f"{what} without an end", rows)

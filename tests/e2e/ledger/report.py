@@ -50,6 +50,10 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
             _longest(figures, "handed", "handed_late"),
         ),
         (
+            "the machine itself stood still for a second or more, which is subtracted above",
+            f"{figures['stalls']:,.0f} times, {figures['stalled']:.1f} s together",
+        ),
+        (
             "calls, idempotency keys, keys answered more than once",
             _numbers(figures, "calls", "keys", "answered_again"),
         ),

@@ -1,17 +1,23 @@
 """The judge of delays counts each death, sees what a killed scheduler holds up, and fails what is late."""
 
+import os
+import threading
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from tests.e2e.ledger import __main__ as command_line
+from tests.e2e.ledger import pulse
 from tests.e2e.ledger.books import Books, Note
 from tests.e2e.ledger.delays import FEW_OPEN, Loss, look_at_delays, losses
 from tests.e2e.ledger.faults import Fault
 from tests.e2e.ledger.judgement import FAR_FROM_BOTH, PROMISED, Judgement
 from tests.e2e.ledger.made_up import START, at, fault, note, nothing_found, run
 from tests.e2e.ledger.made_up import WORKER as NAME
+from tests.e2e.ledger.pulse import feeling
 from tests.e2e.ledger.witness import note_push
 
 pytestmark = pytest.mark.e2e
@@ -114,6 +120,7 @@ def test_a_loss_that_nobody_could_go_on_with_tells_nothing() -> None:
     assert taken_up(fault("schedulers away", 3, ended=78)) == taken_up(fault("Redis away", 3, ended=12)) == 0
     assert taken_up(fault("schedulers away", -20, ended=2)) == 0
     assert taken_up(fault("schedulers away", 6, ended=81)) == taken_up(fault("scheduler killed", 3)) == 1
+    assert taken_up(fault("Redis killed", 3, ended=9)) == 0
     assert taken_up(fault("Redis killed", 3)) == taken_up(fault("Redis away", -20, ended=-8)) == 1
 
 
@@ -137,6 +144,40 @@ def test_a_loss_beside_which_both_of_a_kind_were_hurt_for_long_tells_nothing() -
     assert taken_up(stopped, ("scheduler killed", "scheduler-2", 10, 11.5)) == 1
     assert taken_up(stopped, ("scheduler killed", "scheduler-2", 10, 10.5)) == 2
     assert taken_up(stopped, ("scheduler killed", "scheduler-2", 55, 57)) == 2
+
+
+def test_what_the_machine_held_up_is_subtracted() -> None:
+    start, death = START.timestamp(), fault("worker killed", 1, process=WORKER)
+    late = run("call", due=0.5, created_at=at(4), first_started_at=at(6))
+    books = Books(made={}, runs=[late], notes=lost_twice()[:3])
+    for stalls, taken_up, made, handed in (
+        ([], 4.0, 3.5, 5.5),
+        ([(start + 2, start + 3.5)], 2.5, 2.0, 4.0),
+        ([(start - 9, start - 2), (start + 4, start + 20)], 3.0, 3.5, 3.5),
+    ):
+        found = nothing_found(books, death, fault("scheduler killed", 0, ended=1, process=SCHEDULER))
+        look_at_delays(found, replace(books, stalls=stalls))
+        longest = [found.figures[name] for name in ("taken_up_last", "made_late", "handed_late")]
+        assert longest == [taken_up, made, handed]
+        assert found.figures["stalls"] == len(stalls)
+
+
+def test_a_machine_that_stands_still_is_felt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "STILL_SECONDS", 0.2)
+    stands_still, write = threading.Event(), os.fsync
+
+    def stand_still(descriptor: int) -> None:
+        write(descriptor)
+        if not stands_still.is_set():
+            time.sleep(0.5)
+            stands_still.set()
+
+    with monkeypatch.context() as patched, feeling(tmp_path) as stalls:
+        patched.setattr(os, "fsync", stand_still)
+        assert stands_still.wait(10)
+        time.sleep(0.5)
+    (stall,) = stalls
+    assert stall[1] - stall[0] >= 0.5
 
 
 def test_what_was_lost_and_needed_no_further_attempt_has_no_length() -> None:
