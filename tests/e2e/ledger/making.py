@@ -52,8 +52,8 @@ class Maker:
                 with self._lock:
                     self.unanswered += 1
                 continue
-            if number and answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
-                # Nobody has made it: that would be told. It is past by now.
+            if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY and datetime.now(UTC) >= planned.first:
+                # Nobody has made it: that would be told. It took until it was past.
                 return
             assert answer.status_code == HTTPStatus.CREATED, answer.text
             with self._lock:
