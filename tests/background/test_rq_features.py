@@ -29,6 +29,7 @@ from taskapi.background.worker import TaskWorker
 from taskapi.core.db import db
 from tests.background import trying
 from tests.e2e.installation import BIN, wait_for
+from tests.people import Person
 
 pytestmark = [pytest.mark.one_database, pytest.mark.usefixtures("signal_handlers")]
 TRYING = trying.__name__
@@ -183,3 +184,36 @@ def test_rq_info_tells_the_truth(
     assert " busy " in f"{worker} "
     assert "queue runs 0" in after
     assert not [line for line in after.splitlines() if line.startswith("worker ")]
+
+
+def test_rq_dashboard_tells_the_truth(
+    context: Flask, redis: Redis, queue: JsonQueue, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"name": "dashboard", "scopes": ["admin"]}
+    login = ("anybody", admin.post("/api/auth/tokens", asked).json["token"])
+    said: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []
+
+    def ask() -> None:
+        client = context.test_client()
+        answers = [client.get(f"/admin/rq/0/data/{page}.json", auth=login) for page in ("queues", "workers")]
+        queues, workers = (answer.get_json() for answer in answers)
+        said.append((queues["queues"], workers["workers"]))
+
+    def steps() -> None:
+        busy = queue.enqueue_call("time.sleep", args=(60,))
+        comes(busy, JobStatus.STARTED)
+        after = queue.enqueue_call("builtins.len", args=("abc",))
+        ask()
+        send_stop_job_command(redis, busy.id, serializer=JSONSerializer)
+        comes(after, JobStatus.FINISHED)
+
+    work_while(context, redis, steps, monkeypatch)
+    ask()
+    (queues, (worker,)), (queues_after, workers_after) = said
+    (runs,) = [one for one in queues if one["name"] == "runs"]
+    assert (runs["count"], runs["started_job_registry_count"]) == (1, 1)
+    assert worker["state"] == "busy"
+    assert "runs" in worker["queues"]
+    (runs,) = [one for one in queues_after if one["name"] == "runs"]
+    assert (runs["count"], runs["started_job_registry_count"]) == (0, 0)
+    assert workers_after == []

@@ -10,12 +10,14 @@ from flask import Flask
 
 from taskapi.core.db import session, transaction
 from taskapi.core.json import dump_json
+from taskapi.files.models import StoredFile
 from taskapi.tasks import written
-from taskapi.tasks.models import Task
+from taskapi.tasks.models import Comment, Task
 from taskapi.tasks.schemas import TaskSchema
-from taskapi.tasks.shown import in_lists
+from taskapi.tasks.shown import IN_FULL, in_lists, with_authors
 from tests.people import Person
 from tests.tasks.making import make_task, path_of
+from tests.tasks.test_attachments import attached
 
 STRANGE = 'Zoë "said"\\ \u00e9\U0001f600\u2028 </script> \u007f'
 MOMENTS = (
@@ -46,6 +48,24 @@ def test_a_row_is_the_same_to_the_byte(app: Flask, owner: Person, columns: dict[
         assert session().scalar(sa.select(written.row_of_list(written.TASKS))) == by_schema
     listed = owner.get("/api/tasks")
     assert listed.text.startswith(f'{{"items":[{by_schema}],"page":1,')
+
+
+def test_a_task_with_all_that_belongs_to_it_is_the_same_to_the_byte(app: Flask, owner: Person) -> None:
+    task = make_task(owner, tags=["Zoë", "home"])
+    for content in (f"**{STRANGE.replace(chr(127), '')}**", "- [x] done\n- `code`"):
+        owner.post(f"{path_of(task)}/comments", {"content": content})
+    attached(owner, task)
+    weather = {"temperature": -3.5, "condition": STRANGE}
+    with app.app_context():
+        with transaction():
+            session().execute(sa.update(Task).values(weather=weather))
+        (shown,) = in_lists(session().scalars(sa.select(Task)).all())
+        oldest_first = sa.select(Comment).order_by(Comment.created_at)
+        shown.comments = with_authors(session().scalars(oldest_first).all())
+        shown.files = session().scalars(sa.select(StoredFile)).all()
+        assert (len(shown.comments), len(shown.files)) == (2, 1)
+        by_schema = dump_json(IN_FULL.dump(shown))
+    assert owner.get(path_of(task)).data == by_schema
 
 
 def test_a_new_task_is_answered_as_it_will_be_read(owner: Person) -> None:
