@@ -89,7 +89,7 @@ def person_of(app: Flask, token: str) -> Person:
 
 def table_of(head: str, figures: dict[int, Figures]) -> str:
     """A line for each call, a column for each size."""
-    sizes = list(figures)
+    sizes = sorted(figures)
     rows = [(name, *(f"{figures[size][name]:,.1f}" for size in sizes)) for name in figures[sizes[0]]]
     return table((head, *(f"{size:,}" for size in sizes)), rows)
 
@@ -101,14 +101,14 @@ def command(quick: bool, largest: bool) -> None:
     """Measure, print the tables, and keep them beside those of other sizes."""
     sizes: Sequence[int] = QUICK if quick else SIZES
     found: dict[str, dict[int, Figures]] = {"runs": {}, "tasks": {}, "forgetting": {}}
-    if largest and (before := load("growth")):
+    if not quick and (before := load("growth")):
         for kind, each in before["figures"].items():
             found[kind] = {int(size): figures for size, figures in each.items()}
     for size in (LARGEST,) if largest else sizes:
         found["runs"][size], found["forgetting"][size] = measure_runs(size)
         click.echo(f"{size:,} runs: {found['runs'][size]}", err=True)
     if not largest:
-        found["tasks"] = {size: measure_tasks(size) for size in sizes}
+        found["tasks"] |= {size: measure_tasks(size) for size in sizes}
     titles = {
         "Median by number of runs, ms": ("runs", "runs"),
         "Median by number of tasks, ms": ("tasks", "tasks"),
