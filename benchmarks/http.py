@@ -17,7 +17,7 @@ from flask import Flask
 
 from benchmarks.http_seed import PAGE, PER_STATUS, Data, forget_new, seed_ours, seed_theirs
 from benchmarks.http_stacks import LIFETIME, OURS, OURS_UNCACHED, Stack, all_stacks, scheduler
-from benchmarks.installation import installation
+from benchmarks.installation import installation, servers
 from benchmarks.load import Plan, Result, ask, median_of, request
 from benchmarks.processes import RIVALS, rivals_database
 from benchmarks.results import ratio, save, table, versions
@@ -231,6 +231,7 @@ def command(quick: bool, only: str) -> None:
     rows: list[Sequence[str]] = []
     kept: dict[str, dict[str, list[dict[str, float]]]] = {}
     with installation(**LIFETIME) as app:
+        both = servers(app)
         theirs = seed_theirs(rivals_database(app), users=sizes.users, tasks=sizes.tasks)
         ours = seed_ours(app, users=sizes.users, tasks=sizes.tasks)
         with all_stacks(app, ours, theirs) as every:
@@ -244,7 +245,8 @@ def command(quick: bool, only: str) -> None:
                         name: [asdict(result) for result in results] for name, results in figures.items()
                     }
     head = ("scenario, connections", "server", "answers/s", "p50 / p99, ms", "taskapi is so many times that")
-    used = f"taskapi: {versions(OUR_PACKAGES)}. Rivals: {versions(THEIR_PACKAGES, RIVALS / 'python')}."
+    rivals = versions(THEIR_PACKAGES, RIVALS / "python")
+    used = f"{both}. taskapi: {versions(OUR_PACKAGES)}. Rivals: {rivals}."
     save("http", {"HTTP": f"{table(head, rows)}\n\n{used}"}, kept)
 
 

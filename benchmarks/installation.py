@@ -15,6 +15,7 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from taskapi.app import create_app
+from taskapi.background.connection import redis_client
 from taskapi.background.embedded import EmbeddedRedis
 from taskapi.config import embedded_redis_url, load_settings
 from taskapi.core.db import db
@@ -39,6 +40,14 @@ def installation(database: str = "postgresql", **settings: str) -> Iterator[Flas
     finally:
         redis.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def servers(app: Flask) -> str:
+    """What the installation runs on, with versions."""
+    with app.app_context(), db.engine.connect() as connection:
+        database = connection.exec_driver_sql("SHOW server_version").scalar_one()
+        redis: Any = redis_client().info("server")
+    return f"PostgreSQL {database}, Valkey {redis['valkey_version']}"
 
 
 @contextmanager

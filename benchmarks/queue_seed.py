@@ -1,6 +1,8 @@
 """Schedules and runs in bulk, for taskapi and for those that write the same rows."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
@@ -30,7 +32,7 @@ INSERT INTO schedules (id, owner_id, name, action, params, run_at, every, timezo
     starts_at_given, exclude, skips, jitter, catch_up, catch_up_window, catch_up_limit, overlap, timeout,
     retry, notify, alert_after, status, next_run_at, dispatch_at, run_count, failures_in_row, version,
     created_at, updated_at)
-SELECT uuidv7(), people.id, 'Schedule ' || n, :action, '{}', CASE WHEN :once THEN at END,
+SELECT uuidv7(), people.id, 'Schedule ' || n, :action, CAST(:params AS jsonb), CASE WHEN :once THEN at END,
     CASE WHEN NOT :once THEN 86400 END, 'UTC', '{"gap": "next_valid", "repeat": "first"}', at, true, '[]',
     '[]', 0, 'latest', 86400, 100, 'skip', 300,
     '{"max_attempts": 3, "delay": 10, "factor": 2, "max_delay": 3600}', '["failed"]', 1, 'active', at, at,
@@ -49,9 +51,19 @@ def add_owners(app: Flask) -> None:
         session.execute(sa.text(USERS), {"owners": OWNERS, "password": PASSWORD_HASH})
 
 
-def add_schedules(app: Flask, number: int, *, first: float, step: float = 0.0, once: bool = False) -> None:
+def add_schedules(
+    app: Flask,
+    number: int,
+    *,
+    first: float,
+    step: float = 0.0,
+    once: bool = False,
+    action: str = NAME,
+    params: Mapping[str, Any] | None = None,
+) -> None:
     """Active schedules, daily ones or for one time, due from ``first`` on (seconds since 1970)."""
-    values = {"number": number, "first": first, "step": step, "once": once, "owners": OWNERS, "action": NAME}
+    when = {"number": number, "first": first, "step": step, "once": once}
+    values = {**when, "owners": OWNERS, "action": action, "params": json.dumps(params or {})}
     with app.app_context(), transaction() as session:
         session.execute(sa.text("SET LOCAL statement_timeout = 0"))
         session.execute(sa.text(SCHEDULES), values)

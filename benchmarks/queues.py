@@ -14,11 +14,12 @@ from flask import Flask
 
 from benchmarks.actions import write_plugin
 from benchmarks.dispatching import measure_dispatch
-from benchmarks.installation import installation
+from benchmarks.installation import installation, servers
 from benchmarks.processes import RIVALS, rivals_database
 from benchmarks.queue_seed import add_owners, add_schedules, tidy
 from benchmarks.queue_systems import Celery, CeleryApart, Ours, OursRelayed, Rq, System, now
 from benchmarks.results import quantile, ratio, save, table, versions
+from benchmarks.waiting import measure_waiting
 
 LONG = 600.0
 YEAR = 365 * 86_400
@@ -40,6 +41,7 @@ class Sizes:
     spread_seconds: int = 20
     stored: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     due: int = 20_000
+    calls: int = 100
 
 
 QUICK = Sizes(
@@ -53,6 +55,7 @@ QUICK = Sizes(
     spread_seconds=4,
     stored=(2_000,),
     due=1_000,
+    calls=10,
 )
 Rates = dict[str, list[float]]
 Kinds = Sequence[tuple[type[System], int]]
@@ -174,7 +177,7 @@ def measure_rates(
     return tables, figures
 
 
-PARTS = ("jobs", "runs", "dispatch", "lag")
+PARTS = ("jobs", "runs", "waiting", "dispatch", "lag")
 
 
 @click.command()
@@ -187,8 +190,13 @@ def command(quick: bool, rounds: int | None, parts: Sequence[str]) -> None:
     sizes = replace(sizes, rounds=rounds or sizes.rounds)
     figures: dict[str, object] = {}
     with prepared() as (app, url):
+        both = servers(app)
         tables, rates = measure_rates(app, url, sizes, parts)
         figures.update(rates)
+        if "waiting" in parts:
+            tables["Calls of 100 ms"], figures["waiting"] = measure_waiting(
+                app, rounds=sizes.rounds, number=sizes.calls
+            )
     if "dispatch" in parts:
         with prepared() as (app, _):
             tables["Dispatch"], figures["dispatch"] = measure_dispatch(app, sizes.stored, sizes.due)
@@ -200,7 +208,8 @@ def command(quick: bool, rounds: int | None, parts: Sequence[str]) -> None:
                 [kind(app, url, recorded=True) for kind in (Ours, Celery, CeleryApart, Rq)], sizes
             )
             tables["Lag"], figures["lag"] = lags_table(found), found
-    used = f"taskapi: {versions(OUR_PACKAGES)}. Rivals: {versions(THEIR_PACKAGES, RIVALS / 'python')}."
+    rivals = versions(THEIR_PACKAGES, RIVALS / "python")
+    used = f"{both}. taskapi: {versions(OUR_PACKAGES)}. Rivals: {rivals}."
     save("queues", {**tables, "Queue versions": used}, figures)
 
 
