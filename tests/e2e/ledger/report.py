@@ -19,7 +19,20 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
     """The table in Markdown."""
     figures = judgement.figures
     kinds = Counter(fault.kind for fault in judgement.faults)
-    rows = [
+    faults = ("faults", ", ".join(f"{kind} {number}" for kind, number in kinds.most_common()))
+    lines = [
+        f"Seed {trial.seed}, {trial.seconds} s, {len(judgement.faults)} faults,"
+        f" `WORKER_THREADS` {trial.threads}; on {machine}.",
+        table(
+            ("what", "found"), [*_of_due_times(figures), faults, *_of_delays(figures), *_of_effects(figures)]
+        ),
+        _verdict(judgement),
+    ]
+    return "\n\n".join(lines)
+
+
+def _of_due_times(figures: Mapping[str, float]) -> list[tuple[str, str]]:
+    return [
         ("schedules, due times", f"{figures['schedules']:,.0f}, {figures['due']:,.0f}"),
         ("runs, **lost**, **doubled**", _numbers(figures, "runs", "lost", "doubled")),
         ("completed, skipped, cancelled", _numbers(figures, "completed", "skipped", "cancelled")),
@@ -28,7 +41,11 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
             _numbers(figures, "skipped_overlap", "skipped_catch_up", "skipped_too_late", "cancelled_overlap"),
         ),
         ("requests that were not answered, and asked again", _numbers(figures, "unanswered")),
-        ("faults", ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())),
+    ]
+
+
+def _of_delays(figures: Mapping[str, float]) -> list[tuple[str, str]]:
+    return [
         (
             "attempts, of which lost, of which by who was stopped, one after the other, without a death",
             _numbers(
@@ -53,6 +70,11 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
             "the machine itself stood still for a second or more, which is subtracted above",
             f"{figures['stalls']:,.0f} times, {figures['stalled']:.1f} s together",
         ),
+    ]
+
+
+def _of_effects(figures: Mapping[str, float]) -> list[tuple[str, str]]:
+    return [
         (
             "calls, idempotency keys, keys answered more than once",
             _numbers(figures, "calls", "keys", "answered_again"),
@@ -71,13 +93,6 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
             ", ".join(f"{figures[name]:.2f} s" for name in ("began_p50", "began_p99", "began_last")),
         ),
     ]
-    lines = [
-        f"Seed {trial.seed}, {trial.seconds} s, {len(judgement.faults)} faults,"
-        f" `WORKER_THREADS` {trial.threads}; on {machine}.",
-        table(("what", "found"), rows),
-        _verdict(judgement),
-    ]
-    return "\n\n".join(lines)
 
 
 def _verdict(judgement: Judgement) -> str:
