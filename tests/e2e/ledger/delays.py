@@ -25,6 +25,7 @@ PROCESS = re.compile(r"-(\d+)-[0-9a-f]+/(\d+)$")
 # A process that was killed takes so long to be there again; and without any of a kind for so long nothing
 # goes on.
 START_SECONDS, NOBODY_SECONDS = 4.0, 5.0
+UNEXPLAINED = "attempts that nothing has ended"
 # With so many runs open, some may wait for their owner's window, which tells of workers.
 FEW_OPEN = 150
 
@@ -76,10 +77,11 @@ def _look_at_losses(found: Judgement, books: Books) -> None:
     noted, rows = len(lost), sum(run.lost_attempts for run in found.runs)
     found.blame("lost attempts that were counted wrongly", [(noted, rows)] if noted != rows else [])
     strange = [loss for loss in lost if not loss.is_explained]
-    found.blame("attempts that nothing has ended", [_with_faults(loss, found.faults) for loss in strange])
+    found.blame(UNEXPLAINED, [_with_faults(loss, found.faults) for loss in strange])
     found.count(
         lost_attempts=noted,
         lost_again=len(in_a_row),
+        unexplained=len(strange),
         without_death=sum(loss.hurt is None for loss in lost),
         lost_by_who_was_stopped=sum((loss.hurt or "").endswith("stopped") for loss in lost),
         taken_up=len(gaps),

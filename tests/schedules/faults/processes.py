@@ -95,6 +95,8 @@ class DeadHorse:
     status: int = SIGNALLED
     pid: int = 0
     victims: set[str] = field(default_factory=set)
+    is_done: bool = False
+    is_spent: bool = False
 
 
 class Worker:
