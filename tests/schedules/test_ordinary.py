@@ -301,7 +301,7 @@ def test_a_claim_goes_by_indexes_whatever_the_statistics_say(
         session().execute(sa.text("ANALYZE schedules"))
         oldest = sa.text("SELECT id FROM schedules LIMIT 2000")
         session().execute(sa.update(Schedule).where(Schedule.id.in_(oldest)).values(dispatch_at=time.now))
-    statement = due._claim_one_by_one(100, 400)
+    statement = due._claim_one_by_one(100, 400, is_ahead=False)
     compiled = statement.compile(dialect=db.engine.dialect, compile_kwargs={"render_postcompile": True})
     connection = session().connection()
     bound = compiled.construct_params()

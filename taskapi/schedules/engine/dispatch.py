@@ -22,7 +22,7 @@ from taskapi.core.repeating import is_of_the_disk, is_transient
 from taskapi.schedules.engine import claims, due
 from taskapi.schedules.engine.backfilling import work_backfills
 from taskapi.schedules.engine.cancelling import give_way
-from taskapi.schedules.engine.expecting import Expected, seconds_left
+from taskapi.schedules.engine.expecting import Expected
 from taskapi.schedules.engine.ordinary import dispatch_ordinary
 from taskapi.schedules.engine.planning import plan_cancelled, plan_schedule, policy_of
 from taskapi.schedules.engine.queueing import insert_runs, queue_retries, release_held, wait_for_hand_over
@@ -59,11 +59,11 @@ def dispatch_due() -> float | None:
     """Dispatch one batch of what is due.
 
     Returns:
-        The seconds until something is due: 0.0 when there may be more now, None when nothing
-        is planned.
+        The seconds until there is something to do: 0.0 when there may be more now, None when
+        nothing is planned.
     """
     # To look first would hold up what was seen coming.
-    if _expected.has_come() and dispatch_batch():
+    if _expected.is_near() and _dispatch_expected():
         _expected.forget()
         return 0.0
     return _look_and_dispatch()
@@ -77,7 +77,7 @@ def _look_and_dispatch() -> float | None:
     handled = _handle_due(ahead)
     if not (ahead.schedules and due.has_backlog()):
         wait_for_hand_over()
-    seconds = OTHERS_ARE_BUSY_SECONDS if ahead.seconds == 0 else seconds_left(ahead)
+    seconds = OTHERS_ARE_BUSY_SECONDS if ahead.seconds == 0 else _expected.seconds_left(ahead)
     released, some_are_held = release_held() if ahead.held else (0, False)
     # The past only when nothing live is due.
     if handled or released or (ahead.backfills and work_backfills()):
@@ -111,6 +111,26 @@ def dispatch_batch(limit: int | None = None) -> int:
     # SQLite unfolds no arrays; who has very many due times has PostgreSQL.
     together = ordinary_first if uses_arrays() else lambda: _handle(claim())
     return _together_or_apart(together, claim, _handle)
+
+
+def _dispatch_expected() -> int:
+    """Dispatch what was seen coming; how many schedules.
+
+    What is ordinary is written before it is due, and committed when it is: only then does anybody know.
+    """
+    until = _expected.try_ahead()
+    if until is None:
+        return dispatch_batch()
+
+    def ahead() -> int:
+        schedules = due.claim_due(BATCH, until=until)
+        ordinary = len(schedules) - len(dispatch_ordinary(schedules))
+        if ordinary:
+            _expected.wait()
+        # The rest goes the long way when it is due.
+        return ordinary
+
+    return _together_or_apart(ahead, lambda: due.claim_due_schedules(WHOLE_ROWS), _handle)
 
 
 def settle_cancelled(limit: int = BATCH) -> int:

@@ -23,6 +23,8 @@ from taskapi.schedules.models import Run, Schedule
 CANDIDATES = 4
 # A literal, so that the partial index is seen to fit.
 BACKFILL_IS_OPEN = sa.text("backfills.status = 'running'")
+# So long before it is due a schedule may be claimed: what a dispatch takes between due time and commit.
+LEAD_SECONDS = 0.025
 # In a long backlog the batch in which so many are full takes turns among all, so that nobody is hidden
 # for long.
 ALL_EACH = 64_000
@@ -123,17 +125,21 @@ def forget_backlog() -> None:
     _backlog.claimed = 0
 
 
-def claim_due(limit: int) -> list[DueSchedule]:
+def claim_due(limit: int, *, until: datetime | None = None) -> list[DueSchedule]:
     """On PostgreSQL: due schedules, locked, as far as the ordinary way needs them.
 
     They come in turn as from ``claim_due_schedules``.
+
+    Args:
+        until: what is due then, a moment from now, which is what the transaction takes the time for.
     """
     # Under a virtual clock the time stands in the statement.
     build = _claim_one_by_one if clock.is_virtual() else _built_once
-    rows = session().connection().execute(build(limit, _backlog.seen_at_once(limit))).all()
+    statement = build(limit, _backlog.seen_at_once(limit), is_ahead=until is not None)
+    rows = session().connection().execute(statement, {"until": until} if until else {}).all()
     claimed = [DueSchedule._make(columns) for *columns, _ in rows]
     for *_, now in rows[:1]:
-        note_database_clock(now)
+        note_database_clock(max(now, until or now))
     _backlog.note(len(claimed), limit)
     return claimed
 
@@ -156,13 +162,13 @@ def claim_due_schedules(limit: int) -> list[Schedule]:
     return list(session().scalars(statement))
 
 
-def _claim_one_by_one(limit: int, bound: int | None) -> sa.Select[Any]:
+def _claim_one_by_one(limit: int, bound: int | None, *, is_ahead: bool) -> sa.Select[Any]:
     """Look each candidate up by its key, until enough are locked.
 
     A join would read and sort all candidates, or, where a planner thinks the table small, the table.
     """
-    first = _first(limit, bound)
-    locked = sa.select(*_COLUMNS).where(Schedule.id == first.c.id, _is_still_due())
+    first = _first(limit, bound, is_ahead=is_ahead)
+    locked = sa.select(*_COLUMNS).where(Schedule.id == first.c.id, _is_still_due(is_ahead=is_ahead))
     one = locked.with_for_update(skip_locked=True).lateral("one")
     return sa.select(one, database_now().label("now")).join_from(first, one, sa.true()).limit(limit)
 
@@ -170,10 +176,10 @@ def _claim_one_by_one(limit: int, bound: int | None) -> sa.Select[Any]:
 _built_once = cache(_claim_one_by_one)
 
 
-def _first(limit: int, bound: int | None) -> sa.Subquery:
+def _first(limit: int, bound: int | None, *, is_ahead: bool = False) -> sa.Subquery:
     """Candidates, in turn: ``id``, ``dispatch_at`` and their ``place`` among those of their owner."""
     oldest = sa.select(Schedule.id, Schedule.owner_id, Schedule.dispatch_at)
-    oldest = oldest.where(Schedule.status == "active", *_is_due())
+    oldest = oldest.where(Schedule.status == "active", *_is_due(is_ahead=is_ahead))
     if bound is not None:
         oldest = oldest.order_by(Schedule.dispatch_at).limit(bound)
     seen = oldest.subquery("seen")
@@ -182,17 +188,22 @@ def _first(limit: int, bound: int | None) -> sa.Subquery:
     return sa.select(due).order_by(due.c.place, due.c.dispatch_at).limit(limit * CANDIDATES).subquery("first")
 
 
-def _is_due() -> tuple[sa.ColumnElement[bool], ...]:
-    return Schedule.dispatch_at <= database_now(), _is_not_set_aside()
+def _is_due(*, is_ahead: bool = False) -> tuple[sa.ColumnElement[bool], ...]:
+    return Schedule.dispatch_at <= (_ahead() if is_ahead else database_now()), _is_not_set_aside()
 
 
-def _is_still_due() -> sa.ColumnElement[bool]:
+def _ahead() -> sa.ColumnElement[datetime]:
+    """``until``, unless the database's clock was set back since somebody looked at it."""
+    return sa.func.least(sa.bindparam("until", type_=UtcDateTime()), database_now(2 * LEAD_SECONDS))
+
+
+def _is_still_due(*, is_ahead: bool = False) -> sa.ColumnElement[bool]:
     """Asked once more, for a row that changed before it was locked.
 
     In words that fit no index: with statistics that know of nothing due, a planner would walk all that
     is due for each row.
     """
-    return sa.and_(Schedule.status.concat("") == "active", *_is_due())
+    return sa.and_(Schedule.status.concat("") == "active", *_is_due(is_ahead=is_ahead))
 
 
 def claim_unsettled_schedules(limit: int) -> list[Schedule]:
@@ -218,7 +229,8 @@ class Ahead:
     Attributes:
         looked_at: when this was known, by the monotonic clock of the process.
         seconds: from then until the next due time or retry, by the database's clock; None when there is none.
-        schedule_in: from then until the next due time, if none has come.
+        next_at: the next due time, by the database's clock, if none has come.
+        schedule_in: from then until that.
         schedules, retries: whether any is due.
         unsettled: whether a cancelled schedule still accounts for its due times.
         held: whether runs wait for room.
@@ -227,6 +239,7 @@ class Ahead:
 
     looked_at: float
     seconds: float | None
+    next_at: datetime | None
     schedule_in: float | None
     schedules: bool
     retries: bool
@@ -251,11 +264,13 @@ def look_ahead() -> Ahead:
     )
     next_run_at, retry_at, now, unsettled, held, backfills = row.one()
     looked_at = time.monotonic()
+    next_at = next_run_at if next_run_at and next_run_at > now else None
     moments = [now] * unsettled + [moment for moment in (next_run_at, retry_at) if moment is not None]
     return Ahead(
         looked_at=looked_at,
         seconds=max((min(moments) - now).total_seconds(), 0.0) if moments else None,
-        schedule_in=(next_run_at - now).total_seconds() if next_run_at and next_run_at > now else None,
+        next_at=next_at,
+        schedule_in=(next_at - now).total_seconds() if next_at else None,
         schedules=next_run_at is not None and next_run_at <= now,
         retries=retry_at is not None and retry_at <= now,
         unsettled=unsettled,
