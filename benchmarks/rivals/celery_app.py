@@ -14,6 +14,8 @@ app.conf.update(
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     timezone="UTC",
+    # As its documentation advises for many short tasks; the default is 4.
+    worker_prefetch_multiplier=int(os.environ.get("CELERY_PREFETCH", "64")),
 )
 
 

@@ -218,6 +218,28 @@ def test_the_job_dies_with_its_worker(redis: Redis, environment: dict[str, str],
     wait_for(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in horses), seconds=5, what="the end")
 
 
+def test_a_worker_and_its_process_killed_at_once_cost_no_job_of_others_and_theirs_is_told(
+    redis: Redis, environment: dict[str, str]
+) -> None:
+    lost = enqueue(redis, "time.sleep", 60)
+    process = work(environment)
+    wait_for(lambda: lost.get_status() == JobStatus.STARTED, seconds=20, what="the start")
+    horses = children_of(process.pid)
+    for pid in (process.pid, *horses):
+        os.kill(pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    after = enqueue(redis, "builtins.len", "abc")
+    # Their last sign of life was long ago.
+    redis.zunionstore("rq:wip:runs", {"rq:wip:runs": 0})
+    for _ in range(2):
+        assert work(environment, "--burst").wait(timeout=30) == 0
+    assert [lost.get_status(), after.get_status()] == [JobStatus.FAILED, JobStatus.FINISHED]
+    assert lost.failed_job_registry.get_job_ids() == [lost.id]
+    assert redis.keys("rq:wip:*") == []
+    # What is left of it goes by itself.
+    assert [key for key in redis.keys("rq:execution*") if redis.ttl(key) < 0] == []
+
+
 def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

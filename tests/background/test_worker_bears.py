@@ -1,6 +1,7 @@
 """What a worker bears, and what of RQ's it serves: in this process, its work-horses forked from it."""
 
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -89,6 +90,25 @@ def test_the_end_of_a_process_fails_its_job_and_no_other(
     assert [job.get_status() for job in (before, ended, after)] == [FINISHED, FAILED, FINISHED]
     assert before.return_value() != after.return_value()
     assert ended.failed_job_registry.get_job_ids() == [ended.id]
+
+
+def test_a_job_beyond_its_memory_fails_alone_and_its_limit_is_not_the_next_ones(
+    context: Flask, redis: Redis
+) -> None:
+    limit = 4 * 1024**3
+    before, greedy, after = (
+        enqueue(redis, "os.getpid"),
+        enqueue(redis, "outgrow", limit),
+        enqueue(redis, "os.getpid"),
+    )
+    unlimited = enqueue(redis, "resource.getrlimit", resource.RLIMIT_AS)
+    work(context, redis)
+    assert [job.get_status() for job in (before, greedy, after)] == [FINISHED, FAILED, FINISHED]
+    result = greedy.latest_result()
+    assert result is not None
+    assert "MemoryError" in (result.exc_string or "")
+    assert before.return_value() != after.return_value()
+    assert unlimited.return_value() == list(resource.getrlimit(resource.RLIMIT_AS))
 
 
 def test_a_job_that_does_not_hear_of_its_time_limit_is_killed(context: Flask, redis: Redis) -> None:

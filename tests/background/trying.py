@@ -1,6 +1,7 @@
 """Jobs that try what a worker must bear."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -38,6 +39,12 @@ def nap(mark: str, seconds: float) -> None:
 def nap_and_fail(mark: str, seconds: float) -> None:
     nap(mark, seconds)
     raise ValueError(mark)
+
+
+def outgrow(limit: int) -> int:
+    """Take more memory than the process may have, in bytes."""
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return len(bytearray(2 * limit))
 
 
 def note_success(job: Job, connection: Redis, value: Any) -> None:

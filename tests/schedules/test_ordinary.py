@@ -1,8 +1,11 @@
 """The ordinary way of due times: few statements for any number, and the runs that the long way makes."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from threading import current_thread
+from time import sleep
 from typing import Any
 from unittest.mock import Mock, patch
 from uuid import UUID
@@ -13,6 +16,7 @@ from flask import Flask
 from redis import Redis
 from sqlalchemy import event
 
+from taskapi.background.connection import redis_client
 from taskapi.background.enqueue import PUSH, enqueue_all
 from taskapi.background.names import Queue
 from taskapi.core.db import db, session, transaction
@@ -39,6 +43,7 @@ DEFINITIONS: list[dict[str, Any]] = [
     {"run_at": "2026-11-20T09:01:00Z", "params": {"message": "Once"}},
     {"action": "expect_ping", "params": {"grace": 60}, "every": 60},
 ]
+CLOCK_COMPARED = re.compile(r"[<>=]\s*\(?clock_timestamp|clock_timestamp\(\)[^,]*[<>=]")
 OF_ITS_OWN = ("id", "schedule_id", "created_at", "queued_at")
 
 
@@ -88,6 +93,41 @@ def test_the_statements_of_a_batch_do_not_grow_with_it(context: Flask, owner: Pe
     # Claim, the virtual clock, open runs; lock windows, what they hold and what is in flight; insert and
     # move the marks.
     assert counts == [6, 6]
+
+
+@pytest.mark.one_database("postgresql")
+def test_the_calls_of_redis_of_a_batch_do_not_grow_with_it(
+    context: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Mock(side_effect=enqueue_all)
+    monkeypatch.setattr(queueing, "enqueue_all", calls)
+    costs = []
+    for number in (1, 40):
+        for _ in range(number):
+            make(owner, every=3600, **QUIET)
+        time.pass_(seconds=3600)
+        before = redis_client().info("commandstats")
+        dispatch_batch()
+        after = redis_client().info("commandstats")
+        costs.append({name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after})
+    many = costs[-1]
+    assert calls.call_count == 2
+    assert many["cmdstat_evalsha"] == 1
+    # Of each job: what is left of an earlier one goes, itself, its queue, its place there.
+    assert [many[f"cmdstat_{name}"] for name in ("del", "hset", "sadd", "rpush")] == [40] * 4
+
+
+@pytest.mark.one_database("postgresql")
+def test_no_condition_asks_for_a_clock_that_goes_on(context: Flask, owner: Person) -> None:
+    """An index on due times can be used with ``now()``, not with ``clock_timestamp()``."""
+    at = datetime.now(UTC) + timedelta(milliseconds=500)
+    make(owner, run_at=at.isoformat())
+    with statements() as seen:
+        while not jobs_waiting():
+            sleep(min(dispatch_due() or 0.05, 0.5))
+    assert any("clock_timestamp()" in statement for statement in seen)
+    assert [statement for statement in seen if CLOCK_COMPARED.search(statement)] == []
+    assert any("dispatch_at <= least(" in statement and "now()" in statement for statement in seen)
 
 
 def test_looking_at_nothing_due_is_one_statement(context: Flask, owner: Person, time: Time) -> None:
