@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.access import Actor
-from taskapi.core.db import on_commit, read_database_clock, savepoint, session
+from taskapi.core.db import database_moment, on_commit, read_database_clock, savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.json import format_time
 from taskapi.core.logging import redact
@@ -187,7 +187,7 @@ def _judged_until(schedule: Schedule) -> datetime:
     """
     now, mark, trigger = read_database_clock(), schedule.next_run_at, schedule.trigger
     if mark is None:
-        return now
+        return session().execute(sa.select(database_moment())).scalar_one()
     judged = due_between(trigger, now + MICROSECOND, mark)
     return max((at for at in judged if not trigger.is_skipped(at)), default=now)
 

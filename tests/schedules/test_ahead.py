@@ -4,18 +4,20 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from threading import Thread
 from typing import Any
 from unittest.mock import Mock
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from structlog.testing import capture_logs
 
-from taskapi.core.db import db
+from taskapi.core.db import db, session
 from taskapi.schedules.engine import dispatch, due, expecting, ordinary
 from taskapi.schedules.engine.dispatch import dispatch_due
-from taskapi.schedules.engine.expecting import Expected
+from taskapi.schedules.engine.expecting import Expected, wait_until
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.faults.struck import Killed
@@ -30,7 +32,7 @@ Waits = list[tuple[float, float, int]]
 @pytest.fixture(autouse=True)
 def expected(context: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch) -> Expected:
     """The dispatcher of a process that has dispatched before, which builds its statements."""
-    dispatch_until_done(owner, soon(owner, milliseconds=50))
+    dispatch_until_done(owner, soon(owner))
     # Long, so that a busy machine has begun before it has passed.
     for module in (due, expecting):
         monkeypatch.setattr(module, "LEAD_SECONDS", LEAD)
@@ -44,22 +46,30 @@ def expected(context: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch) -> 
 def waits(expected: Expected, monkeypatch: pytest.MonkeyPatch) -> Waits:
     """When each wait within a transaction began and ended, and how many runs others saw at its end."""
     seen: Waits = []
-    wait = expected.wait
 
-    def noted() -> None:
+    def noted(moment: float) -> None:
         begun = time.time()
-        wait()
+        wait_until(moment)
         with db.engine.connect() as other:
             seen.append((begun, time.time(), other.execute(sa.select(sa.func.count(Run.id))).scalar_one()))
 
-    monkeypatch.setattr(expected, "wait", noted)
+    monkeypatch.setattr(dispatch, "wait_until", noted)
     return seen
+
+
+def when_due(schedule: dict[str, Any]) -> float:
+    return datetime.fromisoformat(schedule["next_run_at"]).timestamp()
 
 
 def soon(owner: Person, *, milliseconds: int = 600, **fields: Any) -> dict[str, Any]:
     """A schedule that is due once, so long from now, or so long after another."""
     at = datetime.now(UTC) + timedelta(milliseconds=milliseconds)
     return make(owner, **{"run_at": at.isoformat(), **fields})
+
+
+def soon_every_minute(owner: Person, **fields: Any) -> dict[str, Any]:
+    at = datetime.now(UTC) + timedelta(milliseconds=600)
+    return make(owner, every=60, starts_at=at.isoformat(), **fields)
 
 
 def dispatch_until_done(owner: Person, schedule: dict[str, Any], *, seconds: float = 5.0) -> int:
@@ -90,8 +100,7 @@ def test_it_is_written_before_it_is_due_and_committed_when_it_is(
     schedule = soon(owner)
     dispatch_until_done(owner, schedule)
     ((begun, ended, seen_by_others),) = waits
-    due_at = datetime.fromisoformat(schedule["next_run_at"]).timestamp()
-    assert due_at - LEAD < begun < due_at <= ended
+    assert when_due(schedule) - LEAD < begun < when_due(schedule) <= ended
     # That of the one before.
     assert seen_by_others == 1
     (run,) = runs_of(owner, schedule)
@@ -103,12 +112,16 @@ def test_what_is_due_a_little_later_waits_for_its_own_moment(
     context: Flask, owner: Person, waits: Waits
 ) -> None:
     first = soon(owner)
-    at = datetime.fromisoformat(first["next_run_at"]) + timedelta(milliseconds=600)
+    at = datetime.fromisoformat(first["next_run_at"]) + timedelta(milliseconds=150)
     second = soon(owner, run_at=at.isoformat())
-    dispatch_until_done(owner, first)
-    assert runs_of(owner, second) == []
     dispatch_until_done(owner, second)
-    assert waits[-1][1] >= at.timestamp()
+    (_, ended, seen_by_others), *_ = waits
+    # Committed by itself, and not with what is due within the lead.
+    assert when_due(first) <= ended
+    assert seen_by_others == 1
+    for schedule in (first, second):
+        (run,) = runs_of(owner, schedule)
+        assert run["queued_at"] >= run["scheduled_for"]
 
 
 def test_a_scheduler_that_dies_while_it_waits_leaves_the_due_time_to_others(
@@ -116,7 +129,7 @@ def test_a_scheduler_that_dies_while_it_waits_leaves_the_due_time_to_others(
 ) -> None:
     schedule = soon(owner)
     with monkeypatch.context() as dying:
-        dying.setattr(expected, "wait", Mock(side_effect=Killed))
+        dying.setattr(dispatch, "wait_until", Mock(side_effect=Killed))
         with pytest.raises(Killed):
             dispatch_until_done(owner, schedule)
     assert runs_of(owner, schedule) == []
@@ -130,15 +143,16 @@ def test_a_scheduler_that_dies_while_it_waits_leaves_the_due_time_to_others(
 def test_what_is_not_ordinary_is_left_until_it_is_due(
     context: Flask, owner: Person, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claims = Mock(side_effect=due.claim_due)
-    monkeypatch.setattr(due, "claim_due", claims)
+    ahead, in_time = Mock(side_effect=due.claim_ahead), Mock(side_effect=due.claim_due)
+    monkeypatch.setattr(due, "claim_ahead", ahead)
+    monkeypatch.setattr(due, "claim_due", in_time)
     schedule = soon(owner, overlap="replace")
     rounds = dispatch_until_done(owner, schedule)
     assert waits == []
     (run,) = runs_of(owner, schedule)
     assert run["queued_at"] >= schedule["next_run_at"]
-    # Once ahead and once when it was due, and nobody asked again and again between them.
-    assert claims.call_count == 2
+    # Nobody asked again and again before it was due.
+    assert (ahead.call_count, in_time.call_count) == (1, 1)
     assert rounds <= 5
 
 
@@ -149,13 +163,12 @@ def test_what_another_scheduler_has_is_not_asked_for_again_and_again(
     row = sa.select(Schedule.id).with_for_update()
     with db.engine.connect() as other:
         other.execute(row)
-        end = time.monotonic() + 0.65
         rounds = 0
-        while (left := end - time.monotonic()) > 0:
+        while (left := when_due(schedule) - time.time()) > 0:
             time.sleep(min(dispatch_due() or 0.1, left, 1.0))
             rounds += 1
     assert waits == []
-    assert rounds <= 10
+    assert rounds <= 5
     dispatch_until_done(owner, schedule)
 
 
@@ -180,3 +193,51 @@ def test_one_that_cannot_be_planned_ahead_stops_nobody(
         dispatch_until_done(owner, schedule)
     assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["dispatch.batch_failed"]
     assert len(runs_of(owner, schedule)) == 1
+
+
+@pytest.mark.parametrize("more", [{}, {"jitter": 1}], ids=["plain", "with jitter"])
+def test_an_edit_that_came_while_it_was_waited_for_is_of_the_next_due_time(
+    app: Flask, context: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    """The last of its due times is being written: the request's transaction began before it."""
+    schedule = soon_every_minute(owner, max_runs=1)
+    answers: list[Any] = []
+
+    def edit() -> None:
+        answers.append(owner.patch(f"/api/schedules/{schedule['id']}", {"max_runs": 2, **more}))
+
+    thread = Thread(target=edit)
+
+    def edited_meanwhile(moment: float) -> None:
+        thread.start()
+        wait_until(moment)
+
+    monkeypatch.setattr(dispatch, "wait_until", edited_meanwhile)
+    dispatch_until_done(owner, schedule)
+    thread.join(timeout=10)
+    (answer,) = answers
+    assert answer.status_code == 200, answer.text
+    assert answer.json["status"] == "active"
+    assert session().scalar(sa.select(Schedule.run_count).where(Schedule.id == UUID(schedule["id"]))) == 1
+    following = datetime.fromisoformat(schedule["next_run_at"]) + timedelta(minutes=1)
+    assert datetime.fromisoformat(answer.json["next_run_at"]) == following
+
+
+@pytest.mark.parametrize("how", ["pause", "cancel"])
+def test_a_pause_or_an_end_that_came_while_it_was_waited_for_comes_after_it(
+    context: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    schedule = soon_every_minute(owner)
+    thread = Thread(target=owner.post, args=(f"/api/schedules/{schedule['id']}/{how}",))
+
+    def meanwhile(moment: float) -> None:
+        thread.start()
+        wait_until(moment)
+
+    monkeypatch.setattr(dispatch, "wait_until", meanwhile)
+    dispatch_until_done(owner, schedule)
+    thread.join(timeout=10)
+    (run,) = runs_of(owner, schedule)
+    assert run["scheduled_for"] == schedule["next_run_at"]
+    assert run["status"] == ("pending" if how == "pause" else "cancelled")
+    assert run["finished_at"] is None or run["finished_at"] >= run["queued_at"]

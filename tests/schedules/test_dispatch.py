@@ -15,7 +15,7 @@ from taskapi.background.connection import redis_client
 from taskapi.background.names import EXECUTE_RUN, Queue
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
-from taskapi.schedules.engine import dispatch, due
+from taskapi.schedules.engine import dispatch
 from taskapi.schedules.engine.dispatch import BATCH, MAX_RUNS_PER_BATCH, dispatch_batch, dispatch_due
 from taskapi.schedules.engine.queueing import queue_retries, release_held
 from taskapi.schedules.models import Run, Schedule
@@ -55,7 +55,7 @@ def test_what_was_seen_coming_is_dispatched_without_looking_again(
     sleep(seconds)
     time.pass_(seconds=0.001)
     with monkeypatch.context() as patched:
-        patched.setattr(due, "look_ahead", lambda: pytest.fail("it looked"))
+        patched.setattr(dispatch, "look_ahead", lambda: pytest.fail("it looked"))
         assert dispatch_due() == 0.0
     assert len(runs_of(owner, schedule)) == 1
     # Only once: from now on it looks, and sees the next.

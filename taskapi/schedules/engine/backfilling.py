@@ -21,7 +21,7 @@ from taskapi.core.db import read_database_clock, session, transaction
 from taskapi.core.events import record_event
 from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.engine import claims, outcomes
-from taskapi.schedules.engine.due import BACKFILL_IS_OPEN
+from taskapi.schedules.engine.expecting import BACKFILL_IS_OPEN
 from taskapi.schedules.engine.planning import new_run
 from taskapi.schedules.engine.queueing import insert_runs
 from taskapi.schedules.engine.reopening import reopen

@@ -45,12 +45,13 @@ class Claim:
         return milliseconds(self.due_at, self.first_started_at)
 
 
-def stands_in_the_way() -> sa.ColumnElement[bool]:
-    """Of an open run: whether a due time that comes now has to regard it.
+def stands_in_the_way(now: sa.ColumnElement[datetime] | None = None) -> sa.ColumnElement[bool]:
+    """Of an open run: whether a due time that comes ``now``, else by the database's clock, has to regard it.
 
     One that was left out by hand and opened again waits for its own due time, behind all before it.
     """
-    waits_for_its_time = sa.and_(Run.retry_at.is_not(None), Run.due_at > database_now())
+    now = database_now() if now is None else now
+    waits_for_its_time = sa.and_(Run.retry_at.is_not(None), Run.due_at > now)
     return sa.and_(OF_A_DUE_TIME, sa.not_(waits_for_its_time))
 
 
@@ -273,13 +274,19 @@ def lock_schedules(schedule_ids: Iterable[UUID], *, skip_locked: bool = False) -
     return list(session().scalars(statement))
 
 
+def _not_before(made: sa.SQLColumnExpression[datetime]) -> sa.ColumnElement[datetime]:
+    now = database_now()
+    return sa.case((made > now, made), else_=now)
+
+
 def cancel_pending_runs(schedule_id: UUID) -> list[UUID]:
     """Cancel the runs of a schedule that have not started, or wait for their signal; their ids."""
     statement = (
         sa.update(Run)
         .where(Run.schedule_id == schedule_id, IS_OPEN)
         .where(sa.or_(Run.status == "pending", Run.signal_by.is_not(None)))
-        .values(status="cancelled", reason=SCHEDULE_CANCELLED, finished_at=database_now())
+        # Who waited while they were made has an old clock.
+        .values(status="cancelled", reason=SCHEDULE_CANCELLED, finished_at=_not_before(Run.created_at))
         .returning(Run.id)
         .execution_options(synchronize_session=False)
     )

@@ -22,7 +22,7 @@ from taskapi.core.repeating import is_of_the_disk, is_transient
 from taskapi.schedules.engine import claims, due
 from taskapi.schedules.engine.backfilling import work_backfills
 from taskapi.schedules.engine.cancelling import give_way
-from taskapi.schedules.engine.expecting import Expected
+from taskapi.schedules.engine.expecting import Ahead, Expected, look_ahead, wait_until
 from taskapi.schedules.engine.ordinary import dispatch_ordinary
 from taskapi.schedules.engine.planning import plan_cancelled, plan_schedule, policy_of
 from taskapi.schedules.engine.queueing import insert_runs, queue_retries, release_held, wait_for_hand_over
@@ -71,7 +71,7 @@ def dispatch_due() -> float | None:
 
 def _look_and_dispatch() -> float | None:
     # Looking takes no write lock, which SQLite has only one of.
-    ahead = due.look_ahead()
+    ahead = look_ahead()
     session().rollback()
     _expected.note(ahead)
     handled = _handle_due(ahead)
@@ -85,7 +85,7 @@ def _look_and_dispatch() -> float | None:
     return min(LOOK_FOR_ROOM_SECONDS, seconds or LOOK_FOR_ROOM_SECONDS) if some_are_held else seconds
 
 
-def _handle_due(ahead: due.Ahead) -> int:
+def _handle_due(ahead: Ahead) -> int:
     handled = dispatch_batch() if ahead.schedules else 0
     handled += settle_cancelled() if ahead.unsettled else 0
     return handled + (queue_retries(BATCH) if ahead.retries else 0)
@@ -123,10 +123,10 @@ def _dispatch_expected() -> int:
         return dispatch_batch()
 
     def ahead() -> int:
-        schedules = due.claim_due(BATCH, until=until)
+        schedules, has_come = due.claim_ahead(BATCH, until)
         ordinary = len(schedules) - len(dispatch_ordinary(schedules))
         if ordinary:
-            _expected.wait()
+            wait_until(has_come)
         # The rest goes the long way when it is due.
         return ordinary
 

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,15 +14,11 @@ import sqlalchemy as sa
 from taskapi.core import clock
 from taskapi.core.columns import UtcDateTime
 from taskapi.core.db import database_moment, database_now, note_database_clock, session
-from taskapi.schedules.bookkeeping import Backfill
-from taskapi.schedules.engine import admission
 from taskapi.schedules.models import Run, Schedule
 
 # So many times a batch of due schedules is looked at, since others may hold a part. Only among
 # those, the oldest, owners take turns: ranking a long backlog costs more than working it off.
 CANDIDATES = 4
-# A literal, so that the partial index is seen to fit.
-BACKFILL_IS_OPEN = sa.text("backfills.status = 'running'")
 # So long before it is due a schedule may be claimed: what a dispatch takes between due time and commit.
 LEAD_SECONDS = 0.025
 # In a long backlog the batch in which so many are full takes turns among all, so that nobody is hidden
@@ -125,23 +121,44 @@ def forget_backlog() -> None:
     _backlog.claimed = 0
 
 
-def claim_due(limit: int, *, until: datetime | None = None) -> list[DueSchedule]:
+def claim_due(limit: int) -> list[DueSchedule]:
     """On PostgreSQL: due schedules, locked, as far as the ordinary way needs them.
 
     They come in turn as from ``claim_due_schedules``.
-
-    Args:
-        until: what is due then, a moment from now, which is what the transaction takes the time for.
     """
     # Under a virtual clock the time stands in the statement.
     build = _claim_one_by_one if clock.is_virtual() else _built_once
-    statement = build(limit, _backlog.seen_at_once(limit), is_ahead=until is not None)
-    rows = session().connection().execute(statement, {"until": until} if until else {}).all()
-    claimed = [DueSchedule._make(columns) for *columns, _ in rows]
-    for *_, now in rows[:1]:
-        note_database_clock(max(now, until or now))
+    claimed, now = _claimed(build(limit, _backlog.seen_at_once(limit)), {})
+    if now is not None:
+        note_database_clock(now)
     _backlog.note(len(claimed), limit)
     return claimed
+
+
+def claim_ahead(limit: int, until: datetime) -> tuple[list[DueSchedule], float]:
+    """The same for what is due ``until`` then, which is about to come: for the transaction it has.
+
+    Returns:
+        The schedules, and when it will have come by the monotonic clock of the process.
+    """
+    claimed, now = _claimed(_built_once(limit, _backlog.seen_at_once(limit), is_ahead=True), {"until": until})
+    # From when the answer came: a moment after the database looked at its clock.
+    has_come = time.monotonic()
+    if now is not None:
+        # No later than what was claimed, should that clock have been set back.
+        until = max(min(until, now + timedelta(seconds=2 * LEAD_SECONDS)), now)
+        has_come += (until - now).total_seconds()
+        note_database_clock(until)
+    _backlog.note(len(claimed), limit)
+    return claimed, has_come
+
+
+def _claimed(
+    statement: sa.Select[Any], values: Mapping[str, Any]
+) -> tuple[list[DueSchedule], datetime | None]:
+    """What was claimed, and the database's clock, if anything was."""
+    rows = session().connection().execute(statement, values).all()
+    return [DueSchedule._make(columns) for *columns, _ in rows], rows[-1][-1] if rows else None
 
 
 def claim_due_schedules(limit: int) -> list[Schedule]:
@@ -162,7 +179,7 @@ def claim_due_schedules(limit: int) -> list[Schedule]:
     return list(session().scalars(statement))
 
 
-def _claim_one_by_one(limit: int, bound: int | None, *, is_ahead: bool) -> sa.Select[Any]:
+def _claim_one_by_one(limit: int, bound: int | None, *, is_ahead: bool = False) -> sa.Select[Any]:
     """Look each candidate up by its key, until enough are locked.
 
     A join would read and sort all candidates, or, where a planner thinks the table small, the table.
@@ -170,7 +187,8 @@ def _claim_one_by_one(limit: int, bound: int | None, *, is_ahead: bool) -> sa.Se
     first = _first(limit, bound, is_ahead=is_ahead)
     locked = sa.select(*_COLUMNS).where(Schedule.id == first.c.id, _is_still_due(is_ahead=is_ahead))
     one = locked.with_for_update(skip_locked=True).lateral("one")
-    return sa.select(one, database_now().label("now")).join_from(first, one, sa.true()).limit(limit)
+    now = sa.type_coerce(database_moment(), UtcDateTime()) if is_ahead else database_now()
+    return sa.select(one, now.label("now")).join_from(first, one, sa.true()).limit(limit)
 
 
 _built_once = cache(_claim_one_by_one)
@@ -189,11 +207,12 @@ def _first(limit: int, bound: int | None, *, is_ahead: bool = False) -> sa.Subqu
 
 
 def _is_due(*, is_ahead: bool = False) -> tuple[sa.ColumnElement[bool], ...]:
-    return Schedule.dispatch_at <= (_ahead() if is_ahead else database_now()), _is_not_set_aside()
+    return Schedule.dispatch_at <= (_ahead() if is_ahead else database_now()), is_not_set_aside()
 
 
 def _ahead() -> sa.ColumnElement[datetime]:
     """``until``, unless the database's clock was set back since somebody looked at it."""
+    # Twice, as a busy machine may have taken long to tell what it saw.
     return sa.func.least(sa.bindparam("until", type_=UtcDateTime()), database_now(2 * LEAD_SECONDS))
 
 
@@ -210,7 +229,7 @@ def claim_unsettled_schedules(limit: int) -> list[Schedule]:
     """Cancelled schedules with due times before their end that have no run yet, locked."""
     statement = (
         sa.select(Schedule)
-        .where(Schedule.unsettled_from.is_not(None), _is_not_set_aside())
+        .where(Schedule.unsettled_from.is_not(None), is_not_set_aside())
         .limit(limit)
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
@@ -218,65 +237,9 @@ def claim_unsettled_schedules(limit: int) -> list[Schedule]:
     return list(session().scalars(statement))
 
 
-def _is_not_set_aside() -> sa.ColumnElement[bool]:
+def is_not_set_aside() -> sa.ColumnElement[bool]:
+    """Of a schedule: whether it is not one that could not be planned a while ago."""
     return sa.or_(Schedule.set_aside_until.is_(None), Schedule.set_aside_until <= database_now())
-
-
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """What there is to do, and when.
-
-    Attributes:
-        looked_at: when this was known, by the monotonic clock of the process.
-        seconds: from then until the next due time or retry, by the database's clock; None when there is none.
-        next_at: the next due time, by the database's clock, if none has come.
-        schedule_in: from then until that.
-        schedules, retries: whether any is due.
-        unsettled: whether a cancelled schedule still accounts for its due times.
-        held: whether runs wait for room.
-        backfills: whether any is open.
-    """
-
-    looked_at: float
-    seconds: float | None
-    next_at: datetime | None
-    schedule_in: float | None
-    schedules: bool
-    retries: bool
-    unsettled: bool
-    held: bool
-    backfills: bool
-
-
-def look_ahead() -> Ahead:
-    """All that the dispatcher looks for, in one statement: this is what waiting costs."""
-    due = sa.select(sa.func.min(Schedule.dispatch_at)).where(Schedule.status == "active", _is_not_set_aside())
-    retry = sa.select(sa.func.min(Run.retry_at)).where(Run.status == "pending", Run.queued_at.is_(None))
-    row = session().execute(
-        sa.select(
-            due.scalar_subquery(),
-            retry.scalar_subquery(),
-            sa.type_coerce(database_moment(), Run.retry_at.type),
-            sa.exists().where(Schedule.unsettled_from.is_not(None), _is_not_set_aside()),
-            sa.exists(sa.select(Run.id).where(admission.HELD)),
-            sa.exists(sa.select(Backfill.id).where(BACKFILL_IS_OPEN)),
-        )
-    )
-    next_run_at, retry_at, now, unsettled, held, backfills = row.one()
-    looked_at = time.monotonic()
-    next_at = next_run_at if next_run_at and next_run_at > now else None
-    moments = [now] * unsettled + [moment for moment in (next_run_at, retry_at) if moment is not None]
-    return Ahead(
-        looked_at=looked_at,
-        seconds=max((min(moments) - now).total_seconds(), 0.0) if moments else None,
-        next_at=next_at,
-        schedule_in=(next_at - now).total_seconds() if next_at else None,
-        schedules=next_run_at is not None and next_run_at <= now,
-        retries=retry_at is not None and retry_at <= now,
-        unsettled=unsettled,
-        held=held,
-        backfills=backfills,
-    )
 
 
 def claim_due_retries(limit: int) -> list[Run]:

@@ -51,7 +51,8 @@ def dispatch_ordinary(schedules: Sequence[DueSchedule]) -> list[UUID]:
 
     The schedules are locked by the caller.
     """
-    now, busy = read_database_clock(), _that_overlap(schedules)
+    now = read_database_clock()
+    busy = _that_overlap(schedules, now)
     rest, rows = [], []
     for schedule in schedules:
         planned = None if _is_special(schedule) else _plan(schedule, schedule.id in busy, now)
@@ -127,17 +128,21 @@ def _unless(known: datetime | None, value: datetime | None) -> datetime | None:
     return None if value == known else value
 
 
-def _that_overlap(schedules: Sequence[DueSchedule]) -> set[UUID]:
+def _that_overlap(schedules: Sequence[DueSchedule], now: datetime) -> set[UUID]:
     """Which have a run open that stands in the way; where runs may overlap nobody asks."""
     asked = [schedule.id.hex for schedule in schedules if schedule.overlap != "allow"]
-    return set(session().scalars(_overlapping(), {"ids": asked})) if asked else set()
+    if not asked:
+        return set()
+    return set(session().scalars(_overlapping(), {"ids": asked, "now": now}))
 
 
 def _overlapping() -> sa.Select[Any]:
     asked = sa.func.unnest(array("ids", sa.Uuid())).table_valued(sa.column("id", sa.Uuid()), name="asked")
     asked = asked.render_derived()
     theirs = sa.select(Run.id).where(
-        Run.schedule_id == asked.c.id, claims.IS_OPEN, claims.stands_in_the_way()
+        Run.schedule_id == asked.c.id,
+        claims.IS_OPEN,
+        claims.stands_in_the_way(sa.bindparam("now", type_=UtcDateTime())),
     )
     any_run = theirs.limit(1).correlate(asked).scalar_subquery()
     return sa.select(asked.c.id).where(any_run.is_not(None))
