@@ -195,27 +195,33 @@ def test_one_that_cannot_be_planned_ahead_stops_nobody(
     assert len(runs_of(owner, schedule)) == 1
 
 
-@pytest.mark.parametrize("more", [{}, {"jitter": 1}], ids=["plain", "with jitter"])
-def test_an_edit_that_came_while_it_was_waited_for_is_of_the_next_due_time(
-    app: Flask, context: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
-) -> None:
-    """The last of its due times is being written: the request's transaction began before it."""
-    schedule = soon_every_minute(owner, max_runs=1)
+def asked_while_waiting(monkeypatch: pytest.MonkeyPatch, ask: Callable[[], Any]) -> Callable[[], Any]:
+    """Have something asked for once the due time is written and not yet committed; gives the answer."""
     answers: list[Any] = []
+    thread = Thread(target=lambda: answers.append(ask()))
 
-    def edit() -> None:
-        answers.append(owner.patch(f"/api/schedules/{schedule['id']}", {"max_runs": 2, **more}))
-
-    thread = Thread(target=edit)
-
-    def edited_meanwhile(moment: float) -> None:
+    def meanwhile(moment: float) -> None:
         thread.start()
         wait_until(moment)
 
-    monkeypatch.setattr(dispatch, "wait_until", edited_meanwhile)
+    def answer() -> Any:
+        thread.join(timeout=10)
+        return answers[0]
+
+    monkeypatch.setattr(dispatch, "wait_until", meanwhile)
+    return answer
+
+
+@pytest.mark.parametrize("more", [{}, {"jitter": 1}], ids=["plain", "with jitter"])
+def test_an_edit_that_came_while_it_was_waited_for_is_of_the_next_due_time(
+    context: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    """The last of its due times is being written: the request's transaction began before it."""
+    schedule = soon_every_minute(owner, max_runs=1)
+    path = f"/api/schedules/{schedule['id']}"
+    asked = asked_while_waiting(monkeypatch, lambda: owner.patch(path, {"max_runs": 2, **more}))
     dispatch_until_done(owner, schedule)
-    thread.join(timeout=10)
-    (answer,) = answers
+    answer = asked()
     assert answer.status_code == 200, answer.text
     assert answer.json["status"] == "active"
     assert session().scalar(sa.select(Schedule.run_count).where(Schedule.id == UUID(schedule["id"]))) == 1
@@ -228,15 +234,10 @@ def test_a_pause_or_an_end_that_came_while_it_was_waited_for_comes_after_it(
     context: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     schedule = soon_every_minute(owner)
-    thread = Thread(target=owner.post, args=(f"/api/schedules/{schedule['id']}/{how}",))
-
-    def meanwhile(moment: float) -> None:
-        thread.start()
-        wait_until(moment)
-
-    monkeypatch.setattr(dispatch, "wait_until", meanwhile)
+    path = f"/api/schedules/{schedule['id']}/{how}"
+    asked = asked_while_waiting(monkeypatch, lambda: owner.post(path))
     dispatch_until_done(owner, schedule)
-    thread.join(timeout=10)
+    assert asked().status_code == 200
     (run,) = runs_of(owner, schedule)
     assert run["scheduled_for"] == schedule["next_run_at"]
     assert run["status"] == ("pending" if how == "pause" else "cancelled")
