@@ -22,6 +22,7 @@ DISK_FULL, DISK_ERROR = "53100", "58030"
 # Of a code of SQLite's the lowest byte is the kind of error.
 KIND_OF_ERROR = 0xFF
 REPEAT_PAUSE_SECONDS = (0.02, 0.06)
+OF_A_SAVEPOINT = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 
 def is_transient(error: DBAPIError) -> bool:
@@ -30,9 +31,14 @@ def is_transient(error: DBAPIError) -> bool:
     return error.connection_invalidated or sqlstate in (SERIALIZATION_FAILURE, DEADLOCK)
 
 
-def has_lost_connection(error: Exception) -> bool:
-    """Whether the transaction is gone with its connection: nothing more can be done in it."""
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+def has_lost_transaction(error: Exception) -> bool:
+    """Whether nothing more can be done in the transaction: its connection is gone, or a savepoint failed.
+
+    Then nothing goes back to it, and PostgreSQL takes no other statement.
+    """
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or (error.statement or "").startswith(OF_A_SAVEPOINT)
 
 
 def is_of_the_disk(error: DBAPIError) -> bool:

@@ -20,7 +20,7 @@ from taskapi.core.db import database_now, on_commit, read_database_clock, savepo
 from taskapi.core.events import Event, Subscriber, subscribers
 from taskapi.core.following import Readers, ages_lists, readers_of
 from taskapi.core.freshness import catch_up, touch
-from taskapi.core.repeating import has_lost_connection
+from taskapi.core.repeating import has_lost_transaction
 from taskapi.events.audit import chain
 from taskapi.events.models import EventReader, FailedDelivery
 from taskapi.events.webhooks import outbox
@@ -115,10 +115,10 @@ def _find_readers(events: Sequence[Event]) -> dict[UUID, Readers]:
     try:
         with savepoint():
             return readers_of(events)
-    except OperationalError:
-        # The database is away: that is no fault of an event, and all of them wait.
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OperationalError) or has_lost_transaction(error):
+            # The database is away: that is no fault of an event, and all of them wait.
+            raise
         # An event of which nobody knows whom it is for must keep back neither the others nor the relay.
         log.exception("event.readers_unknown", event_ids=[str(event.id) for event in events])
     alone = [[event] for event in events] if len(events) > 1 else []
@@ -164,7 +164,7 @@ def _fill_outboxes(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> 
         with savepoint():
             outbox.write_deliveries(events, readers)
     except Exception as error:
-        if has_lost_connection(error):
+        if has_lost_transaction(error):
             raise
         # An event that cannot be told must keep back neither the others nor the relay.
         log.exception("event.outboxes_failed", events=len(events))
@@ -178,7 +178,7 @@ def _deliver(event: Event, subscriber: Subscriber) -> bool:
             with savepoint():
                 subscriber.handle(event)
     except Exception as error:
-        if has_lost_connection(error):
+        if has_lost_transaction(error):
             raise
         # One subscriber that fails for one event must stop neither the others nor the relay.
         log.exception("event.delivery_failed", event_id=str(event.id), subscriber=subscriber.name)

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from taskapi.core.db import db, session, transaction
 from taskapi.core.errors import Conflict, OutcomeUnknown
-from taskapi.core.repeating import repeatable
+from taskapi.core.repeating import has_lost_transaction, repeatable
 from tests.core.conftest import read_number, write_number
 
 Work = Callable[[int], None]
@@ -184,3 +184,23 @@ def test_a_commit_that_the_database_refuses_is_not_unknown(on_postgresql: Flask)
     with pytest.raises(IntegrityError):
         attempts_of(work)()
     assert (read_number(1), read_number(2)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_lost"),
+    [
+        ("SAVEPOINT sa_savepoint_1", True),
+        ("RELEASE SAVEPOINT sa_savepoint_1", True),
+        ("ROLLBACK TO SAVEPOINT sa_savepoint_1", True),
+        ("SELECT 'SAVEPOINT sa_savepoint_1'", False),
+        (None, False),
+    ],
+)
+def test_a_transaction_is_lost_with_its_savepoint_and_not_with_another_statement(
+    statement: str | None, is_lost: bool
+) -> None:
+    error = DBAPIError(statement, {}, Exception("canceling statement due to statement timeout"))
+    assert has_lost_transaction(error) is is_lost
+    gone = DBAPIError(statement, {}, Exception("closed"), connection_invalidated=True)
+    assert has_lost_transaction(gone)
+    assert not has_lost_transaction(ValueError(statement))
