@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from taskapi.core.db import session, transaction
+from taskapi.core.db import on_commit, session, transaction
+from taskapi.core.errors import OutcomeUnknown
 from taskapi.schedules.engine import backfilling
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
@@ -304,3 +305,25 @@ def test_a_range_is_estimated_from_the_first_to_the_last_due_time(
         session().execute(sa.update(Schedule).values(every=1.0, starts_at_given=True, **values))
     # 21,600 due times, in a range that has room for hundreds of millions.
     backfill(owner, schedule, **{"from": "2016-11-20T00:00:00Z", "to": "2026-11-20T09:00:00Z"})
+
+
+def test_a_commit_of_which_nobody_knows_ends_no_backfill(
+    context: Flask, owner: Person, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = make(owner, every=60, overlap="allow")
+    time.pass_(minutes=5)
+    made = backfill(owner, schedule, **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T08:05:00Z"})
+    step = backfilling._step
+
+    def done_and_unknown(backfill_id: UUID, schedule_id: UUID) -> bool:
+        on_commit(unknown)
+        return step(backfill_id, schedule_id)
+
+    def unknown() -> None:
+        raise OutcomeUnknown("The connection broke.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(backfilling, "_step", done_and_unknown)
+        with pytest.raises(OutcomeUnknown):
+            dispatch_all()
+    assert seen(owner, made)["status"] == "running"

@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 
 from taskapi.core.access import Actor
 from taskapi.core.db import read_database_clock, session, transaction
+from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.events import record_event
 from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.engine import claims, outcomes
@@ -74,7 +75,8 @@ def _step_safely(backfill_id: UUID, schedule_id: UUID) -> bool:
     try:
         with transaction():
             return _step(backfill_id, schedule_id)
-    except DBAPIError:
+    except (DBAPIError, OutcomeUnknown):
+        # That says nothing of the backfill.
         raise
     except Exception:
         # One whose trigger cannot be read must not stop what is live.
