@@ -15,7 +15,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     timezone="UTC",
     # As its documentation advises for many short tasks; the default is 4.
-    worker_prefetch_multiplier=int(os.environ.get("CELERY_PREFETCH", "64")),
+    worker_prefetch_multiplier=64,
 )
 
 

@@ -62,7 +62,7 @@ def when_due(schedule: dict[str, Any]) -> float:
 
 
 def soon(owner: Person, *, milliseconds: int = 600, **fields: Any) -> dict[str, Any]:
-    """A schedule that is due once, so long from now, or so long after another."""
+    """A schedule that is due once, so long from now or when ``fields`` say."""
     at = datetime.now(UTC) + timedelta(milliseconds=milliseconds)
     return make(owner, **{"run_at": at.isoformat(), **fields})
 

@@ -25,6 +25,8 @@ LEAD_SECONDS = 0.025
 # for long.
 ALL_EACH = 64_000
 
+Moment = sa.ColumnElement[datetime]
+
 
 class DueSchedule(NamedTuple):
     """What the ordinary way needs to know of a due schedule, in the words of the table."""
@@ -166,11 +168,12 @@ def claim_due_schedules(limit: int) -> list[Schedule]:
 
     Those that other schedulers hold are left out, and there are enough candidates for several.
     """
-    first = _first(limit, _backlog.seen_at_once(limit))
+    moment = database_now()
+    first = _first(limit, _backlog.seen_at_once(limit), moment)
     statement = (
         sa.select(Schedule)
         .join_from(first, Schedule, first.c.id == Schedule.id)
-        .where(_is_still_due())
+        .where(_is_still_due(moment))
         .order_by(first.c.place, first.c.dispatch_at)
         .limit(limit)
         .with_for_update(of=Schedule, skip_locked=True)
@@ -184,8 +187,9 @@ def _claim_one_by_one(limit: int, bound: int | None, *, is_ahead: bool = False) 
 
     A join would read and sort all candidates, or, where a planner thinks the table small, the table.
     """
-    first = _first(limit, bound, is_ahead=is_ahead)
-    locked = sa.select(*_COLUMNS).where(Schedule.id == first.c.id, _is_still_due(is_ahead=is_ahead))
+    moment = _ahead() if is_ahead else database_now()
+    first = _first(limit, bound, moment)
+    locked = sa.select(*_COLUMNS).where(Schedule.id == first.c.id, _is_still_due(moment))
     one = locked.with_for_update(skip_locked=True).lateral("one")
     now = sa.type_coerce(database_moment(), UtcDateTime()) if is_ahead else database_now()
     return sa.select(one, now.label("now")).join_from(first, one, sa.true()).limit(limit)
@@ -194,10 +198,10 @@ def _claim_one_by_one(limit: int, bound: int | None, *, is_ahead: bool = False) 
 _built_once = cache(_claim_one_by_one)
 
 
-def _first(limit: int, bound: int | None, *, is_ahead: bool = False) -> sa.Subquery:
+def _first(limit: int, bound: int | None, moment: Moment) -> sa.Subquery:
     """Candidates, in turn: ``id``, ``dispatch_at`` and their ``place`` among those of their owner."""
     oldest = sa.select(Schedule.id, Schedule.owner_id, Schedule.dispatch_at)
-    oldest = oldest.where(Schedule.status == "active", *_is_due(is_ahead=is_ahead))
+    oldest = oldest.where(Schedule.status == "active", *_is_due(moment))
     if bound is not None:
         oldest = oldest.order_by(Schedule.dispatch_at).limit(bound)
     seen = oldest.subquery("seen")
@@ -206,23 +210,23 @@ def _first(limit: int, bound: int | None, *, is_ahead: bool = False) -> sa.Subqu
     return sa.select(due).order_by(due.c.place, due.c.dispatch_at).limit(limit * CANDIDATES).subquery("first")
 
 
-def _is_due(*, is_ahead: bool = False) -> tuple[sa.ColumnElement[bool], ...]:
-    return Schedule.dispatch_at <= (_ahead() if is_ahead else database_now()), is_not_set_aside()
+def _is_due(moment: Moment) -> tuple[sa.ColumnElement[bool], ...]:
+    return Schedule.dispatch_at <= moment, is_not_set_aside()
 
 
-def _ahead() -> sa.ColumnElement[datetime]:
+def _ahead() -> Moment:
     """``until``, unless the database's clock was set back since somebody looked at it."""
     # Twice, as a busy machine may have taken long to tell what it saw.
     return sa.func.least(sa.bindparam("until", type_=UtcDateTime()), database_now(2 * LEAD_SECONDS))
 
 
-def _is_still_due(*, is_ahead: bool = False) -> sa.ColumnElement[bool]:
+def _is_still_due(moment: Moment) -> sa.ColumnElement[bool]:
     """Asked once more, for a row that changed before it was locked.
 
     In words that fit no index: with statistics that know of nothing due, a planner would walk all that
     is due for each row.
     """
-    return sa.and_(Schedule.status.concat("") == "active", *_is_due(is_ahead=is_ahead))
+    return sa.and_(Schedule.status.concat("") == "active", *_is_due(moment))
 
 
 def claim_unsettled_schedules(limit: int) -> list[Schedule]:
