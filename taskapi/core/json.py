@@ -51,10 +51,18 @@ def load_strict(body: bytes) -> Any:
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedJson(f"The name {twice!r} stands twice in one object.")
+        raise MalformedJson(f"The name {_first_repeated(pairs)!r:.100} stands twice in one object.")
     return result
+
+
+def _first_repeated(pairs: list[tuple[str, Any]]) -> str:
+    """In one pass: whoever sends the body chooses how many names there are."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            break
+        seen.add(name)
+    return name
 
 
 def _integer(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
+from time import perf_counter
 from uuid import UUID
 
 import pytest
@@ -54,6 +55,28 @@ provider = OrjsonProvider(Flask("test"))
 def test_a_hostile_body_is_refused_with_the_reason(body: bytes, reason: str) -> None:
     with pytest.raises(MalformedJson, match=reason):
         load_strict(body)
+
+
+def seconds_to_refuse(body: bytes, reason: str) -> float:
+    begun = perf_counter()
+    with pytest.raises(MalformedJson, match=reason):
+        load_strict(body)
+    return perf_counter() - begun
+
+
+def test_a_name_that_comes_twice_is_found_as_fast_as_any_other_fault() -> None:
+    """The last of as many as a body has room for: to search all of them for each would take minutes."""
+    names = [f'"{number}":0' for number in range(80_000)]
+    at_the_end = seconds_to_refuse(("{" + ",".join([*names, "!"]) + "}").encode(), "not JSON")
+    twice = seconds_to_refuse(("{" + ",".join([*names, names[-1]]) + "}").encode(), "'79999' stands twice")
+    assert twice < 10 * at_the_end + 0.1
+
+
+def test_of_a_long_name_that_comes_twice_the_beginning_is_told() -> None:
+    name = "n" * 10_000
+    with pytest.raises(MalformedJson) as refused:
+        load_strict(f'{{"{name}":1,"{name}":2}}'.encode())
+    assert len(str(refused.value)) < 200
 
 
 @pytest.mark.parametrize(

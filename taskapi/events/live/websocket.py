@@ -18,6 +18,8 @@ from taskapi.events.live.readers import sign_in
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 65_536
+# What is longer holds no token and is no ping: all others would wait while it is read.
+MAX_READ_BYTES = 4096
 # The rest of what a client has sent waits until its frames were counted.
 PIECE_BYTES = 4096
 FRAMES_PER_SECOND = 200
@@ -99,7 +101,7 @@ class WebSocket(Connection):
         if not _is_text(message):
             self._fail(CloseCode.INVALID_DATA, "no_utf8")
             return
-        content = _json_in(message)
+        content = _json_in(message) if len(message) <= MAX_READ_BYTES else None
         if isinstance(content, dict) and content.get("type") == "ping":
             self.write(outgoing.PONG)
         elif self._waits_for_token:

@@ -11,6 +11,7 @@ from websockets.frames import Frame, Opcode
 
 from taskapi.accounts.tokens import new_access_token
 from taskapi.core.db import transaction
+from taskapi.core.json import load_strict
 from taskapi.core.refusals import Refusals, refusals_of_process
 from taskapi.events.live import websocket
 from tests.core.conftest import Log
@@ -118,6 +119,29 @@ def test_the_token_comes_in_the_header_or_in_the_first_message(
     listening.relay()
     assert client.message()["type"] == "task.created"
     client.close()
+
+
+@pytest.mark.one_database
+def test_what_is_too_long_for_a_token_is_not_read(
+    listening: Listening, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To read it takes time in which nobody else is told anything."""
+    read: list[int] = []
+
+    def load(message: bytes) -> object:
+        read.append(len(message))
+        return load_strict(message)
+
+    monkeypatch.setattr(websocket, "load_strict", load)
+    long = {"token": owner.access_token, "room": "x" * websocket.MAX_READ_BYTES}
+    client = listening.websocket()
+    client.send(long)
+    assert client.end()[0] == 4401
+    client = listening.websocket(owner)
+    client.send({"type": "ping", **long})
+    client.send({"type": "ping"})
+    assert client.message() == {"type": "pong"}
+    assert max(read) <= websocket.MAX_READ_BYTES
 
 
 @pytest.mark.one_database
