@@ -54,6 +54,7 @@ def check(scenario: Scenario, *, mails_may_come_twice: bool) -> None:
         check_runs(scenario, runs)
         check_counts(runs)
         check_ends(runs)
+        check_none_set_aside()
         check_calls(world.called, [run.id for run in runs if run.action == "webhook"])
         reminders = [run.id for run in runs if run.action == "reminder"]
         check_mails(world.mails, reminders, may_come_twice=mails_may_come_twice)
@@ -74,6 +75,11 @@ def check_runs(scenario: Scenario, runs: Sequence[Run]) -> None:
     assert all(run.first_started_at is not None and run.first_started_at >= run.due_at for run in runs)
     closed = session().scalars(sa.select(Schedule.id).where(Schedule.status == "completed")).all()
     assert set(closed) == set(scenario.due)
+
+
+def check_none_set_aside() -> None:
+    """A server that is away or slow is no schedule's fault."""
+    assert session().scalars(sa.select(Event.after).where(Event.type == "schedule.set_aside")).all() == []
 
 
 def check_attempts(begun: Iterable[tuple[UUID, int]]) -> None:

@@ -30,7 +30,7 @@ from tests.schedules.faults.by_hand import ByHand
 from tests.schedules.faults.processes import Scheduler, Worker, forget_everything, keeper
 from tests.schedules.faults.promises import Promise
 from tests.schedules.faults.scenario import PAUSES, World
-from tests.schedules.faults.struck import Fault, Kind, Mode, Played
+from tests.schedules.faults.struck import Fault, Mode, Played, may_mail_twice
 from tests.work import dispatch_all
 
 TASKS: dict[str, Sequence[Callable[[], object]]] = {
@@ -211,7 +211,7 @@ class Machine(ByHand):
     def _play(self, fault: Fault | None, act: Callable[[], None]) -> Played:
         with self.world.outside.played(fault) as played:
             act()
-        self.mails_may_come_twice |= played.was_killed or played.struck is Kind.MAIL
+        self.mails_may_come_twice |= may_mail_twice(fault, played)
         if played.was_killed:
             forget_everything(self.world.app)
         return played
@@ -270,6 +270,7 @@ class Machine(ByHand):
             self._check_starts(runs)
             self._check_mails(runs)
             ledger.check_told(self.world.told)
+            ledger.check_none_set_aside()
             ledger.check_redis(redis_client())
 
     def _check_starts(self, runs: Sequence[Run]) -> None:

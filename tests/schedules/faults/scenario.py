@@ -33,7 +33,7 @@ from tests.work import dispatch_all
 NEVER = {"cron": "0 0 1 1 *"}
 # Longer than from one renewal of a lease to the next.
 BEAT = 6
-# Longer than a lease of a run, a webhook and a mail, and than a schedule is set aside.
+# Longer than a lease of a run, a webhook and a mail, and than a webhook waits after a few attempts.
 PAUSES = (3, 10, 25, 25, 45, 130, 45, 130, 45, 3_700, 45, 130, 45)
 
 

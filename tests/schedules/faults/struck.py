@@ -133,6 +133,13 @@ class Played:
                 raise error
 
 
+def may_mail_twice(fault: Fault | None, played: Played) -> bool:
+    """Only if nobody can know that the server has taken it: it did not say so, or who sent it is gone."""
+    if played.was_killed:
+        return Kind.MAIL in played.steps
+    return played.struck is Kind.MAIL and fault is not None and fault.mode is Mode.DO_THEN_FAIL
+
+
 @contextmanager
 def heard(note: Callable[[BaseException], None]) -> Iterator[None]:
     """Whoever catches something and warns of it in the log is heard: it may never come out again."""

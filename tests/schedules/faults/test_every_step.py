@@ -11,7 +11,7 @@ from taskapi.schedules.models import Run
 from tests.schedules.faults.conftest import Fresh
 from tests.schedules.faults.ledger import check, is_quiet
 from tests.schedules.faults.scenario import Phase, Scenario
-from tests.schedules.faults.struck import DATABASE, Fault, Kind, Mode, Played
+from tests.schedules.faults.struck import DATABASE, Fault, Kind, Mode, Played, may_mail_twice
 
 # So many steps of a kind has a phase at least: else it has found a way around the wrappers.
 LEAST: dict[Phase, dict[Kind, int]] = {
@@ -88,13 +88,6 @@ def play(fresh: Fresh, faults: Mapping[Phase, Fault], *, goes_on: bool = False) 
         error.add_note(f"Of {faults} came: {[(phase, each.struck) for phase, each in played.items()]}")
         raise
     return played
-
-
-def may_mail_twice(fault: Fault | None, played: Played) -> bool:
-    """Only if nobody can know that the server has taken it: it did not say so, or the worker is gone."""
-    if fault is None or played.struck is None:
-        return False
-    return fault.mode is Mode.KILLED or (fault.mode is Mode.DO_THEN_FAIL and played.struck is Kind.MAIL)
 
 
 @pytest.fixture(scope="session")
