@@ -18,7 +18,10 @@ log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
-DISK_FULL, DISK_ERROR = "53100", "58030"
+QUERY_CANCELED, LOCK_NOT_AVAILABLE = "57014", "55P03"
+# The classes of what is short, and of errors outside of PostgreSQL itself.
+OF_THE_SERVER = ("53", "58")
+OF_A_SHUTDOWN = ("57P01", "57P02", "57P03")
 # Of a code of SQLite's the lowest byte is the kind of error.
 KIND_OF_ERROR = 0xFF
 REPEAT_PAUSE_SECONDS = (0.02, 0.06)
@@ -27,8 +30,7 @@ OF_A_SAVEPOINT = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 def is_transient(error: DBAPIError) -> bool:
     """Whether the same work may succeed at once: serialization failure, deadlock, dropped connection."""
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or sqlstate in (SERIALIZATION_FAILURE, DEADLOCK)
+    return error.connection_invalidated or _sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK)
 
 
 def has_lost_transaction(error: Exception) -> bool:
@@ -41,12 +43,26 @@ def has_lost_transaction(error: Exception) -> bool:
     return error.connection_invalidated or (error.statement or "").startswith(OF_A_SAVEPOINT)
 
 
-def is_of_the_disk(error: DBAPIError) -> bool:
-    """Whether the database's disk is full or broken: the same would happen to any other work."""
+def is_of_the_server(error: DBAPIError) -> bool:
+    """Whether its disk, its memory or somebody who stops it is at fault: so would any other work fail."""
     if isinstance(error.orig, sqlite3.Error):
-        kind = getattr(error.orig, "sqlite_errorcode", 0) & KIND_OF_ERROR
-        return kind in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-    return getattr(error.orig, "sqlstate", None) in (DISK_FULL, DISK_ERROR)
+        return _kind(error.orig) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM)
+    return _sqlstate(error)[:2] in OF_THE_SERVER or _sqlstate(error) in OF_A_SHUTDOWN
+
+
+def has_taken_too_long(error: DBAPIError) -> bool:
+    """Whether a limit on time ended the statement, be it at its work or while it waited for a lock."""
+    if isinstance(error.orig, sqlite3.Error):
+        return _kind(error.orig) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return _sqlstate(error) in (QUERY_CANCELED, LOCK_NOT_AVAILABLE)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _kind(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & KIND_OF_ERROR
 
 
 def repeatable(function: Callable[P, R]) -> Callable[P, R]:

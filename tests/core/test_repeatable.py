@@ -1,9 +1,11 @@
 """``repeatable``: what the database asks to try again is tried again, once."""
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -11,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from taskapi.core.db import db, session, transaction
 from taskapi.core.errors import Conflict, OutcomeUnknown
-from taskapi.core.repeating import has_lost_transaction, repeatable
+from taskapi.core.repeating import has_lost_transaction, has_taken_too_long, is_of_the_server, repeatable
 from tests.core.conftest import read_number, write_number
 
 Work = Callable[[int], None]
@@ -204,3 +206,48 @@ def test_a_transaction_is_lost_with_its_savepoint_and_not_with_another_statement
     gone = DBAPIError(statement, {}, Exception("closed"), connection_invalidated=True)
     assert has_lost_transaction(gone)
     assert not has_lost_transaction(ValueError(statement))
+
+
+def refused(code: str) -> DBAPIError:
+    """What a statement of PostgreSQL's raises that ends with this SQLSTATE."""
+    return DBAPIError("INSERT", {}, psycopg.errors.lookup(code)("refused"))
+
+
+def refused_by_sqlite(code: int) -> DBAPIError:
+    error = sqlite3.OperationalError("refused")
+    error.sqlite_errorcode = code
+    return DBAPIError("INSERT", {}, error)
+
+
+@pytest.mark.parametrize("code", ["53100", "53200", "53300", "58030", "57P01", "57P02", "57P03"])
+def test_what_the_server_lacks_says_nothing_of_the_work(code: str) -> None:
+    assert is_of_the_server(refused(code))
+    assert not has_taken_too_long(refused(code))
+
+
+@pytest.mark.parametrize("code", ["57014", "55P03"])
+def test_a_limit_on_time_is_told_from_a_fault(code: str) -> None:
+    assert has_taken_too_long(refused(code))
+    assert not is_of_the_server(refused(code))
+
+
+@pytest.mark.parametrize("code", ["23505", "23514", "22003", "42P01", "40001"])
+def test_what_is_wrong_with_the_work_is_neither(code: str) -> None:
+    assert not is_of_the_server(refused(code))
+    assert not has_taken_too_long(refused(code))
+
+
+@pytest.mark.parametrize(
+    ("code", "of_the_server", "too_long"),
+    [
+        (sqlite3.SQLITE_FULL, True, False),
+        (sqlite3.SQLITE_IOERR_WRITE, True, False),
+        (sqlite3.SQLITE_NOMEM, True, False),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, False, True),
+        (sqlite3.SQLITE_LOCKED, False, True),
+        (sqlite3.SQLITE_CONSTRAINT_CHECK, False, False),
+    ],
+)
+def test_sqlite_tells_them_apart_by_its_codes(code: int, of_the_server: bool, too_long: bool) -> None:
+    error = refused_by_sqlite(code)
+    assert (is_of_the_server(error), has_taken_too_long(error)) == (of_the_server, too_long)

@@ -13,7 +13,7 @@ from taskapi.events.webhooks import verdicts
 from taskapi.files import objects
 from taskapi.notifications import outbox
 from taskapi.ops import audit, scheduling, service
-from taskapi.schedules.engine import dispatch, execution, lease, settling
+from taskapi.schedules.engine import apart, execution, lease, settling
 from taskapi.schedules.timing import retry
 from taskapi.tasks import weather
 from taskapi.tasks.importing import lease as import_lease
@@ -87,7 +87,8 @@ def test_so_does_a_smaller_one() -> None:
         ("left alone for 30 s at a time", 30, breaker.PAUSE_SECONDS),
         ("weather of up to a day ago", 86_400, weather.KEPT_SECONDS),
         ("tried again for three days", 3 * 86_400, verdicts.PATIENCE_SECONDS),
-        ("set aside for an hour", 3600, dispatch.SET_ASIDE.total_seconds()),
+        ("set aside for an hour", 3600, apart.SET_ASIDE.total_seconds()),
+        ("tried again after half a minute", 30, apart.HELD_UP.total_seconds()),
     ],
 )
 def test_the_times_it_names_are_those_of_the_code(words: str, seconds: float, found: float) -> None:

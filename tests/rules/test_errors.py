@@ -33,7 +33,7 @@ BROAD_HANDLERS = Counter(
         "taskapi/schedules/actions/loading.py": 1,
         "taskapi/schedules/editing.py": 1,
         "taskapi/schedules/engine/backfilling.py": 1,
-        "taskapi/schedules/engine/dispatch.py": 2,
+        "taskapi/schedules/engine/apart.py": 2,
         "taskapi/core/read_at_once.py": 1,
         "taskapi/core/together.py": 1,
         "taskapi/schedules/engine/execution.py": 1,

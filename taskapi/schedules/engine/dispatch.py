@@ -7,19 +7,14 @@ misses is queued again.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
-from sqlalchemy.exc import DBAPIError
-
 from taskapi.core.arrays import uses_arrays
-from taskapi.core.db import read_database_clock, savepoint, session, transaction
-from taskapi.core.events import record_event
-from taskapi.core.json import storable_text
-from taskapi.core.repeating import is_of_the_disk, is_transient
+from taskapi.core.db import read_database_clock, session
 from taskapi.schedules.engine import claims, due
+from taskapi.schedules.engine.apart import together_or_apart
 from taskapi.schedules.engine.backfilling import work_backfills
 from taskapi.schedules.engine.cancelling import give_way
 from taskapi.schedules.engine.expecting import Ahead, Expected, look_ahead, wait_until
@@ -32,8 +27,6 @@ from taskapi.schedules.models import Schedule
 from taskapi.schedules.timing.triggers import MICROSECOND
 from taskapi.schedules.timing.verdicts import MAX_DUE_TIMES, Policy
 
-log = structlog.get_logger(__name__)
-
 BATCH = 500
 # Behind a full one: more share what a transaction costs, and workers have something to do meanwhile.
 BACKLOG_BATCH = 2_000
@@ -45,8 +38,6 @@ MAX_RUNS_PER_BATCH = 500
 LEAST_SHARE = 100
 # What is due is claimed by other schedulers: look again when they should be done.
 OTHERS_ARE_BUSY_SECONDS = 0.02
-# A schedule that cannot be planned is left alone for so long; its due times stay due.
-SET_ASIDE = timedelta(hours=1)
 # Runs beyond their owner's window are held: look again when it should have room. A window that
 # runs dry says so by itself.
 LOOK_FOR_ROOM_SECONDS = 0.25
@@ -110,7 +101,7 @@ def dispatch_batch(limit: int | None = None) -> int:
 
     # SQLite unfolds no arrays; who has very many due times has PostgreSQL.
     together = ordinary_first if uses_arrays() else lambda: _handle(claim())
-    return _together_or_apart(together, claim, _handle)
+    return together_or_apart(together, claim, _handle)
 
 
 def _dispatch_expected() -> int:
@@ -130,7 +121,7 @@ def _dispatch_expected() -> int:
         # The rest goes the long way when it is due.
         return ordinary
 
-    return _together_or_apart(ahead, lambda: due.claim_due_schedules(WHOLE_ROWS), _handle)
+    return together_or_apart(ahead, lambda: due.claim_due_schedules(WHOLE_ROWS), _handle)
 
 
 def settle_cancelled(limit: int = BATCH) -> int:
@@ -139,33 +130,7 @@ def settle_cancelled(limit: int = BATCH) -> int:
     def claim() -> Sequence[Schedule]:
         return due.claim_unsettled_schedules(limit)
 
-    return _together_or_apart(lambda: _settle(claim()), claim, _settle)
-
-
-def _together_or_apart(
-    together: Callable[[], int],
-    claim: Callable[[], Sequence[Schedule]],
-    handle: Callable[[Sequence[Schedule]], int],
-) -> int:
-    """Do a batch ``together`` in one transaction; how many schedules.
-
-    A batch that fails is claimed again and handled schedule by schedule, so that one poisoned row
-    is set aside and stops nobody else.
-    """
-    try:
-        with transaction():
-            return together()
-    except Exception as error:
-        # The next one is small again: perhaps it took too long.
-        due.forget_backlog()
-        if _is_of_no_schedule(error):
-            raise
-        log.warning("dispatch.batch_failed", error=_in_short(error))
-    with transaction():
-        schedules = claim()
-        for schedule in schedules:
-            _handle_or_set_aside(schedule, handle)
-        return len(schedules)
+    return together_or_apart(lambda: _settle(claim()), claim, _settle)
 
 
 def _handle(schedules: Sequence[Schedule]) -> int:
@@ -262,36 +227,3 @@ def _use_early_pings(schedules: Sequence[Schedule], handled: set[UUID]) -> None:
     for schedule in schedules:
         if schedule.early_ping is not None and schedule.id in handled:
             use_early_ping(schedule)
-
-
-def _handle_or_set_aside(schedule: Schedule, handle: Callable[[Sequence[Schedule]], int]) -> None:
-    schedule_id = schedule.id
-    try:
-        with savepoint():
-            handle([schedule])
-    except Exception as error:
-        if _is_of_no_schedule(error):
-            raise
-        log.exception("dispatch.schedule_set_aside", schedule_id=str(schedule_id))
-        session().refresh(schedule)
-        schedule.fault = _in_short(error)
-        schedule.set_aside_until = read_database_clock() + SET_ASIDE
-        record_event(
-            "schedule.set_aside",
-            subject=("schedule", schedule_id),
-            owner_id=schedule.owner_id,
-            after={"fault": schedule.fault},
-        )
-        session().flush()
-
-
-def _is_of_no_schedule(error: Exception) -> bool:
-    """Whether it says nothing of what was handled: it is tried again soon, and none is set aside for it."""
-    return isinstance(error, DBAPIError) and (is_transient(error) or is_of_the_disk(error))
-
-
-def _in_short(error: Exception) -> str:
-    """What people may read of an error: no SQL and no parameters."""
-    if isinstance(error, DBAPIError):
-        return f"{type(error).__name__}: the database refused it"
-    return storable_text(f"{type(error).__name__}: {error}")[:2000]
