@@ -37,7 +37,10 @@ LEVELS = {
     "critical": logging.CRITICAL,
 }
 HIDDEN = "***"
-SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|dsn", re.IGNORECASE)
+SECRET_NAMES = re.compile(
+    r"passw(or)?d|secret|token|authorization|x-auth|cookie|api[_-]?key|private[_-]?key|credential|dsn",
+    re.IGNORECASE,
+)
 # What a message may carry without a name: bearer tokens, JWTs, our own tokens, a URL's password.
 SECRET_VALUES = re.compile(
     r"(?i:bearer\s+)[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|ta[cpr]_[\w-]{8,}|tv[er]_[\w-]{8,}"

@@ -19,7 +19,6 @@ from taskapi.core.access import Actor
 from taskapi.core.db import database_moment, on_commit, read_database_clock, savepoint, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.json import format_time
-from taskapi.core.logging import redact
 from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.core.repeating import is_transient
 from taskapi.schedules import queries
@@ -32,7 +31,7 @@ from taskapi.schedules.engine.planning import complete_if_nothing_is_left, polic
 from taskapi.schedules.errors import ScheduleBusy, ScheduleCancelled
 from taskapi.schedules.models import Run, Schedule
 from taskapi.schedules.pings import ping_token_for
-from taskapi.schedules.secrets import params_to_store, shown_params
+from taskapi.schedules.secrets import params_to_store, recorded_params, shown_params
 from taskapi.schedules.service import check_number, check_trigger
 from taskapi.schedules.timing.past import due_between
 from taskapi.schedules.timing.triggers import MICROSECOND, next_due
@@ -91,7 +90,8 @@ def _work(actor: Actor, schedule: Schedule, changes: Mapping[str, Any]) -> dict[
     if changes.keys().isdisjoint({"name", "action", "params"}):
         return {}
     sent = {name: changes[name] for name in ("name", "action", "params") if name in changes}
-    if sent == {name: _shown(getattr(schedule, name), name) for name in sent}:
+    as_answered = {"name": schedule.name, "action": schedule.action, "params": shown_params(schedule.params)}
+    if sent == {name: as_answered[name] for name in sent}:
         # Also of an action that is gone by now, and with a secret that nobody can open any more.
         return {name: getattr(schedule, name) for name in sent}
     action = registry.find(changes.get("action", schedule.action))
@@ -252,11 +252,9 @@ def _delete_skipped_runs(schedule: Schedule, times: Collection[datetime]) -> Non
 
 def _state(schedule: Schedule, names: Collection[str]) -> dict[str, Any]:
     """The fields as an event tells them, with what a new plan may have made of the schedule."""
-    return {name: _shown(getattr(schedule, name), name) for name in (*names, "status", "next_run_at")}
-
-
-def _shown(value: Any, name: str) -> Any:
-    if name == "params":
-        # Headers and bodies of calls may hold what lets somebody in elsewhere.
-        return redact(shown_params(value))
-    return value.isoformat() if isinstance(value, datetime) else value
+    state = {name: getattr(schedule, name) for name in (*names, "status", "next_run_at")}
+    if "params" in state:
+        state["params"] = recorded_params(schedule.action, schedule.params)
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in state.items()
+    }

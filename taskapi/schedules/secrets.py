@@ -1,5 +1,6 @@
 """Secrets among params: sealed where they are stored, never shown again, opened for a run alone."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ HIDDEN = "***"
 PURPOSE = "schedules.params"
 # A sealed value tells what it is, so that it is hidden also while its action is not installed.
 SEALED = "$sealed"
+# After scheme and host (RFC 3986, 3).
+PATH_OF_URL = re.compile(r"(?<=://)([^/?#\s]+)[/?#][^\s\"<>]*")
 
 
 def params_to_store(
@@ -76,6 +79,21 @@ def open_secrets(action: Action, stored: dict[str, Any]) -> dict[str, Any]:
 def shown_params(stored: dict[str, Any]) -> dict[str, Any]:
     """Stored params as anybody may read them: in answers, events, exports."""
     return {name: HIDDEN if is_sealed(value) else value for name, value in stored.items()}
+
+
+def recorded_params(action: str, stored: dict[str, Any]) -> dict[str, Any]:
+    """Stored params as the log of changes keeps them: of an address only where it leads, as paths hold keys."""
+    private = registry.find(action).private if registry.is_installed(action) else tuple(stored)
+    told = {name: HIDDEN if name in private and value else value for name, value in stored.items()}
+    return _without_paths(redact(shown_params(told)))
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, str):
+        return PATH_OF_URL.sub(rf"\1/{HIDDEN}", value)
+    if isinstance(value, dict):
+        return {name: _without_paths(item) for name, item in value.items()}
+    return [_without_paths(item) for item in value] if isinstance(value, list) else value
 
 
 def secret_texts(action: Action, params: dict[str, Any]) -> list[str]:

@@ -75,6 +75,17 @@ def test_an_action_that_is_gone_is_no_obstacle(context: Flask, owner: Person, ti
     schedule = make(owner, every=60)
     path = f"/api/schedules/{schedule['id']}"
     with transaction():
-        session().execute(sa.update(Schedule).values(action="retired"))
+        called = {"headers": {"Authorization": "Bearer of-the-receiver"}}
+        session().execute(sa.update(Schedule).values(action="retired", params=called))
     answered = owner.get(path).json
     assert owner.put(path, {**answered, "timeout": 9}).json["timeout"] == 9
+
+
+def test_three_stars_where_no_secret_is_sealed_are_what_was_sent(owner: Person, time: Time) -> None:
+    """Who sends them instead of a header has changed it, whatever the log of changes would show."""
+    call = {"url": "https://1.1.1.1/", "headers": {"Authorization": "Bearer of-the-receiver"}}
+    schedule = make(owner, action="webhook", params=call, every=60)
+    stars = {**call, "headers": {"Authorization": "***"}}
+    edited = owner.patch(f"/api/schedules/{schedule['id']}", {"params": stars}).json
+    assert edited["params"]["headers"] == {"Authorization": "***"}
+    assert edited["version"] == 2

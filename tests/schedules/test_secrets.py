@@ -191,3 +191,21 @@ def test_the_check_of_an_action_refuses_what_its_schema_cannot(app: Flask, owner
     registry.register(Action("keyholder", "Picky", KeyholderParams, never, check=check))
     answer = owner.post("/api/schedules", {"action": "keyholder", "params": {"key": "this"}, "every": 3600})
     assert answer.json["errors"] == {"params.key": ["this fits no lock"]}
+
+
+def test_the_log_of_changes_keeps_what_changed_and_no_private_params(context: Flask, owner: Person) -> None:
+    call = {
+        "url": "https://hooks.example.org:8443/T0/key?sig=1",
+        "method": "PUT",
+        "headers": {"X-Door": "key"},
+    }
+    told = secrets.recorded_params("webhook", {**call, "body": None, "timeout": 5})
+    expected = {"url": "https://hooks.example.org:8443/***", "method": "PUT", "headers": "***", "body": None}
+    assert told == {**expected, "timeout": 5}
+    message = {"message": "See https://example.org/a?b=c, please", "to": ["ada@example.org"]}
+    assert secrets.recorded_params("reminder", message) == {
+        "message": "See https://example.org/*** please",
+        "to": ["ada@example.org"],
+    }
+    # Nobody knows which of them were private.
+    assert secrets.recorded_params("retired", {"door": "key", "none": None}) == {"door": "***", "none": None}

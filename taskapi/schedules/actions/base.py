@@ -142,6 +142,8 @@ class Action:
             the params as the schema read them, when they are sent and not when they are used.
         secrets: names of params that are sealed where they are stored, shown as ``***``, and
             opened for ``run`` alone.
+        private: names of params in which people put what lets somebody in elsewhere: answered as they were
+            sent, but the log of changes, which is kept for good, tells only that they are there.
         admin_params: names of params that only administrators may send, and have in their schedules;
             one that is false or null stands for nothing.
         waits: for an action that is done outside: how many seconds a run waits for the ping that
@@ -157,6 +159,7 @@ class Action:
     run: Callable[[RunContext, dict[str, Any]], Any]
     check: Callable[[dict[str, Any]], None] | None = None
     secrets: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
     admin_params: tuple[str, ...] = ()
     waits: Callable[[dict[str, Any]], float] | None = None
     threaded: bool = False

@@ -164,5 +164,12 @@ def _refusal(answer: http.Answer) -> ActionFailed:
 
 
 WEBHOOK = Action(
-    "webhook", "Calls a URL", WebhookParams, call, check=check, secrets=("secret",), threaded=True
+    "webhook",
+    "Calls a URL",
+    WebhookParams,
+    call,
+    check=check,
+    secrets=("secret",),
+    private=("headers", "body"),
+    threaded=True,
 )

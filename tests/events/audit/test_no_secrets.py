@@ -24,6 +24,8 @@ __all__ = ("phone", "time")
 OURS = re.compile(r"\bta[a-z]_[\w-]{8,}|eyJ[\w-]+\.|\$argon2|whsec_|otpauth:")
 NEW = "another long password"
 HEADER, BODY, SECRET = "Bearer of-the-receiver", "key-in-a-body", "whsec_" + "QUJD" * 8
+# Where no name tells that it is one.
+ODD_HEADER, ODD_BODY, PATH, QUERY = "of-a-door", "said-at-the-door", "T00-B00-in-a-path", "sig-in-a-query"
 
 
 def use_accounts(client: FlaskClient, owner: Person, app: Authenticator) -> list[str]:
@@ -54,19 +56,22 @@ def use_things(owner: Person) -> list[str]:
     owner.patch(f"/api/webhooks/{hook.json['id']}", {"description": "Tea"})
     call: dict[str, Any] = {
         "url": "https://1.1.1.1/",
-        "headers": {"Authorization": HEADER},
+        "headers": {"Authorization": HEADER, "X-Door": ODD_HEADER},
         "body": {"api_key": BODY},
         "secret": SECRET,
     }
     schedule = make(owner, action="webhook", params=call, every=3600)
     owner.patch(f"/api/schedules/{schedule['id']}", {"name": "Tea", "params": {**call, "method": "PUT"}})
+    odd = {"url": f"https://1.1.1.1/services/{PATH}?sig={QUERY}", "body": ODD_BODY}
+    owner.patch(f"/api/schedules/{schedule['id']}", {"params": {**call, **odd}})
+    owner.patch(f"/api/schedules/{schedule['id']}", {"action": "reminder", "params": {"message": "Tea"}})
     owner.delete(f"/api/schedules/{schedule['id']}")
     ping = make(owner, action="expect_ping", params={"grace": 60}, every=3600)
     feed = owner.post("/api/calendar/feeds", {"name": "phone"})
     secrets = [ping["ping_url"], feed.json["url"]]
     tokens = [url.rpartition("/")[2].removesuffix(".ics") for url in secrets]
     owner.client.get(f"/calendar/{tokens[1]}x.ics")
-    return [SECRET, HEADER, BODY, made.json["secret"], *tokens]
+    return [SECRET, HEADER, BODY, ODD_HEADER, ODD_BODY, PATH, QUERY, made.json["secret"], *tokens]
 
 
 def test_no_secret_is_in_the_log(
