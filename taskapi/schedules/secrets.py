@@ -82,10 +82,11 @@ def shown_params(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def recorded_params(action: str, stored: dict[str, Any]) -> dict[str, Any]:
-    """Stored params as the log of changes keeps them: of an address only where it leads, as paths hold keys."""
+    """Stored params as the log of changes keeps them; of an address only where it leads: paths hold keys."""
     private = registry.find(action).private if registry.is_installed(action) else tuple(stored)
     told = {name: HIDDEN if name in private and value else value for name, value in stored.items()}
-    return _without_paths(redact(shown_params(told)))
+    recorded: dict[str, Any] = _without_paths(redact(shown_params(told)))
+    return recorded
 
 
 def _without_paths(value: Any) -> Any:
