@@ -1,5 +1,6 @@
 """What the processes of a trial logged of errors, and which of them none of its faults makes."""
 
+import errno
 import json
 import re
 from collections.abc import Iterator
@@ -10,16 +11,27 @@ BEGINS = "Traceback (most recent call last):"
 # What has lost its database, …
 OF_DATABASE = re.compile(
     r"sqlalchemy\.exc\.(Operational|Interface|DBAPI|Disconnection|InvalidatePool)Error"
-    # Who was stopped comes back to a transaction that is over, or to a connection that was given up.
-    r"|psycopg\.errors\.(IdleInTransactionSessionTimeout|ConnectionTimeout|\w*Shutdown)"
+    # Who was stopped comes back to a transaction that is over, or to a connection that was given up; and
+    # whoever waits for what it has locked is told so in the end.
+    r"|psycopg\.errors\.(IdleInTransactionSessionTimeout|ConnectionTimeout|\w*Shutdown|CannotConnectNow|QueryCanceled)"
     r"|psycopg\.(OperationalError|InterfaceError)|taskapi\.core\.errors\.OutcomeUnknown"
 )
 # … its Redis, its mail server, or whoever it talked with.
 OF_OTHERS = re.compile(
     r"redis\.exceptions\.(Connection|Timeout|BusyLoading)Error"
     r"|smtplib\.SMTP(ServerDisconnected|ConnectError|ResponseException|RecipientsRefused|DataError|HeloError)"
-    r"|OSError|TimeoutError|(Connection\w*|BrokenPipe)Error"
+    r"|TimeoutError|(Connection\w*|BrokenPipe)Error"
 )
+# What a connection that broke says by its number; a process without descriptors or memory has others.
+OF_CONNECTIONS = {
+    getattr(errno, name)
+    for name in (
+        *("EPIPE", "ECONNRESET", "ECONNREFUSED", "ECONNABORTED", "ENOTCONN", "ETIMEDOUT"),
+        # The socket of a Redis that is not there.
+        *("EHOSTUNREACH", "ENETUNREACH", "ENOENT"),
+    )
+}
+OF_THE_DISK = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 # What is warned of in a line where a process was killed or stopped, …
 OF_DEATHS = re.compile(
     r"lease\.lost|run\.(cancelled_without_its_worker|fenced|forced_to_stop|lost_its_worker)"
@@ -44,9 +56,15 @@ OF_THE_REST = re.compile(
     re.DOTALL,
 )
 NOTHING = ("debug", "info")
-# The name of an error; of one that wraps the driver's, that of the driver's.
+# How an error is named that stands alone in a line, and where those are from that may.
+NAME_OF_ERROR = re.compile(r"[A-Z]\w*(Error|Unknown|Unavailable|Exception)")
+ROOMS = ("", "sqlalchemy.exc.", "taskapi.core.errors.", "redis.exceptions.", "smtplib.", "psycopg.")
+# What is found of schedules that no server which is away makes.
+OF_SCHEDULES = ("set_aside", "without_next_time")
+# The name of an error; of one that wraps the driver's, that of the driver's; and its number.
 ERROR = re.compile(
-    r"^(?:sqlalchemy\.exc\.InternalError: \((?P<wrapped>[\w.]+)\)|(?P<own>[A-Za-z_][\w.]*)(?::|$))",
+    r"^(?:(?:sqlalchemy\.exc\.\w+: )?\((?P<wrapped>psycopg\.[\w.]+)\)"
+    r"|(?P<own>[A-Za-z_][\w.]*)(?:: (?:\[Errno (?P<number>\d+)\])?|:|$))",
     re.MULTILINE,
 )
 
@@ -88,10 +106,12 @@ def _is_expected(told: dict[str, Any], hurt: _Hurt) -> bool:
     if told.get("level") in NOTHING:
         return True
     event = str(told.get("event"))
+    if not _is_explained_in_short(str(told.get("error") or ""), hurt):
+        return False
+    if event == "audit.found":
+        return not any(told.get(name) for name in OF_SCHEDULES)
     if event == "dispatch.batch_failed":
-        error = told["error"].partition(":")[0]
-        rooms = ("sqlalchemy.exc", "taskapi.core.errors")
-        return any(_is_explained(f"{room}.{error}", hurt) for room in rooms)
+        return hurt.database
     return bool(
         OF_THE_REST.fullmatch(event)
         or (hurt.processes and OF_DEATHS.fullmatch(event))
@@ -100,7 +120,20 @@ def _is_expected(told: dict[str, Any], hurt: _Hurt) -> bool:
     )
 
 
-def _is_explained(name: str, hurt: _Hurt) -> bool:
+def _is_explained_in_short(text: str, hurt: _Hurt) -> bool:
+    """Of the name of an error, or of the driver's words; what others say in their own words is explained."""
+    found = ERROR.match(text)
+    if found is None or not (found["wrapped"] or NAME_OF_ERROR.fullmatch(found["own"])):
+        return True
+    if found["wrapped"]:
+        return _is_explained(found["wrapped"], hurt)
+    return any(_is_explained(f"{room}{found['own']}", hurt, found["number"]) for room in ROOMS)
+
+
+def _is_explained(name: str, hurt: _Hurt, number: str | None = None) -> bool:
+    if name == "OSError":
+        wanted = OF_CONNECTIONS | (OF_THE_DISK if hurt.disk else set())
+        return number is not None and int(number) in wanted
     return bool(OF_OTHERS.fullmatch(name) or (hurt.database and OF_DATABASE.fullmatch(name)))
 
 
@@ -125,5 +158,5 @@ def _unexplained(text: str, hurt: _Hurt) -> Iterator[str]:
     for traceback in tracebacks:
         # Of a chain each has its own; lines of the code stand further in.
         error = ERROR.search(traceback)
-        if error is None or not _is_explained(error["wrapped"] or error["own"], hurt):
+        if error is None or not _is_explained(error["wrapped"] or error["own"], hurt, error["number"]):
             yield traceback[-1000:]

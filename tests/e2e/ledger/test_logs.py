@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.ledger.logs import BEGINS, unexplained_errors, warned_of
 
 pytestmark = pytest.mark.e2e
+DEADLOCK = "sqlalchemy.exc.OperationalError: (psycopg.errors.DeadlockDetected) deadlock detected"
 WRAPPED = (
     "sqlalchemy.exc.InternalError: (psycopg.errors.InFailedSqlTransaction) current transaction is aborted"
 )
@@ -30,7 +31,13 @@ def test_what_a_server_that_is_away_makes_is_explained() -> None:
 
 
 def test_any_other_error_is_found_in_a_field_in_a_message_and_by_itself() -> None:
-    for error in ("KeyError: 'run'", "sqlalchemy.exc.IntegrityError: twice", "AssertionError", WRAPPED):
+    for error in (
+        "KeyError: 'run'",
+        "sqlalchemy.exc.IntegrityError: twice",
+        "AssertionError",
+        WRAPPED,
+        DEADLOCK,
+    ):
         text = traceback_of(error)
         for line in (json.dumps({"exception": text}), json.dumps({"event": f"job: {text}"}), text):
             (found,) = unexplained_errors(
@@ -40,7 +47,7 @@ def test_any_other_error_is_found_in_a_field_in_a_message_and_by_itself() -> Non
 
 
 def test_a_warning_is_found_unless_somebody_who_was_killed_or_away_explains_it() -> None:
-    def found(event: str, level: str = "warning", **more: str) -> bool:
+    def found(event: str, level: str = "warning", **more: str | int) -> bool:
         return list(unexplained_errors(json.dumps({"event": event, "level": level, **more}))) != []
 
     assert not found("run.lost_its_worker")
@@ -53,6 +60,28 @@ def test_a_warning_is_found_unless_somebody_who_was_killed_or_away_explains_it()
     assert not found("dispatch.batch_failed", error="OutcomeUnknown: nobody knows")
     for error in ("KeyError: 'run'", "IntegrityError: the database refused it"):
         assert found("dispatch.batch_failed", error=error)
+    assert not found("run.settle_waits", error="OperationalError")
+    assert not found("redis.away", error="Error 111 connecting to 127.0.0.1:6379. Connection refused.")
+    assert not found("redis.away", error="[Errno 104] Connection reset by peer")
+    assert not found("email.postponed", error="421 busy")
+    assert not found("database.unavailable", error="(psycopg.errors.AdminShutdown) terminating connection")
+    for error in ("IntegrityError", "ProgrammingError"):
+        assert found("run.settle_waits", error=error)
+    deadlock = "(psycopg.errors.DeadlockDetected) deadlock detected"
+    assert found("database.unavailable", error=deadlock)
+    assert not found("audit.found", overdue=5, set_aside=0)
+    assert found("audit.found", overdue=5, set_aside=1)
+
+
+def test_an_error_of_the_machine_is_judged_by_its_number() -> None:
+    def found(error: str, *, disk_was_full: bool) -> bool:
+        line = json.dumps({"event": "it.failed", "exception": traceback_of(error)})
+        return list(unexplained_errors(line, disk_was_full=disk_was_full)) != []
+
+    for number, of_the_disk, of_neither in ((104, False, False), (27, False, True), (24, True, True)):
+        assert found(f"OSError: [Errno {number}] so it is", disk_was_full=True) is of_the_disk
+        assert found(f"OSError: [Errno {number}] so it is", disk_was_full=False) is of_neither
+    assert found("OSError: something", disk_was_full=True)
 
 
 def test_what_was_not_hurt_explains_nothing() -> None:
@@ -74,5 +103,5 @@ def test_what_was_warned_of_is_told() -> None:
 
 
 def test_an_error_that_another_followed_is_found() -> None:
-    chain = f"{traceback_of('KeyError: 1')}\nDuring handling another:\n\n{traceback_of('OSError: 2')}"
+    chain = f"{traceback_of('KeyError: 1')}\nDuring handling another:\n\n{traceback_of('BrokenPipeError')}"
     assert len(list(unexplained_errors(json.dumps({"exception": chain})))) == 1
