@@ -2,7 +2,7 @@
 
 import re
 import statistics
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ PROCESS = re.compile(r"-(\d+)-[0-9a-f]+/(\d+)$")
 # A process that was killed takes so long to be there again; and without any of a kind for so long nothing
 # goes on.
 START_SECONDS, NOBODY_SECONDS = 4.0, 5.0
+DEATHS_OF_WORKERS = ("worker killed", "work-horse killed")
 UNEXPLAINED = "attempts that nothing has ended"
 # With so many runs open, some may wait for their owner's window, which tells of workers.
 FEW_OPEN = 150
@@ -62,6 +63,7 @@ def look_at_delays(found: Judgement, books: Books) -> None:
     )
     found.count(stalls=len(books.stalls), stalled=sum(ended - began for began, ended in books.stalls))
     _look_at_losses(found, books)
+    _look_beside_workers(found, books)
     _look_beside_schedulers(found, books)
 
 
@@ -169,6 +171,23 @@ def _back(fault: Fault) -> float:
 def _was_database_hurt(faults: Sequence[Fault], began: float, lost: float) -> bool:
     hurt = (fault.began for fault in faults if fault.kind.startswith(("PostgreSQL", "connections")))
     return any(began - SLACK_SECONDS <= at <= lost for at in hurt)
+
+
+def _look_beside_workers(found: Judgement, books: Books) -> None:
+    """What was queued when a worker died: it may have had it in its hands, of which no row tells."""
+    deaths = sorted(one.began for one in found.faults if one.kind in DEATHS_OF_WORKERS)
+    crowd, waited = _Crowd(found.runs), list[float]()
+    for run in found.runs:
+        pushed, started = books.pushed.get(run.id), run.first_started_at
+        if pushed is None or started is None or crowd.at(pushed) >= FEW_OPEN:
+            continue
+        place, begun = bisect_left(deaths, pushed), started.timestamp()
+        if place == len(deaths) or deaths[place] >= begun:
+            continue
+        died = deaths[place]
+        if not _had_to_wait(Loss(run.id, 0, died, begun, hurt=None, is_explained=True), found.faults):
+            waited.append(begun - died - held_up(books.stalls, died, begun))
+    found.count(waited=len(waited), waited_last=max(waited, default=0.0))
 
 
 def _look_beside_schedulers(found: Judgement, books: Books) -> None:

@@ -59,6 +59,11 @@ def _of_delays(figures: Mapping[str, float]) -> list[tuple[str, str]]:
             f" without a scheduler, a worker or Redis meanwhile: {figures['had_to_wait']:.0f}",
         ),
         (
+            "queued when a worker died, perhaps in its hands: from then to the first attempt, at most "
+            f"{PROMISED.waited_last:g} s",
+            _longest(figures, "waited", "waited_last"),
+        ),
+        (
             f"beside a killed scheduler: from due to made, at most {PROMISED.made_late:g} s",
             _longest(figures, "beside_a_killed_scheduler", "made_late"),
         ),

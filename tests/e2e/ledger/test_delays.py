@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +145,28 @@ def test_a_loss_beside_which_both_of_a_kind_were_hurt_for_long_tells_nothing() -
     assert taken_up(stopped, ("scheduler killed", "scheduler-2", 10, 11.5)) == 1
     assert taken_up(stopped, ("scheduler killed", "scheduler-2", 10, 10.5)) == 2
     assert taken_up(stopped, ("scheduler killed", "scheduler-2", 55, 57)) == 2
+
+
+def test_what_was_queued_when_a_worker_died_counts_from_its_death() -> None:
+    start = START.timestamp()
+
+    def waited(
+        *faults: Fault, pushed: float = 0.5, stalls: Sequence[tuple[float, float]] = ()
+    ) -> tuple[float, float]:
+        late = run("call", due=0.5, first_started_at=at(9))
+        books = Books(made={}, runs=[late], pushed={"call": start + pushed}, stalls=stalls)
+        found = nothing_found(books, *faults)
+        look_at_delays(found, books)
+        return found.figures["waited"], found.figures["waited_last"]
+
+    death = fault("worker killed", 1, process=WORKER)
+    assert waited(death) == waited(death, fault("work-horse killed", 4)) == (1, 8.0)
+    assert waited(fault("work-horse killed", 3), fault("worker killed", 0)) == (1, 6.0)
+    assert waited(death, stalls=[(start + 2, start + 4)]) == (1, 6.0)
+    for others in ((), (fault("worker killed", 10),), (fault("worker stopped", 1, ended=24),)):
+        assert waited(*others) == (0, 0.0)
+    # It was not there yet, or could not be handed on.
+    assert waited(death, pushed=2) == waited(death, fault("Redis away", 3, ended=12)) == (0, 0.0)
 
 
 def test_what_the_machine_held_up_is_subtracted() -> None:
