@@ -54,5 +54,5 @@ def test_ten_minutes_of_work_with_faults_in_the_middle(tmp_path: Path) -> None:
     assert outcome.errors()["disk full", "upload", 507] > 0
     grown = {name: outcome.growth(points) for name, points in outcome.samples.memory.items()}
     assert {name: growth for name, growth in grown.items() if growth > 5} == {}
-    assert outcome.growth_after_faults(outcome.samples.keys) < 10
-    assert outcome.growth_after_faults(outcome.samples.bytes) < 10
+    assert outcome.growth_after_faults(outcome.samples.keys) < 5
+    assert outcome.growth_after_faults(outcome.samples.bytes) < 5
