@@ -13,6 +13,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from taskapi.core.errors import ValidationFailed
 
 MAX_LENGTH = 128
+# As it is typed: letters may be composed of several. What is longer is refused unread, as the form in
+# which it is counted takes the square of its length.
+MAX_TYPED = MAX_LENGTH * 8
 TRAILING_DIGITS_AND_SYMBOLS = re.compile(r"[\W\d_]+$")
 SEQUENCES = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm")
 # OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, 2 passes and 1 lane is the floor.
@@ -74,7 +77,7 @@ def check_new_password(
     Raises:
         ValidationFailed: with the reason in words.
     """
-    password = normal_form(password)
+    password = normal_form(password) if len(password) <= MAX_TYPED else ""
     folded = password.casefold()
     if not minimum <= len(password) <= MAX_LENGTH:
         reason = f"Use {minimum} to {MAX_LENGTH} characters."

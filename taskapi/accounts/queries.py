@@ -1,7 +1,6 @@
 """Reads of users and sessions."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
@@ -13,6 +12,7 @@ from taskapi.accounts.schemas import DirectoryEntrySchema
 from taskapi.core import clock
 from taskapi.core.batches import batches
 from taskapi.core.db import db, session
+from taskapi.core.folding import normalized
 from taskapi.core.json_sql import object_of
 from taskapi.core.paging import Page, PageRequest, fetch_page
 from taskapi.core.reading import read
@@ -43,7 +43,7 @@ def fold(text: str) -> str:
 
 def normal_form(text: str) -> str:
     """Names that look alike become one (Unicode Annex 15, NFKC), such as full-width letters."""
-    return unicodedata.normalize("NFKC", text)
+    return normalized("NFKC", text)
 
 
 def find_user(login: str) -> User | None:

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from taskapi.accounts.passwords import MAX_LENGTH
+from taskapi.accounts.passwords import MAX_TYPED
 from taskapi.core.mail_kinds import MAIL_KINDS
 from taskapi.core.paging import PageQuery, sort_field
 from taskapi.core.profile import section_schema
@@ -79,7 +79,7 @@ class LoginSchema(Schema):
 
     email = fields.String(validate=validate.Length(max=254))
     username = fields.String(validate=validate.Length(max=254))
-    password = fields.String(required=True, load_only=True, validate=validate.Length(max=MAX_LENGTH * 8))
+    password = fields.String(required=True, load_only=True, validate=validate.Length(max=MAX_TYPED))
     code = fields.String(load_only=True, validate=CODE_LENGTH, metadata={"description": CODE})
 
     @ma.validates_schema
@@ -108,15 +108,13 @@ class TokenPairSchema(Schema):
 class PasswordSchema(Schema):
     """One's own password, asked for again before something important."""
 
-    password = fields.String(required=True, load_only=True, validate=validate.Length(max=MAX_LENGTH * 8))
+    password = fields.String(required=True, load_only=True, validate=validate.Length(max=MAX_TYPED))
 
 
 class PasswordChangeSchema(Schema):
     """One's current password and the next."""
 
-    current_password = fields.String(
-        required=True, load_only=True, validate=validate.Length(max=MAX_LENGTH * 8)
-    )
+    current_password = fields.String(required=True, load_only=True, validate=validate.Length(max=MAX_TYPED))
     new_password = fields.String(required=True, load_only=True)
 
 

@@ -37,11 +37,19 @@ def register(*, settings: Settings, email: str, password_hash: str, **profile: A
     Raises:
         RegistrationClosed, EmailTaken, UsernameTaken, ValidationFailed
     """
-    if not settings.registration:
-        raise RegistrationClosed
+    require_registration(settings)
     user = create_user(email=email, password_hash=password_hash, by_owner=True, **profile)
     ask_to_verify_email(user)
     return user
+
+
+def require_registration(settings: Settings) -> None:
+    """
+    Raises:
+        RegistrationClosed: people do not make accounts by themselves.
+    """
+    if not settings.registration:
+        raise RegistrationClosed
 
 
 def ask_to_verify_email(user: User) -> None:

@@ -59,6 +59,8 @@ def current_device() -> Device:
 @blp.response(201, UserSchema, location="/api/auth/me")
 def register(data: dict[str, Any]) -> User:
     """Make an account"""
+    # To hash takes long: not for what is refused anyway.
+    service.require_registration(runtime_settings())
     password_hash = service.hash_new_password(settings=runtime_settings(), **data)
     del data["password"]
     with transaction():

@@ -1,6 +1,30 @@
-"""Text as searches compare it: by both databases alike, without an extension of either."""
+"""Text as it is compared: in one form, and for searches by both databases alike, without their extensions."""
 
 import unicodedata
+from typing import Literal
+
+# To put marks in their order takes the square of their number. So many in a row are no letter of any
+# language (Unicode Annex 15, 13: the Stream-Safe Text Format).
+MARKS_IN_A_ROW = 30
+# They are no marks, but these forms make marks of them.
+BECOME_MARKS = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
+
+
+def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+    """The text in a normalization form (Unicode Annex 15); of too many marks on one letter the first stay."""
+    return text if text.isascii() else unicodedata.normalize(form, _with_few_marks(text))
+
+
+def _with_few_marks(text: str) -> str:
+    if len(text) <= MARKS_IN_A_ROW:
+        return text
+    kept, in_a_row = [], 0
+    for letter in text:
+        is_mark = unicodedata.combining(letter) or letter in BECOME_MARKS
+        in_a_row = in_a_row + 1 if is_mark else 0
+        if in_a_row <= MARKS_IN_A_ROW:
+            kept.append(letter)
+    return "".join(kept)
 
 
 def folded(text: str) -> str:
@@ -10,5 +34,5 @@ def folded(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    apart = normalized("NFKD", normalized("NFKD", text).casefold())
     return "".join(letter for letter in apart if not unicodedata.combining(letter))

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 
+from taskapi.core.folding import normalized
+
 MAX_BYTES = 255
 # What is longer after the last dot is no ending.
 LONGEST_ENDING = 32
@@ -22,7 +24,7 @@ def clean_name(text: str) -> str:
     last = re.split(r"[/\\]", text)[-1]
     letters = TURNS_ORDER.sub("", last)
     printable = "".join(letter for letter in letters if unicodedata.category(letter) not in UNPRINTABLE)
-    name = unicodedata.normalize("NFC", printable).strip().rstrip(". ")
+    name = normalized("NFC", printable).strip().rstrip(". ")
     if DEVICE.fullmatch(name):
         name = f"_{name}"
     return _shortened(name)

@@ -13,6 +13,7 @@ from werkzeug.http import http_date, parse_date, quote_etag
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import Storage
 from taskapi.core.errors import PreconditionFailed
+from taskapi.core.folding import normalized
 from taskapi.files import integrity
 from taskapi.files.models import StoredFile
 from taskapi.files.ranges import Part, requested_part
@@ -55,7 +56,7 @@ def send_content(file: StoredFile) -> Response:
 
 def disposition(filename: str) -> str:
     """``Content-Disposition`` that saves a file under its name, whatever letters that has (RFC 6266)."""
-    letters = unicodedata.normalize("NFKD", filename)
+    letters = normalized("NFKD", filename)
     simple = TROUBLESOME.sub("_", "".join(letter for letter in letters if not unicodedata.combining(letter)))
     if simple == filename:
         return f'attachment; filename="{simple}"'

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from taskapi.accounts.passwords import check_new_password, hash_password, verify_password
+from taskapi.accounts import passwords
+from taskapi.accounts.passwords import MAX_TYPED, check_new_password, hash_password, verify_password
 from taskapi.core.errors import ValidationFailed
 from tests.people import PASSWORD, PASSWORD_HASH, STRONG_HASH
 
@@ -122,3 +123,17 @@ def test_the_list_is_read_when_the_first_password_is_set() -> None:
 def test_the_shortest_length_is_the_operators_choice() -> None:
     with pytest.raises(ValidationFailed, match="Use 14 to 128"):
         check_new_password("thirteen char", minimum=14, about_user=())
+
+
+def test_what_is_far_too_long_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its form would take the square of its length."""
+    read: list[int] = []
+
+    def read_form(password: str) -> str:
+        read.append(len(password))
+        return password
+
+    monkeypatch.setattr(passwords, "normal_form", read_form)
+    with pytest.raises(ValidationFailed, match="Use 10 to 128"):
+        check_new_password("a" + "\u0301" * MAX_TYPED, minimum=10, about_user=("olivia",))
+    assert max(read, default=0) <= MAX_TYPED

@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import IntegrityError
 
+from taskapi.accounts import names, queries, service
 from taskapi.accounts.service import create_user
 from taskapi.core.db import db, transaction
 from tests.accounts.helpers import body, code, log_in, register
@@ -68,6 +69,19 @@ def test_a_missing_username_is_made_from_the_address(
     client: FlaskClient, emails: list[str], usernames: list[str]
 ) -> None:
     assert [body(register(client, email))["username"] for email in emails] == usernames
+
+
+def test_a_name_that_thousands_have_is_found_free_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, asked = {"user", *(f"user{number}" for number in range(2, 5_000))}, list[str]()
+
+    def exists(key: str) -> bool:
+        asked.append(key)
+        return key in taken
+
+    monkeypatch.setattr(queries, "username_exists", exists)
+    username, _ = names.free_username("user@example.org")
+    assert username not in taken
+    assert len(asked) < 200
 
 
 @pytest.mark.one_database
@@ -213,7 +227,9 @@ def closed(app: Flask, tmp_path: Path, redis_url: str) -> Iterator[FlaskClient]:
     app.extensions["taskapi_settings"] = before
 
 
-def test_registration_can_be_switched_off(closed: FlaskClient) -> None:
+def test_registration_can_be_switched_off(closed: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing is hashed for whom it is refused anyway.
+    monkeypatch.setattr(service, "hash_new_password", lambda **_asked: pytest.fail("it was hashed"))
     assert code(register(closed)) == (403, "registration_closed")
 
 
