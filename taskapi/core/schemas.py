@@ -14,6 +14,8 @@ from marshmallow import fields, validate
 from taskapi.core.access import current_actor
 from taskapi.core.json import format_time
 
+# So many unknown fields are named, with those that may have been meant.
+MAX_HINTS = 20
 PLAIN_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # Unicode's category Cc.
@@ -39,9 +41,16 @@ class Schema(ma.Schema):
         if many or not isinstance(messages, dict):
             return
         known = [field.data_key or name for name, field in self.load_fields.items()]
-        for name, texts in messages.items():
-            if texts == ["Unknown field."]:
-                messages[name] = [unknown_field_message(str(name), known)]
+        unknown = [name for name, texts in messages.items() if texts == ["Unknown field."]]
+        for name in unknown[:MAX_HINTS]:
+            messages[name] = [unknown_field_message(str(name), known)]
+        # Of thousands nobody reads the names, and whoever sends them chooses how many there are.
+        for name in unknown[MAX_HINTS:]:
+            del messages[name]
+        if len(unknown) > MAX_HINTS:
+            messages[str(unknown[MAX_HINTS])] = [
+                f"Unknown field, as are {len(unknown) - MAX_HINTS - 1:,} others."
+            ]
 
 
 def unknown_field_message(name: str, known: list[str]) -> str:

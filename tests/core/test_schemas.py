@@ -9,6 +9,7 @@ from marshmallow import fields
 
 from taskapi.core.openapi import json_schema
 from taskapi.core.schemas import (
+    MAX_HINTS,
     Flag,
     QueryNumber,
     Schema,
@@ -168,6 +169,16 @@ def test_errors_name_the_path_of_the_field(sent: dict[str, Any], errors: dict[st
     with pytest.raises(ma.ValidationError) as refused:
         Outer().load(sent)
     assert flatten_messages(refused.value.messages) == errors
+
+
+def test_of_thousands_of_unknown_fields_the_first_are_named() -> None:
+    with pytest.raises(ma.ValidationError) as refused:
+        Outer().load({f"nmae{number}": 0 for number in range(3_000)})
+    errors = flatten_messages(refused.value.messages)
+    assert len(errors) == MAX_HINTS + 1
+    assert [texts for texts in errors.values() if "others" in texts[0]] == [
+        ["Unknown field, as are 2,979 others."]
+    ]
 
 
 def test_an_absent_time_is_written_as_null() -> None:

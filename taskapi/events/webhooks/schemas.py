@@ -15,6 +15,8 @@ from taskapi.events.webhooks.outcomes import REASONS
 from taskapi.events.webhooks.patterns import check_pattern
 from taskapi.events.webhooks.queries import DeliveryFilters
 
+# What may have been meant is looked for so often at most: whoever sends them chooses how many there are.
+MAX_ERRORS = 20
 LONGEST_ROTATION_SECONDS = 7 * 86_400.0
 SECRET_TEXT = {
     "description": "Signs each call as Standard Webhooks says; whsec_ and base64, or any text",
@@ -34,15 +36,17 @@ class Patterns(fields.List[str]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         sent = super()._deserialize(value, attr, data, **kwargs)
         patterns = [str(text).strip().lower() for text in sent]
-        errors: dict[int, Any] = {}
-        for number, pattern in enumerate(patterns):
+        unique, errors = list(dict.fromkeys(patterns)), dict[int, Any]()
+        for pattern in unique:
             try:
                 check_pattern(pattern)
             except ma.ValidationError as error:
-                errors[number] = error.messages
+                errors[patterns.index(pattern)] = error.messages
+            if len(errors) == MAX_ERRORS:
+                break
         if errors:
             raise ma.ValidationError(errors)
-        return list(dict.fromkeys(patterns))
+        return unique
 
 
 def _check_secret(secret: str) -> None:

@@ -98,6 +98,12 @@ def test_a_pattern_that_nothing_fits_is_refused_with_what_was_meant(
     assert words in message
 
 
+def test_of_very_many_wrong_patterns_the_first_are_named(owner: Person) -> None:
+    answer = owner.post("/api/webhooks", {"url": URL, "events": [f"task.made{n}" for n in range(5_000)]})
+    assert answer.status_code == 422
+    assert list(answer.json["errors"]) == [f"events.{number}" for number in range(20)]
+
+
 @pytest.mark.one_database
 @pytest.mark.parametrize(
     ("fields", "field"),
