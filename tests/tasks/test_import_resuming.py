@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -91,6 +92,33 @@ def test_what_a_killed_worker_began_is_ended_by_another(
     assert (whole["status"], whole["done_rows"], counts(whole)) == ("completed", ROWS, {"created": ROWS})
     expected = [] if dry_run else [f"Task {number}" for number in range(ROWS)]
     assert sorted(task["title"] for task in tasks_of(owner)) == expected
+
+
+def test_a_trial_that_goes_on_knows_what_it_would_have_made(
+    app: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id that comes again is a change also after a slice, and in a batch that is done again it is none."""
+    table = "external_id,title\nA,1\nB,2\nC,3\nD,4\nA,5\nE,6\n"
+    import_id = send_table(owner, table, dry_run=True).json["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "_write", dies_after(2, running._write))
+        with pytest.raises(Killed):
+            run_jobs(app)
+    let_lease_run_out(app, import_id)
+    with monkeypatch.context() as patch:
+        add, races = outcomes.add, [ExternalIdTaken("Somebody was quicker.")]
+
+        def add_after_a_race(*args: Any) -> None:
+            if races:
+                raise races.pop()
+            add(*args)
+
+        patch.setattr(outcomes, "add", add_after_a_race)
+        sweep(app)
+        run_jobs(app)
+    whole = found(owner, import_id)
+    assert (whole["status"], counts(whole)) == ("completed", {"created": 5, "updated": 1})
+    assert [(note["row"], note["field"]) for note in whole["warnings"]] == [(6, "external_id")]
 
 
 def test_a_worker_that_is_killed_in_a_batch_leaves_nothing_of_it(

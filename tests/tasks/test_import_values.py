@@ -110,3 +110,7 @@ def test_an_unknown_word_is_refused_with_the_word(read: object) -> None:
     assert callable(read)
     with pytest.raises(WrongValue, match="soon"):
         read("soon")
+
+
+def test_a_list_of_tags_without_end_is_a_name_like_any_other() -> None:
+    assert values.tags("[" * 100_000) == ["[" * 100_000]

@@ -28,6 +28,9 @@ NAMES = {
     # Beside CONTENT, as Todoist writes it: what is no task says so.
     "kind": ("type",),
 }
+MAX_NAME_LENGTH = 100
+# So many of the columns that mean nothing here are told.
+MAX_IGNORED = 100
 FIELD_OF = {name: field for field, names in NAMES.items() for name in names}
 NO_TITLE = (
     "The first row names no column for the title: begin the file with a header such as title,status,due_date."
@@ -65,7 +68,7 @@ class Columns:
 
 def count_known(header: Sequence[str]) -> int:
     """How many of the names mean a field."""
-    return sum(_simple(name) in FIELD_OF for name in header)
+    return sum(_simple(name[:MAX_NAME_LENGTH]) in FIELD_OF for name in header)
 
 
 def find_columns(header: Sequence[str]) -> Columns:
@@ -73,7 +76,8 @@ def find_columns(header: Sequence[str]) -> Columns:
     Raises:
         InvalidImport: none is a title.
     """
-    names = [name.strip() for name in header]
+    # Errors of rows repeat a name: it may be anything, also a whole file.
+    names = [name.strip()[:MAX_NAME_LENGTH] for name in header]
     simple = [_simple(name) for name in names]
     places: dict[str, list[int]] = {}
     for field, known in NAMES.items():
@@ -87,7 +91,8 @@ def find_columns(header: Sequence[str]) -> Columns:
     if simple[places["title"][0]] != "content":
         places.pop("kind", None)
     used = {place for found in places.values() for place in found}
-    return Columns(names, places, [name for place, name in enumerate(names) if name and place not in used])
+    ignored = [name for place, name in enumerate(names) if name and place not in used]
+    return Columns(names, places, ignored[:MAX_IGNORED])
 
 
 def _simple(name: str) -> str:

@@ -6,6 +6,7 @@ Whoever is killed has at most the last batch to do again, of which nothing was k
 import hashlib
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class _Source:
     sha256: str
     dialect: Dialect | None
     done_rows: int
+    dry_run: bool
 
 
 def work_on(*, import_id: UUID) -> None:
@@ -118,13 +120,27 @@ def _read_in(claim: Claim, stop_at: float) -> bool:
         dialect = source.dialect or _survey(claim, file)
         with reading(file, dialect) as records:
             reader = RowReader(_columns(records), ZoneInfo(source.actor.timezone))
-            writer = BatchWriter(source.actor, reader, set())
-            rest = islice(records, source.done_rows, None)
-            for batch in in_batches(reader.read(record) for record in rest):
+            done = islice(records, source.done_rows)
+            # A task that was made is found by its id, one that would have been made is not.
+            known = _ids_in(claim, reader, done) if source.dry_run else {}
+            deque(done, maxlen=0)
+            writer = BatchWriter(source.actor, reader, known)
+            for batch in in_batches(reader.read(record) for record in records):
                 _write(claim, writer, batch)
                 if time.monotonic() > stop_at:
                     return False
     return True
+
+
+def _ids_in(claim: Claim, reader: RowReader, records: Iterator[Record]) -> dict[int, int]:
+    """In which of the rows that a trial has done each outside id came first, by the hash of the id."""
+    known: dict[int, int] = {}
+    for record in records:
+        row = reader.read(record)
+        if row.is_task and not row.errors and row.external_id:
+            known.setdefault(hash(row.external_id), row.number)
+        lease.keep(claim)
+    return known
 
 
 def _source(claim: Claim) -> _Source:
@@ -138,6 +154,7 @@ def _source(claim: Claim) -> _Source:
             sha256=row.sha256,
             dialect=dialect,
             done_rows=row.done_rows,
+            dry_run=row.dry_run,
         )
 
 

@@ -74,7 +74,7 @@ def tags(cell: str) -> list[str]:
     if cell.startswith("["):
         try:
             read = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             read = None
         names = read if isinstance(read, list) else names
     texts = [str(name).strip() for name in names]

@@ -25,11 +25,11 @@ OF_NEW_TASKS = ("created_at", "completed_at", "external_id")
 class BatchWriter:
     """Writes batches for an import, whose row is locked in each transaction."""
 
-    def __init__(self, actor: Actor, reader: RowReader, known: set[int]) -> None:
+    def __init__(self, actor: Actor, reader: RowReader, known: dict[int, int]) -> None:
         """
         Args:
-            known: hashes of outside ids that a trial has met, as it leaves no tasks behind that
-                would show it.
+            known: in which row a trial has met an outside id, by its hash, as it leaves no tasks behind
+                that would show it.
         """
         self._actor, self._reader, self._known = actor, reader, known
 
@@ -111,9 +111,8 @@ class BatchWriter:
         """Whether an earlier row of a trial would have made the task."""
         if row.external_id is None:
             return False
-        key, before = hash(row.external_id), len(self._known)
-        self._known.add(key)
-        return len(self._known) == before
+        # Its own row, when a batch is done again, is no other.
+        return self._known.setdefault(hash(row.external_id), row.number) != row.number
 
 
 def _draft(job: TaskImport, row: Row) -> dict[str, Any]:
