@@ -10,6 +10,7 @@ from taskapi.core.db import transaction
 from taskapi.core.incoming import UploadTooSlow
 from taskapi.core.multipart import MalformedForm
 from taskapi.core.paging import Page, page_schema
+from taskapi.core.preconditions import Precondition
 from taskapi.core.receiving import receives
 from taskapi.tasks.importing import service
 from taskapi.tasks.importing.errors import ImportNotUndoable, ImportTooLarge, InvalidImport
@@ -76,9 +77,10 @@ def get_import(import_id: UUID) -> TaskImport:
 
 @blp.route("/tasks/imports/<uuid:import_id>/undo", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.problems(ImportNotUndoable)
 @blp.response(202, TaskImportDetailSchema)
-def undo_import(import_id: UUID) -> TaskImport:
+def undo_import(import_id: UUID, *, condition: Precondition) -> TaskImport:
     """Delete the tasks that an import made, and take back what it changed, within seven days"""
     with transaction():
-        return service.undo_import(actor=current_actor(), import_id=import_id)
+        return service.undo_import(actor=current_actor(), import_id=import_id, condition=condition)

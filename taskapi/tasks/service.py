@@ -130,11 +130,11 @@ def delete_task(*, actor: Actor, task_id: UUID, condition: Precondition = ANY_VE
     deletion.delete(actor, task)
 
 
-def restore_task(*, actor: Actor, task_id: UUID) -> Written:
+def restore_task(*, actor: Actor, task_id: UUID, condition: Precondition = ANY_VERSION) -> Written:
     """Bring a deleted task back, which its creator or an administrator may.
 
     Raises:
-        TaskNotFound, TaskNotDeleted
+        TaskNotFound, TaskNotDeleted, PreconditionFailed
         TaskForbidden: somebody else made it.
         ExternalIdTaken: a newer task has its outside id.
     """
@@ -143,6 +143,7 @@ def restore_task(*, actor: Actor, task_id: UUID) -> Written:
         if queries.find_task(actor, task_id) is not None:
             raise TaskForbidden("Only its creator or an administrator restores a task.")
         raise TaskNotFound
+    condition.check(task.version)
     deletion.restore(actor, task)
     return written.task_in_full(task_id)
 

@@ -106,12 +106,13 @@ def delete_task(task_id: UUID, *, condition: Precondition) -> None:
 
 @blp.route("/tasks/<uuid:task_id>/restore", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.problems(TaskForbidden, TaskNotDeleted, ExternalIdTaken)
 @blp.response(200, TaskDetailSchema)
-def restore_task(task_id: UUID) -> Written:
+def restore_task(task_id: UUID, *, condition: Precondition) -> Written:
     """Bring a deleted task back"""
     with transaction():
-        return service.restore_task(actor=current_actor(), task_id=task_id)
+        return service.restore_task(actor=current_actor(), task_id=task_id, condition=condition)
 
 
 @blp.route("/tasks/by-external-id/<path:external_id>", methods=["PUT"])

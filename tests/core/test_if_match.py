@@ -5,12 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from flask import Flask
 
+from tests.events.webhooks.making import subscribe
 from tests.people import Person
 from tests.schedules.making import Time, at, make
+from tests.tasks.importing import import_table
+from tests.tasks.making import make_task, path_of
 from tests.work import run_jobs, tick
 
 ROUNDS, WRITERS = 30, 8
+TABLE = "title\nTea\n"
 
 
 def profile_tag(person: Person) -> str:
@@ -52,6 +57,29 @@ def test_acts_on_a_schedule_heed_it(owner: Person, act: str) -> None:
     assert (stale.status_code, owner.get(path).json["status"]) == (412, "paused")
     current = owner.get(path).headers["ETag"]
     assert owner.post(f"{path}/{act}", headers={"If-Match": current}).status_code == 200
+
+
+def test_a_webhook_whose_secret_changes_heeds_it(owner: Person) -> None:
+    path = f"/api/webhooks/{subscribe(owner, 'https://1.1.1.1/')['id']}"
+    stale = owner.post(f"{path}/rotate-secret", {}, headers={"If-Match": '"v99"'})
+    assert stale.status_code == 412
+    tag = owner.get(path).headers["ETag"]
+    assert owner.post(f"{path}/rotate-secret", {}, headers={"If-Match": tag}).status_code == 200
+    assert owner.post(f"{path}/rotate-secret", {}, headers={"If-Match": tag}).status_code == 412
+
+
+def test_a_task_that_is_brought_back_heeds_it(owner: Person) -> None:
+    path = path_of(make_task(owner))
+    owner.delete(path)
+    assert owner.post(f"{path}/restore", headers={"If-Match": '"v99"'}).status_code == 412
+    assert owner.post(f"{path}/restore", headers={"If-Match": "*"}).status_code == 200
+
+
+def test_an_import_that_is_undone_heeds_it(app: Flask, owner: Person) -> None:
+    path = f"/api/tasks/imports/{import_table(app, owner, TABLE)['id']}"
+    assert owner.post(f"{path}/undo", headers={"If-Match": '"v99"'}).status_code == 412
+    tag = owner.get(path).headers["ETag"]
+    assert owner.post(f"{path}/undo", headers={"If-Match": tag}).status_code == 202
 
 
 def test_deleting_heeds_it(owner: Person) -> None:

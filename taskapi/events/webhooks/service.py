@@ -115,14 +115,19 @@ def update_webhook(
 
 
 def rotate_secret(
-    *, actor: Actor, webhook_id: UUID, secret: str | None = None, keep_for: float = KEEP_FOR_SECONDS
+    *,
+    actor: Actor,
+    webhook_id: UUID,
+    condition: Precondition = ANY_VERSION,
+    secret: str | None = None,
+    keep_for: float = KEEP_FOR_SECONDS,
 ) -> Webhook:
     """Sign with another secret, and for ``keep_for`` seconds with the present one too.
 
     Raises:
-        WebhookNotFound
+        WebhookNotFound, PreconditionFailed
     """
-    webhook = lock_webhook(actor=actor, webhook_id=webhook_id)
+    webhook = lock_webhook(actor=actor, webhook_id=webhook_id, condition=condition)
     plain = secret or new_secret()
     webhook.previous_secret = webhook.secret if keep_for else None
     until = read_database_clock() + timedelta(seconds=keep_for)

@@ -87,12 +87,15 @@ def delete_webhook(webhook_id: UUID, *, condition: Precondition) -> None:
 
 @blp.route("/<uuid:webhook_id>/rotate-secret", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.arguments(RotationSchema)
 @blp.response(200, WebhookWithSecretSchema)
-def rotate_secret(data: dict[str, Any], webhook_id: UUID) -> Webhook:
+def rotate_secret(data: dict[str, Any], webhook_id: UUID, *, condition: Precondition) -> Webhook:
     """Sign with another secret, which is shown this once, and for a while with both"""
     with transaction():
-        return service.rotate_secret(actor=current_actor(), webhook_id=webhook_id, **data)
+        return service.rotate_secret(
+            actor=current_actor(), webhook_id=webhook_id, condition=condition, **data
+        )
 
 
 @blp.route("/<uuid:webhook_id>/test", methods=["POST"])

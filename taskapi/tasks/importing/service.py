@@ -11,6 +11,7 @@ from taskapi.core.db import database_now, on_commit, read_database_clock, sessio
 from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.files import objects
 from taskapi.files.uploading import Upload
 from taskapi.tasks.importing import lease, queries
@@ -70,15 +71,16 @@ def get_import(*, actor: Actor, import_id: UUID) -> TaskImport:
     return row
 
 
-def undo_import(*, actor: Actor, import_id: UUID) -> TaskImport:
+def undo_import(*, actor: Actor, import_id: UUID, condition: Precondition = ANY_VERSION) -> TaskImport:
     """Have a worker delete the tasks that an import made, and take back what it changed in others.
 
     Raises:
-        ImportNotFound, ImportNotUndoable
+        ImportNotFound, ImportNotUndoable, PreconditionFailed
     """
     row = queries.find_import(actor, import_id, lock=True)
     if row is None:
         raise ImportNotFound
+    condition.check(row.version)
     if row.undo_until is None:
         raise ImportNotUndoable(f"There is nothing to undo: the import is {_state(row)}.")
     if row.undo_until < read_database_clock():
