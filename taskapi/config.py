@@ -85,6 +85,7 @@ class Settings:
     run_retention_days: int = 90
     run_retention_count: int = 10_000
     event_retention_days: int = 90
+    notification_retention_days: int = 365
     metrics_token: str | None = None
     # 0: workers and schedulers show their figures through the web alone.
     metrics_port: int = 0
@@ -133,7 +134,6 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
     host = env.text("HOST") or ("0.0.0.0" if env.text("DYNO") else "127.0.0.1")  # noqa: S104 - Heroku routes to it
     port = env.integer("PORT", 8000, **PORT_RANGE)
     redis_url = _redis_url(env)
-    log_file = env.text("LOG_FILE")
     return Settings(
         environment=environment,
         secret_key=_secret_key(env, data_dir, production=production),
@@ -176,7 +176,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         mail=_mail(env),
         log_level=env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         log_format=env.choice("LOG_FORMAT", "json" if production else "console", ("json", "console")),
-        log_file=Path(log_file).absolute() if log_file else None,
+        log_file=Path(log_file).absolute() if (log_file := env.text("LOG_FILE")) else None,
         log_sql=env.boolean("LOG_SQL", False),
     )
 

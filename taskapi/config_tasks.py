@@ -25,5 +25,6 @@ def read_retention(env: Environment) -> dict[str, Any]:
         "run_retention_days": env.integer("RUN_RETENTION_DAYS", 90, maximum=36_500),
         "run_retention_count": env.integer("RUN_RETENTION_COUNT", 10_000, maximum=2**31 - 1),
         "event_retention_days": env.integer("EVENT_RETENTION_DAYS", 90, maximum=36_500),
+        "notification_retention_days": env.integer("NOTIFICATION_RETENTION_DAYS", 365, maximum=36_500),
         "task_purge_days": env.integer("TASK_PURGE_DAYS", 0, maximum=36_500),
     }
