@@ -13,6 +13,8 @@ OVERDUE_SECONDS = 10.0
 DEAD_LEASE_SECONDS = 30.0
 # A run that is in Redis for so long finds too few workers, or none.
 QUEUED_LONG_SECONDS = 60.0
+# A schedule whose last run ended so long ago should have been completed, also if its worker died just then.
+CLOSING_SECONDS = 120.0
 
 # Literals, so that the partial indexes are seen to fit.
 ACTIVE = sa.text("schedules.status = 'active'")
@@ -28,6 +30,9 @@ def find_faults() -> dict[str, int]:
     """
     aside = Schedule.set_aside_until > database_now()
     open_run = sa.exists().where(Run.schedule_id == Schedule.id, OPEN)
+    ended_lately = sa.exists().where(
+        Run.schedule_id == Schedule.id, Run.finished_at > database_now(-CLOSING_SECONDS)
+    )
     # While Redis is away nobody can be handed a run. Other pauses follow an attempt, or end when it is due.
     put_off = (Run.queued_at.is_(None), Run.retry_at > database_now(), Run.attempt == 0)
     counted: dict[str, sa.ColumnElement[int]] = {
@@ -36,7 +41,9 @@ def find_faults() -> dict[str, int]:
         ),
         # It was due when it was set aside.
         "set_aside": _count(Schedule, ACTIVE, Schedule.dispatch_at <= database_now(), aside),
-        "without_next_time": _count(Schedule, ACTIVE, Schedule.dispatch_at.is_(None), ~open_run),
+        "without_next_time": _count(
+            Schedule, ACTIVE, Schedule.dispatch_at.is_(None), ~open_run, ~ended_lately
+        ),
         "dead_leases": _count(Run, RUNNING, Run.lease_until < database_now(-DEAD_LEASE_SECONDS)),
         "unstarted": _count(Run, PENDING, Run.queued_at < database_now(-OVERDUE_SECONDS))
         + _count(Run, PENDING, *put_off, Run.due_at < database_now(-OVERDUE_SECONDS)),

@@ -20,7 +20,7 @@ from taskapi.schedules.engine.rescue import rescue_dead_leases
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.making import Time, at, make
-from tests.work import dispatch_all, watch
+from tests.work import dispatch_all, run_jobs, watch
 
 NOTHING = {
     "overdue": 0,
@@ -91,6 +91,24 @@ def test_what_is_wrong_is_found_within_a_minute(
     # No worker is there, so nobody begins what waits.
     also = {"unstarted"} if finding == "queued_long" else set()
     assert {name for name, count in found().items() if count} == {finding} | also
+
+
+def test_a_schedule_whose_last_run_has_just_ended_lacks_nothing(
+    context: Flask, owner: Person, time: Time
+) -> None:
+    """Between the end of its last run and its own a worker may die, and the scheduler ends it soon."""
+    make(owner, run_at=(time.now + timedelta(seconds=1)).isoformat())
+    time.pass_(seconds=1)
+    dispatch_all()
+    run_jobs(context)
+    with transaction():
+        session().execute(sa.update(Schedule).values(status="active"))
+    time.pass_(seconds=100)
+    watch(context)
+    assert found()["without_next_time"] == 0
+    time.pass_(seconds=61)
+    watch(context)
+    assert found()["without_next_time"] == 1
 
 
 def lose_a_worker(owner: Person) -> None:
