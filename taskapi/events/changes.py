@@ -8,7 +8,11 @@ from uuid import UUID
 from taskapi.core.access import Actor
 from taskapi.events import cursors, feed
 from taskapi.events.cursors import CursorGone
+from taskapi.events.feed import FeedPage
 from taskapi.events.messages import Message
+
+# Of texts in a page, as descriptions and comments are: it ends early, and the next goes on.
+MAX_CHARACTERS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ def list_changes(*, actor: Actor, since: str | None, limit: int) -> Changes:
     latest = cursors.token_of(feed.head(), actor)
     try:
         after = cursors.forgotten_until() if since is None else cursors.position_of(since, actor)
-        page = feed.read_feed(actor=actor, after=after, limit=limit)
+        page = _shortened(feed.read_feed(actor=actor, after=after, limit=limit))
     except CursorGone as gone:
         gone.extensions = {"next": latest}
         raise
@@ -53,6 +57,17 @@ def list_changes(*, actor: Actor, since: str | None, limit: int) -> Changes:
         more=page.more,
         latest=latest,
     )
+
+
+def _shortened(page: FeedPage) -> FeedPage:
+    """As much of a page as fits into an answer: a thing that changed often is told with each change."""
+    room = MAX_CHARACTERS
+    for number, message in enumerate(page.messages):
+        room -= sum(len(value) for value in message.data.values() if isinstance(value, str))
+        if room < 0 and number:
+            kept = page.messages[:number]
+            return FeedPage(messages=kept, position=kept[-1].position, more=True)
+    return page
 
 
 def _change(message: Message) -> Change:

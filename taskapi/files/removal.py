@@ -6,6 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from taskapi.core.access import Actor
+from taskapi.core.batches import batches
 from taskapi.core.db import session
 from taskapi.core.events import record_event
 from taskapi.files import objects, usage
@@ -21,8 +22,9 @@ def remove(files: Sequence[StoredFile], *, actor: Actor | UUID | None, reason: s
     """
     if not files:
         return
-    statement = sa.delete(StoredFile).where(StoredFile.id.in_([file.id for file in files]))
-    session().execute(statement.execution_options(synchronize_session=False))
+    for some in batches([file.id for file in files]):
+        statement = sa.delete(StoredFile).where(StoredFile.id.in_(some))
+        session().execute(statement.execution_options(synchronize_session=False))
     # In one order, or two removals of several owners' files could wait for each other.
     for owner_id in sorted({file.owner_id for file in files}):
         sizes = [file.size for file in files if file.owner_id == owner_id]

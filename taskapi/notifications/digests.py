@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from taskapi.accounts import service as accounts
 from taskapi.notifications import outbox, queries
 
@@ -17,8 +19,8 @@ HEADINGS = {
 }
 
 
-def assigned_since(*, user_id: UUID, since: datetime) -> set[UUID]:
-    """The tasks that a user was told of since then because somebody gave them to them."""
+def assigned_since(*, user_id: UUID, since: datetime) -> sa.Select[UUID | None]:
+    """The ids of the tasks that a user was told of since then because somebody gave them to them."""
     return queries.tasks_told_of(user_id, "task_assigned", since)
 
 

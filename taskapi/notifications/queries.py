@@ -35,11 +35,10 @@ def find_notification(user_id: UUID, notification_id: UUID) -> Notification | No
     return session().scalar(sa.select(Notification).where(*mine))
 
 
-def tasks_told_of(user_id: UUID, kind: str, since: datetime) -> set[UUID]:
-    """The tasks that notifications of this kind were about."""
+def tasks_told_of(user_id: UUID, kind: str, since: datetime) -> sa.Select[UUID | None]:
+    """The ids of the tasks that notifications of this kind were about."""
     mine = (Notification.user_id == user_id, Notification.created_at >= since, Notification.type == kind)
-    tasks = session().scalars(sa.select(Notification.task_id).where(*mine))
-    return {task_id for task_id in tasks if task_id}
+    return sa.select(Notification.task_id).where(*mine, Notification.task_id.is_not(None))
 
 
 def mark_all_read(user_id: UUID) -> Sequence[UUID]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_SOURCE_BYTES = 65_536
 # A table row fills up its missing cells, so that a short source can become a long page.
-MAX_HTML_BYTES = 8 * MAX_SOURCE_BYTES
+HTML_BYTES_PER_BYTE, FREE_HTML_BYTES = 6, 16_384
 # What costs most time for each byte; people write a fraction of it.
 MARKS = re.compile(r"[\[*_\n]")
 MAX_MARKS = 16_000
@@ -84,7 +84,7 @@ def render(source: str) -> Rendered:
     if len(mentions) > MAX_MENTIONS:
         raise ma.ValidationError(f"Mention {MAX_MENTIONS} people at most.")
     html = parser.renderer.render(tokens, parser.options, {})
-    if len(html.encode()) > MAX_HTML_BYTES:
+    if len(html.encode()) > HTML_BYTES_PER_BYTE * len(source.encode()) + FREE_HTML_BYTES:
         raise ma.ValidationError("It becomes too long when it is rendered.")
     return Rendered(source=source, html=_sanitized(html), mentions=mentions)
 

@@ -6,7 +6,7 @@ looks for the marked one, and meets nobody else's.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -30,6 +30,8 @@ MAX_WORD_LENGTH = 40
 MAX_SEARCHED_WORDS = 20
 # PostgreSQL keeps a megabyte of words in a row (2^20 bytes); each stands there up to three times.
 MAX_BYTES = 1_000_000
+# Of what was said of a task so much is read again when the task changes, the newest of it.
+MAX_READ = 2_000_000
 # Stands before the mark of a person; no word begins with it, and for SQLite it is a letter.
 MARK = "\u00b7"
 MARK_BYTES = 8
@@ -107,19 +109,31 @@ def index_again(task: Task) -> None:
     _lock_words(task.id)
     # As they are now: who held the lock may have changed them.
     session().refresh(task)
-    said = sa.select(Comment.content).where(Comment.task_id == task.id).order_by(Comment.created_at)
-    index_tasks([task], {task.id: list(session().scalars(said))})
+    index_tasks([task], _said_of([task.id]))
 
 
 def index_all_again(tasks: Sequence[Task]) -> None:
     """The same for many, whose rows are locked, with few statements."""
-    said: dict[UUID, list[str]] = {task.id: [] for task in tasks}
-    locked = sa.select(TaskWords.id).where(TaskWords.task_id.in_(said)).order_by(TaskWords.task_id)
+    ids = [task.id for task in tasks]
+    locked = sa.select(TaskWords.id).where(TaskWords.task_id.in_(ids)).order_by(TaskWords.task_id)
     session().execute(locked.with_for_update())
-    comments = sa.select(Comment.task_id, Comment.content).where(Comment.task_id.in_(said))
-    for task_id, content in session().execute(comments.order_by(Comment.created_at)):
+    index_tasks(tasks, _said_of(ids))
+
+
+def _said_of(task_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    """The comments of tasks, as they came; of very many the newest."""
+    # Here PostgreSQL knows it without reading the text.
+    size = sa.func.octet_length if session().get_bind().dialect.name == "postgresql" else sa.func.length
+    newest_first = (Comment.created_at.desc(), Comment.id.desc())
+    so_far = sa.func.sum(size(Comment.content)).over(partition_by=Comment.task_id, order_by=newest_first)
+    sized = sa.select(Comment.id, so_far.label("so_far")).where(Comment.task_id.in_(task_ids)).subquery()
+    found = sa.select(Comment.task_id, Comment.content).join(sized, sized.c.id == Comment.id)
+    said: dict[UUID, list[str]] = {task_id: [] for task_id in task_ids}
+    for task_id, content in session().execute(
+        found.where(sized.c.so_far <= MAX_READ).order_by(Comment.created_at, Comment.id)
+    ):
         said[task_id].append(content)
-    index_tasks(tasks, said)
+    return said
 
 
 def index_also(task: Task, text: str) -> None:

@@ -1,6 +1,6 @@
 """What there is to do for somebody, and what happened to it: the matter of a digest."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -26,14 +26,14 @@ class Section:
 
 
 def summarize(
-    *, user_id: UUID, now: datetime, timezone: str, since: datetime, assigned: Collection[UUID]
+    *, user_id: UUID, now: datetime, timezone: str, since: datetime, assigned: sa.Select[UUID | None]
 ) -> list[Section]:
     """What a user is to do, and what was done; sections with nothing in them are left out.
 
     Args:
         timezone: decides what is due today, and within a week.
         since: from when on completed tasks count.
-        assigned: ids of tasks that the user was given lately.
+        assigned: finds the ids of tasks that the user was given lately, of which there may be very many.
     """
     today = now.astimezone(ZoneInfo(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
     # Added on the wall: a day of 23 or 25 hours is one day.

@@ -9,6 +9,7 @@ from flask import Flask
 
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import record_event
+from taskapi.events import changes as pages
 from taskapi.events import feed
 from taskapi.events.retention import forget_old_readers
 from tests.events.following import changes, now, relay, told
@@ -41,6 +42,23 @@ def test_nothing_is_told_twice_and_nothing_is_left_out_page_by_page(owner: Perso
     assert seen == [item["id"] for item in whole["items"]]
     assert [item["subject"]["id"] for item in whole["items"]] == made
     assert page["next"] == whole["next"] == whole["latest"]
+
+
+def test_a_page_ends_before_its_texts_are_too_long_for_an_answer(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MAX_CHARACTERS", 2_500)
+    since = now(owner)
+    made = [make_task(owner, title="Tea", description="x" * 1_000)["id"] for _ in range(5)]
+    # What is too long by itself comes alone.
+    made.append(make_task(owner, title="Coffee", description="x" * 5_000)["id"])
+    sizes, seen, page = [], [], {"next": since, "more": True}
+    while page["more"]:
+        page = changes(owner, since=page["next"], limit=500)
+        sizes.append(len(page["items"]))
+        seen += [item["subject"]["id"] for item in page["items"]]
+    assert (seen, sizes) == (made, [2, 2, 1, 1])
+    assert page["next"] == page["latest"]
 
 
 def test_without_since_it_begins_at_the_beginning(owner: Person) -> None:

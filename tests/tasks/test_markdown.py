@@ -116,12 +116,20 @@ def filled(pattern: str, size: int) -> str:
     return (pattern * (size // len(pattern) + 1))[:size]
 
 
-def test_a_table_that_blows_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = f"{'a|' * 40}\n{'-|' * 40}\n{filled('|', 20)}\n"
-    monkeypatch.setattr(markdown, "MAX_HTML_BYTES", 8 * len(table))
+def test_a_table_that_blows_up_is_refused() -> None:
+    """A row of two bytes gets as many cells as the table has columns."""
+    table = f"{'a|' * 140}\n{'-|' * 140}\n"
     assert render(table).html
+    assert render(table + f"{'a|' * 140}\n" * 50).html
     with pytest.raises(ma.ValidationError, match="too long when it is rendered"):
-        render(table + filled("|\n", len(table)))
+        render(table + "|\n" * 100)
+
+
+@pytest.mark.parametrize("piece", ["- a\n", "`a` ", "~~a~~ ", "> a\n\n", "# a\n", "[a](https://b.c) ", "a|"])
+def test_what_is_short_by_itself_becomes_no_page_that_is_too_long(piece: str) -> None:
+    head = f"{'a|' * 20}\n{'-|' * 20}\n" if piece == "a|" else ""
+    row = "a|" * 20 + "\n" if head else piece
+    assert render(head + row * (12_000 // len(row))).html
 
 
 @pytest.mark.parametrize("pattern", ["[\n", "![", "*_", "- a\n", "a\n"])

@@ -1,5 +1,6 @@
 """The job that deletes tasks for good"""
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,8 +12,10 @@ from flask import Flask
 from taskapi.clients.storage import current_storage
 from taskapi.clients.storage.base import ObjectMissing
 from taskapi.core import clock
+from taskapi.core.batches import batches
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
+from taskapi.files import removal
 from taskapi.tasks import jobs, purging
 from taskapi.tasks.models import Comment, Tag, Task, TaskTag, TaskWords
 from tests.accounts.test_close_account import everything_told
@@ -27,6 +30,29 @@ def purge(app: Flask, *, days: int = 30) -> None:
     with settings_changed(app, task_purge_days=days), app.app_context():
         jobs.purge_tasks()
     run_jobs(app)
+
+
+def test_the_files_of_a_task_are_removed_some_at_a_time(
+    app: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL takes 65,535 values in a statement, and a task may have as many files."""
+    named: list[int] = []
+
+    def some_at_a_time(values: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+        for some in batches(values, 2):
+            named.append(len(some))
+            yield some
+
+    monkeypatch.setattr(removal, "batches", some_at_a_time)
+    task = make_task(owner)
+    for number in range(5):
+        store(owner, filename=f"{number}.txt", task_id=UUID(task["id"]))
+    owner.delete(path_of(task))
+    with app.app_context(), transaction():
+        session().get_one(Task, UUID(task["id"])).deleted_at = clock.now() - timedelta(days=31)
+    purge(app)
+    assert named == [2, 2, 1]
+    assert owner.get("/api/files").json["total"] == 0
 
 
 def deleted(app: Flask, person: Person, *, days: float, **fields: Any) -> UUID:

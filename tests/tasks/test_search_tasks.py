@@ -136,6 +136,19 @@ def test_comments_are_searched_and_stay_so_after_an_edit_of_the_task(app: Flask,
     assert titles(owner, q="darj black") == ["Black tea"]
 
 
+def test_of_very_much_that_was_said_the_newest_is_read_again(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(owner, title="Tea")
+    for word in ("darjeeling", "assam", "ceylon"):
+        owner.post(f"{path_of(task)}/comments", {"content": f"{word} {'x' * 90}"})
+    monkeypatch.setattr(search, "MAX_READ", 250)
+    assert titles(owner, q="darj tea") == ["Tea"]
+    owner.patch(path_of(task), {"title": "Black tea"})
+    assert titles(owner, q="black darj") == []
+    assert titles(owner, q="black assam") == titles(owner, q="black ceylon") == ["Black tea"]
+
+
 @pytest.mark.parametrize("letter", ["long ", "\u4e00", "\U00020000", "x"])
 def test_the_longest_description_is_kept_and_found_by_its_first_words(owner: Person, letter: str) -> None:
     # As many different words as there can be.
