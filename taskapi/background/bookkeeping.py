@@ -122,6 +122,10 @@ for position = 3, wanted == '1' and #KEYS or 0 do
     id = redis.call('LPOP', KEYS[position])
   end
 end
+-- Of jobs that are over the names are left until somebody takes them away; RQ does so each ten minutes.
+for position = 3, #KEYS do
+  redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. string.sub(KEYS[position], 10), '-inf', '(' .. stamp)
+end
 redis.call('HDEL', worker, 'current_job', 'current_execution', 'current_queue')
 note('state', state)
 return {birth and 1 or 0, state}

@@ -108,3 +108,16 @@ def test_what_is_said_of_a_job_that_returned_nothing_is_what_rq_says(books: Book
     push(Queue.RUNS, "run")
     done = Done(take(books), None, now())
     assert _nothing(done) == _result(done)
+
+
+def test_who_has_nothing_to_do_forgets_the_names_of_jobs_that_are_over(books: Books) -> None:
+    """As many as end within ten minutes would stay, until RQ takes them away."""
+    push(Queue.RUNS, "one", "two")
+    redis = redis_client()
+    second = take(books, Done(take(books), None, now()))
+    # As the minute for which it is kept would be over.
+    redis.zadd("rq:finished:runs", {"one": now().timestamp() - 1, "kept for ever": "inf"})
+    redis.zadd("rq:finished:mail", {"letter": now().timestamp() - 1})
+    assert books.step(Done(second, None, now()), wanted=True) is Nothing.IDLE
+    assert redis.zrange("rq:finished:runs", 0, -1) == [b"two", b"kept for ever"]
+    assert not redis.exists("rq:finished:mail")
