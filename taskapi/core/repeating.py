@@ -46,7 +46,7 @@ def has_lost_transaction(error: Exception) -> bool:
 def is_of_the_server(error: DBAPIError) -> bool:
     """Whether its disk, its memory or somebody who stops it is at fault: so would any other work fail."""
     if isinstance(error.orig, sqlite3.Error):
-        return _kind(error.orig) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM)
+        return _kind(error.orig) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
     return _sqlstate(error)[:2] in OF_THE_SERVER or _sqlstate(error) in OF_A_SHUTDOWN
 
 

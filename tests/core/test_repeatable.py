@@ -242,7 +242,6 @@ def test_what_is_wrong_with_the_work_is_neither(code: str) -> None:
     [
         (sqlite3.SQLITE_FULL, True, False),
         (sqlite3.SQLITE_IOERR_WRITE, True, False),
-        (sqlite3.SQLITE_NOMEM, True, False),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, False, True),
         (sqlite3.SQLITE_LOCKED, False, True),
         (sqlite3.SQLITE_CONSTRAINT_CHECK, False, False),

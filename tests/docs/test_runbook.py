@@ -88,7 +88,7 @@ def test_so_does_a_smaller_one() -> None:
         ("weather of up to a day ago", 86_400, weather.KEPT_SECONDS),
         ("tried again for three days", 3 * 86_400, verdicts.PATIENCE_SECONDS),
         ("set aside for an hour", 3600, apart.SET_ASIDE.total_seconds()),
-        ("tried again after half a minute", 30, apart.HELD_UP.total_seconds()),
+        ("tried again after three minutes", 180, apart.HELD_UP.total_seconds()),
     ],
 )
 def test_the_times_it_names_are_those_of_the_code(words: str, seconds: float, found: float) -> None:

@@ -1,12 +1,13 @@
 """One schedule that cannot be planned stops nobody else: a batch that fails is handled one by one."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from taskapi.core.db import read_database_clock, savepoint, session, transaction
+from taskapi.core.db import database_moment, read_database_clock, savepoint, session, transaction
 from taskapi.core.events import record_event
 from taskapi.core.json import storable_text
 from taskapi.core.repeating import has_taken_too_long, is_of_the_server, is_transient
@@ -17,8 +18,9 @@ log = structlog.get_logger(__name__)
 
 # A schedule that cannot be planned is left alone for so long; its due times stay due.
 SET_ASIDE = timedelta(hours=1)
-# So is one at which the database took too long. Mostly somebody holds what all of them need, and lets it go.
-HELD_UP = timedelta(seconds=30)
+# So is one at which the database took too long: mostly somebody holds what all need, and lets it go. If it is
+# needed by this one alone, the others have more time than it takes to find that out again.
+HELD_UP = timedelta(minutes=3)
 
 Handle = Callable[[Sequence[Schedule]], int]
 
@@ -76,10 +78,12 @@ def _set_aside(schedule: Schedule, error: Exception) -> None:
 
 
 def _hold_up(schedule: Schedule, error: Exception) -> None:
-    """Its turn comes again soon, and until then the others have theirs."""
+    """Its turn comes again, and until then the others have theirs."""
     log.warning("dispatch.schedule_held_up", schedule_id=str(schedule.id), error=_in_short(error))
-    schedule.fault = "held up: the database took too long; it is tried again within a minute"
-    schedule.set_aside_until = read_database_clock() + HELD_UP
+    schedule.fault = "The database took too long over it when it was due."
+    # From now on: this transaction began before what took so long.
+    now: datetime = session().execute(sa.select(database_moment())).scalar_one()
+    schedule.set_aside_until = now + HELD_UP
     session().flush()
 
 
