@@ -42,15 +42,14 @@ class Schema(ma.Schema):
             return
         known = [field.data_key or name for name, field in self.load_fields.items()]
         unknown = [name for name, texts in messages.items() if texts == ["Unknown field."]]
-        for name in unknown[:MAX_HINTS]:
+        named, others = unknown[:MAX_HINTS], unknown[MAX_HINTS:]
+        for name in named:
             messages[name] = [unknown_field_message(str(name), known)]
         # Of thousands nobody reads the names, and whoever sends them chooses how many there are.
-        for name in unknown[MAX_HINTS:]:
+        for name in others:
             del messages[name]
-        if len(unknown) > MAX_HINTS:
-            messages[str(unknown[MAX_HINTS])] = [
-                f"Unknown field, as are {len(unknown) - MAX_HINTS - 1:,} others."
-            ]
+        if others:
+            messages[named[-1]].append(f"Unknown, too: {len(others):,} more.")
 
 
 def unknown_field_message(name: str, known: list[str]) -> str:

@@ -6,13 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from taskapi.core.access import Actor
+from taskapi.core.json import dump_json
 from taskapi.events import cursors, feed
 from taskapi.events.cursors import CursorGone
 from taskapi.events.feed import FeedPage
 from taskapi.events.messages import Message
 
-# Of texts in a page, as descriptions and comments are: it ends early, and the next goes on.
-MAX_CHARACTERS = 4_000_000
+# Of what a page tells of things, which may be long: it ends early, and the next goes on.
+MAX_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,9 @@ def list_changes(*, actor: Actor, since: str | None, limit: int) -> Changes:
 
 def _shortened(page: FeedPage) -> FeedPage:
     """As much of a page as fits into an answer: a thing that changed often is told with each change."""
-    room = MAX_CHARACTERS
+    room = MAX_BYTES
     for number, message in enumerate(page.messages):
-        room -= sum(len(value) for value in message.data.values() if isinstance(value, str))
+        room -= len(dump_json(message.data))
         if room < 0 and number:
             kept = page.messages[:number]
             return FeedPage(messages=kept, position=kept[-1].position, more=True)

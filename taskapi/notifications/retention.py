@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 # Small, as SQLite's only writer is held for as long as a batch takes.
 BATCH = 1_000
 # Bounds one call, which occupies a worker: the rest comes with the next.
-MAX_BATCHES = 1_000
+MAX_BATCHES = 200
 ENDED = ("sent", "failed")
 
 
@@ -41,9 +41,9 @@ def _forget(model: type[Notification | Email], days: int) -> int:
             oldest = session().execute(kept.order_by(model.id).limit(BATCH)).all()
             old = [row for row in oldest if row.created_at < before]
             gone += _delete(model, [row.id for row in old if row.status in ENDED])
-        if len(old) < BATCH:
+        if not old:
             break
-        after = old[-1].id
+        after = oldest[-1].id
     return gone
 
 

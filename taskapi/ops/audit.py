@@ -14,7 +14,8 @@ from taskapi.schedules import health
 log = structlog.get_logger(__name__)
 
 SCHEDULES = "schedules"
-# With what must pass before something counts as a fault, each is found within a minute.
+# With what must pass before something counts as a fault, each is found within a minute; one without a
+# next time within three.
 AUDIT_SECONDS = 30.0
 MAX_CLOCK_OFFSET_SECONDS = 5.0
 # What does not mend itself.

@@ -18,8 +18,8 @@ HIDDEN = "***"
 PURPOSE = "schedules.params"
 # A sealed value tells what it is, so that it is hidden also while its action is not installed.
 SEALED = "$sealed"
-# After scheme and host (RFC 3986, 3).
-PATH_OF_URL = re.compile(r"(?<=://)([^/?#\s]+)[/?#][^\s\"<>]*")
+# And who calls: all but scheme and host (RFC 3986, 3).
+PATH_OF_URL = re.compile(r"(?<=://)(?:[^/?#\s]*@)?([^/?#\s]+)[^\s\"<>]*")
 
 
 def params_to_store(

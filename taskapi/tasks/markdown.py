@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_SOURCE_BYTES = 65_536
 # A table row fills up its missing cells, so that a short source can become a long page.
-HTML_BYTES_PER_BYTE, FREE_HTML_BYTES = 6, 16_384
+HTML_BYTES_PER_BYTE, FREE_HTML_BYTES = 6, 65_536
 # What costs most time for each byte; people write a fraction of it.
 MARKS = re.compile(r"[\[*_\n]")
 MAX_MARKS = 16_000

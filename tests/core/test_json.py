@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
-from time import perf_counter
+from time import thread_time
 from uuid import UUID
 
 import pytest
@@ -58,10 +58,10 @@ def test_a_hostile_body_is_refused_with_the_reason(body: bytes, reason: str) -> 
 
 
 def seconds_to_refuse(body: bytes, reason: str) -> float:
-    begun = perf_counter()
+    begun = thread_time()
     with pytest.raises(MalformedJson, match=reason):
         load_strict(body)
-    return perf_counter() - begun
+    return thread_time() - begun
 
 
 def test_a_name_that_comes_twice_is_found_as_fast_as_any_other_fault() -> None:

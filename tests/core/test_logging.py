@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import pytest
 import structlog
@@ -90,9 +90,9 @@ def test_a_text_that_looks_like_secrets_again_and_again_is_read_fast(piece: str)
     """Whoever writes it, as the description of a task to come, chooses how long it is."""
 
     def seconds(text: str) -> float:
-        begun = perf_counter()
+        begun = thread_time()
         redact(text)
-        return perf_counter() - begun
+        return thread_time() - begun
 
     assert seconds(piece * 20_000) < 30 * seconds(piece * 2_000) + 0.1
 

@@ -175,10 +175,8 @@ def test_of_thousands_of_unknown_fields_the_first_are_named() -> None:
     with pytest.raises(ma.ValidationError) as refused:
         Outer().load({f"nmae{number}": 0 for number in range(3_000)})
     errors = flatten_messages(refused.value.messages)
-    assert len(errors) == MAX_HINTS + 1
-    assert [texts for texts in errors.values() if "others" in texts[0]] == [
-        ["Unknown field, as are 2,979 others."]
-    ]
+    assert len(errors) == MAX_HINTS
+    assert [texts[1:] for texts in errors.values() if len(texts) > 1] == [["Unknown, too: 2,980 more."]]
 
 
 def test_an_absent_time_is_written_as_null() -> None:

@@ -47,7 +47,7 @@ def test_nothing_is_told_twice_and_nothing_is_left_out_page_by_page(owner: Perso
 def test_a_page_ends_before_its_texts_are_too_long_for_an_answer(
     owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "MAX_CHARACTERS", 2_500)
+    monkeypatch.setattr(pages, "MAX_BYTES", 4_000)
     since = now(owner)
     made = [make_task(owner, title="Tea", description="x" * 1_000)["id"] for _ in range(5)]
     # What is too long by itself comes alone.

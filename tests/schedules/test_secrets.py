@@ -195,7 +195,7 @@ def test_the_check_of_an_action_refuses_what_its_schema_cannot(app: Flask, owner
 
 def test_the_log_of_changes_keeps_what_changed_and_no_private_params(context: Flask, owner: Person) -> None:
     call = {
-        "url": "https://hooks.example.org:8443/T0/key?sig=1",
+        "url": "https://user:pass@hooks.example.org:8443/T0/key?sig=1",
         "method": "PUT",
         "headers": {"X-Door": "key"},
     }

@@ -125,6 +125,13 @@ def test_a_table_that_blows_up_is_refused() -> None:
         render(table + "|\n" * 100)
 
 
+@pytest.mark.parametrize(("columns", "rows", "cell"), [(32, 60, "x"), (13, 100, ""), (40, 400, "ab")])
+def test_a_table_that_people_keep_is_rendered(columns: int, rows: int, cell: str) -> None:
+    align = ":-:" if rows < 400 else "---"
+    lines = [["day"] * columns, [align] * columns, *([cell] * columns for _ in range(rows))]
+    assert render("\n".join(f"|{'|'.join(line)}|" for line in lines)).html
+
+
 @pytest.mark.parametrize("piece", ["- a\n", "`a` ", "~~a~~ ", "> a\n\n", "# a\n", "[a](https://b.c) ", "a|"])
 def test_what_is_short_by_itself_becomes_no_page_that_is_too_long(piece: str) -> None:
     head = f"{'a|' * 20}\n{'-|' * 20}\n" if piece == "a|" else ""

@@ -97,6 +97,12 @@ class RowReader:
         self._check_texts(row)
         return row
 
+    def external_id_of(self, record: Record) -> str | None:
+        """The outside id alone, for who has read the rest before."""
+        if len(record.cells) < len(self._columns.header):
+            return None
+        return plain(self._columns.cell(record.cells, "external_id") or "").strip() or None
+
     def note(self, row: Row, name: str | None, message: str) -> Note:
         """Something to tell of a field, under the name that the file gives it."""
         return {"row": row.number, "field": name and self._columns.name_of(name), "message": message}

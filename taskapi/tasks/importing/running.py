@@ -94,13 +94,12 @@ def work_on(*, import_id: UUID) -> None:
 
 def _has_ended(claim: Claim) -> bool:
     """Do a slice; whether nothing is left to do."""
-    stop_at = time.monotonic() + SLICE_SECONDS
     if claim.tries > MAX_TRIES:
         return _end(claim, "failed", error=GAVE_UP)
     if claim.status == "undoing":
-        return undoing.undo_some(claim, stop_at=stop_at)
+        return undoing.undo_some(claim, stop_at=time.monotonic() + SLICE_SECONDS)
     try:
-        return _read_in(claim, stop_at) and _end(claim, "completed")
+        return _read_in(claim) and _end(claim, "completed")
     except InvalidImport as error:
         return _end(claim, "failed", error={"code": error.code, "message": error.detail})
     except _OwnerInactive:
@@ -113,7 +112,7 @@ def _end(claim: Claim, status: str, *, error: dict[str, str] | None = None) -> b
     return True
 
 
-def _read_in(claim: Claim, stop_at: float) -> bool:
+def _read_in(claim: Claim) -> bool:
     """Go on where the import stands; whether its end is reached."""
     source = _source(claim)
     with _content(claim, source) as file:
@@ -124,6 +123,8 @@ def _read_in(claim: Claim, stop_at: float) -> bool:
             # A task that was made is found by its id, one that would have been made is not.
             known = _ids_in(claim, reader, done) if source.dry_run else {}
             deque(done, maxlen=0)
+            # Where it stands takes longer to find the further that is: each slice gets on all the same.
+            stop_at = time.monotonic() + SLICE_SECONDS
             writer = BatchWriter(source.actor, reader, known)
             for batch in in_batches(reader.read(record) for record in records):
                 _write(claim, writer, batch)
@@ -136,9 +137,8 @@ def _ids_in(claim: Claim, reader: RowReader, records: Iterator[Record]) -> dict[
     """In which of the rows that a trial has done each outside id came first, by the hash of the id."""
     known: dict[int, int] = {}
     for record in records:
-        row = reader.read(record)
-        if row.is_task and not row.errors and row.external_id:
-            known.setdefault(hash(row.external_id), row.number)
+        if external_id := reader.external_id_of(record):
+            known.setdefault(hash(external_id), record.number)
         lease.keep(claim)
     return known
 

@@ -199,8 +199,8 @@ def test_a_machine_that_stands_still_is_felt(tmp_path: Path, monkeypatch: pytest
         patched.setattr(os, "fsync", stand_still)
         assert stands_still.wait(10)
         time.sleep(0.5)
-    (stall,) = stalls
-    assert stall[1] - stall[0] >= 0.5
+    # A busy machine may do so by itself, too.
+    assert max(ended - began for began, ended in stalls) >= 0.5
 
 
 def test_what_was_lost_and_needed_no_further_attempt_has_no_length() -> None:
