@@ -1,12 +1,13 @@
 """Every due time has its run and its verdict, whatever is killed: a short trial, and a long one."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.ledger.delays import UNEXPLAINED
-from tests.e2e.ledger.faults import kinds_within
+from tests.e2e.ledger.faults import kinds_within, moments
 from tests.e2e.ledger.judgement import FAR_FROM_BOTH, PROMISED, Judgement, Limits
 from tests.e2e.ledger.playing import LONG, SHORT, Trial, play
 
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.e2e
 
 # A machine that is busy with other tests may keep a worker from its lease for so long that it runs out.
 FEW = 2
+# What is told as "… killed".
+KILLS = ("scheduler", "worker", "horse", "web", "web child", "restart Redis", "crash the database")
 
 
 def check(judgement: Judgement, trial: Trial, limits: Limits) -> None:
@@ -39,6 +42,12 @@ def check(judgement: Judgement, trial: Trial, limits: Limits) -> None:
 
 def test_half_a_minute_of_kills_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     check(play(tmp_path, SHORT), SHORT, FAR_FROM_BOTH)
+
+
+@pytest.mark.parametrize("seed", [1, 4])
+def test_the_long_trial_kills_two_hundred_times_whenever_it_is_played(seed: int) -> None:
+    planned = moments(random.Random(seed), start=0, seconds=LONG.seconds, number=LONG.faults)
+    assert sum(kind in KILLS for _, kind in planned) >= 200
 
 
 @pytest.mark.soak
