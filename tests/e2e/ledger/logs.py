@@ -111,7 +111,9 @@ def _is_expected(told: dict[str, Any], hurt: _Hurt) -> bool:
     if event == "audit.found":
         return not any(told.get(name) for name in OF_SCHEDULES)
     if event == "dispatch.batch_failed":
-        return hurt.database
+        error = told["error"].partition(":")[0]
+        rooms = ("sqlalchemy.exc", "taskapi.core.errors")
+        return any(_is_explained(f"{room}.{error}", hurt) for room in rooms)
     return bool(
         OF_THE_REST.fullmatch(event)
         or (hurt.processes and OF_DEATHS.fullmatch(event))

@@ -58,7 +58,8 @@ def test_a_warning_is_found_unless_somebody_who_was_killed_or_away_explains_it()
     assert found("Work horse killed for job run-1: retpid=3, ret_val=11")
     assert not found("dispatch.batch_failed", error="OperationalError: the database refused it")
     assert not found("dispatch.batch_failed", error="OutcomeUnknown: nobody knows")
-    for error in ("KeyError: 'run'", "IntegrityError: the database refused it"):
+    # Also one whose name does not say that it is an error.
+    for error in ("KeyError: 'run'", "IntegrityError: the database refused it", "UnknownAction: gone"):
         assert found("dispatch.batch_failed", error=error)
     assert not found("run.settle_waits", error="OperationalError")
     assert not found("redis.away", error="Error 111 connecting to 127.0.0.1:6379. Connection refused.")
