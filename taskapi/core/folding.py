@@ -1,5 +1,6 @@
 """Text as it is compared: in one form, and for searches by both databases alike, without their extensions."""
 
+import re
 import unicodedata
 from typing import Literal
 
@@ -8,6 +9,8 @@ from typing import Literal
 MARKS_IN_A_ROW = 30
 # They are no marks, but these forms make marks of them.
 BECOME_MARKS = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
+# Marks are no letters, digits or blanks, and so many that are none stand in a row in few texts.
+MAY_BE_TOO_MANY = re.compile(rf"(?:[^\w\s]|[{''.join(sorted(BECOME_MARKS))}]){{{MARKS_IN_A_ROW + 1}}}")
 
 
 def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
@@ -16,7 +19,7 @@ def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
 
 
 def _with_few_marks(text: str) -> str:
-    if len(text) <= MARKS_IN_A_ROW:
+    if not MAY_BE_TOO_MANY.search(text):
         return text
     kept, in_a_row = [], 0
     for letter in text:
@@ -34,5 +37,6 @@ def folded(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    apart = normalized("NFKD", normalized("NFKD", text).casefold())
+    # Case folding makes few marks more, so those that are too many are looked for once.
+    apart = unicodedata.normalize("NFKD", normalized("NFKD", text).casefold())
     return "".join(letter for letter in apart if not unicodedata.combining(letter))

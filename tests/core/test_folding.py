@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskapi.core.folding import BECOME_MARKS, MARKS_IN_A_ROW, folded, normalized
+from taskapi.core.folding import BECOME_MARKS, MARKS_IN_A_ROW, MAY_BE_TOO_MANY, folded, normalized
 
 # From the last of their order to the first: each is put before all that came earlier.
 MARKS = "\u0345\u0315\u0301\u031b\u0323\u0334"
@@ -70,3 +70,8 @@ def test_what_becomes_a_mark_is_known() -> None:
     first = ((letter, unicodedata.normalize("NFKD", letter)[0]) for letter in every)
     found = {letter for letter, mark in first if unicodedata.combining(mark)}
     assert {letter for letter in found if not unicodedata.combining(letter)} == BECOME_MARKS
+
+
+def test_a_text_with_too_many_marks_is_not_taken_for_one_without() -> None:
+    marks = [mark for mark in map(chr, range(sys.maxunicode + 1)) if unicodedata.combining(mark)]
+    assert [mark for mark in (*marks, *BECOME_MARKS) if not MAY_BE_TOO_MANY.search(mark * 31)] == []
