@@ -4,17 +4,22 @@ import copy
 import re
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import schemathesis
+import sqlalchemy as sa
 from flask import Flask
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
+from taskapi.accounts.models import SignInSession, User
+from taskapi.accounts.sign_in import authenticate
+from taskapi.core.db import session
 from tests.contract.test_matrix import THINGS, signed_in_again
 from tests.document import DOCUMENT, DOCUMENT_APP
-from tests.people import make_person
+from tests.people import Person, make_person
 
 # Which of these an operation may answer its document says. 400: a cursor that this API did not give out.
 ACCEPTED = ["2xx", "3xx", "400", "404", "409", "412"]
@@ -255,10 +260,23 @@ class Sender:
 
     def headers(self, path: str) -> dict[str, str]:
         """Under /api/auth with the token of a new session, as some requests end their own."""
+        self.person, self._admin = self._let_in(self.person), self._let_in(self._admin)
         person = self._admin if path.startswith("/api/admin/") else self.person
         token = signed_in_again(person) if path.startswith("/api/auth/") else person.access_token
         self._sent = f"Bearer {token}"
         return {"Authorization": self._sent}
+
+    def _let_in(self, person: Person) -> Person:
+        """Whom an earlier request signed out signs in again; for whom it switched off comes another."""
+        with self.app.app_context():
+            is_active = sa.select(User.is_active).where(User.id == person.id)
+            ended_at = sa.select(SignInSession.revoked_at).where(SignInSession.id == person.actor.session_id)
+            if not session().scalar(is_active):
+                return make_person(self.app, f"{secrets.token_hex(4)}@example.org", role=person.actor.role)
+            if session().scalar(ended_at) is None:
+                return person
+            token = signed_in_again(person)
+            return replace(person, access_token=token, actor=authenticate(token))
 
     def is_let_in(self, _context: Any, answer: Any, case: schemathesis.Case[Any]) -> None:
         """Check that nobody whose token is good is told that it is not."""

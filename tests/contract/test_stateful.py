@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.conftest import empty
 from tests.contract.made_up import Sender, current, load
+from tests.people import make_person
 
 pytestmark = pytest.mark.contract
 
@@ -96,6 +97,19 @@ def test_what_was_made_is_there_until_it_is_deleted(app: Flask, role: str) -> No
     # So that a change fails by what it changed.
     followed = chains(BY_DOCUMENT, app, role, number=5, steps=10, always_the_same=True)
     assert followed.total() > 8, followed
+
+
+def test_whom_a_chain_signs_out_or_switches_off_it_goes_on_with(app: Flask) -> None:
+    """By links it comes across its own senders, too."""
+    sender, admin = Sender(app, "user"), make_person(app, "admin@example.org", role="admin")
+    for end in (
+        lambda person: person.post("/api/auth/logout-all"),
+        lambda person: admin.patch(f"/api/admin/users/{person.id}", {"is_active": False}),
+        lambda person: admin.delete(f"/api/admin/users/{person.id}"),
+    ):
+        assert end(sender.person).status_code in (200, 204)
+        assert sender.person.get("/api/tasks").status_code == 401
+        assert app.test_client().get("/api/tasks", headers=sender.headers("/api/tasks")).status_code == 200
 
 
 @pytest.mark.soak
