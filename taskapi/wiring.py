@@ -37,7 +37,7 @@ from taskapi.notifications import alerts
 from taskapi.notifications import security as security_mails
 from taskapi.notifications import service as notifications
 from taskapi.notifications.attachments import set_attachment_reader
-from taskapi.notifications.closing import delete_messages_of, foresee_messages_of
+from taskapi.notifications.closing import delete_messages_of, foresee_messages_of, withhold_emails_of
 from taskapi.notifications.following import show_notifications
 from taskapi.notifications.imports import on_import_ended
 from taskapi.schedules.actions import registry
@@ -149,6 +149,7 @@ def _settle_accounts() -> None:
     on_account_closing("idempotency", forget_answers_of)
     on_account_closing("events", forget_reader)
     on_account_switching("schedules", follow_owner)
+    on_account_switching("notifications", withhold_emails_of)
     on_handing_over("schedules", hand_over_schedules_of)
     on_handing_over("tasks", hand_over_tasks_of)
     on_handing_over("files", hand_over_files_of)

@@ -1,4 +1,4 @@
-"""What becomes of notifications and e-mails when their user's account is closed."""
+"""What becomes of notifications and e-mails when their user's account is closed or switched off."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -9,7 +9,11 @@ from taskapi.core.access import Actor
 from taskapi.core.batches import batches
 from taskapi.core.closing import all_deleted
 from taskapi.core.db import session
+from taskapi.core.mail_kinds import SECURITY_KINDS
 from taskapi.notifications.models import Email, Notification
+
+# Why a message was given up that no server had refused.
+OWNER_INACTIVE = "The account was switched off before it was sent."
 
 foresee_messages_of = all_deleted("notifications", Notification.user_id)
 
@@ -19,6 +23,15 @@ def delete_messages_of(user_id: UUID, _actor: Actor | None) -> None:
     for model in (Notification, Email):
         statement = sa.delete(model).where(model.user_id == user_id)
         session().execute(statement.execution_options(synchronize_session=False))
+
+
+def withhold_emails_of(user_id: UUID, is_active: bool, _actor: Actor | None) -> None:
+    """Give up what waits for who is switched off, but for what concerns their account."""
+    if is_active:
+        return
+    theirs = (Email.user_id == user_id, Email.status == "pending", Email.kind.not_in(SECURITY_KINDS))
+    statement = sa.update(Email).where(*theirs).values(status="failed", last_error=OWNER_INACTIVE)
+    session().execute(statement.execution_options(synchronize_session=False))
 
 
 def delete_emails(keys: Sequence[str]) -> None:

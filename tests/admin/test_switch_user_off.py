@@ -5,10 +5,12 @@ import sqlalchemy as sa
 from flask import Flask
 
 from taskapi.core.db import session, transaction
+from taskapi.notifications.models import Email
 from taskapi.schedules.engine.claims import claim_run
 from taskapi.schedules.models import Run
 from tests.accounts.helpers import code
 from tests.admin.managing import user_path
+from tests.notifications.outbox import emails, queue
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
 from tests.work import tick
@@ -60,6 +62,27 @@ def test_runs_end_whether_they_wait_or_are_worked_on(
     ended, told = (admin.get(f"/api/runs/{run}").json for run in (waiting, running))
     assert (ended["status"], ended["reason"]) == ("cancelled", "owner_inactive")
     assert (told["status"], told["cancel_requested_at"] is not None) == ("running", True)
+
+
+def test_mails_that_wait_are_not_sent_any_more_but_those_of_the_account_are(
+    app: Flask, owner: Person, teammate: Person, admin: Person
+) -> None:
+    with app.app_context():
+        queue("of the team", user_id=owner.id)
+        queue("of the account", user_id=owner.id)
+        queue("another's", user_id=teammate.id)
+        with transaction():
+            of_the_account = sa.update(Email).where(Email.key == "of the account")
+            session().execute(of_the_account.values(kind="password_changed"))
+    switch(admin, owner, on=False)
+    switch(admin, owner, on=True)
+    with app.app_context():
+        found = {email.key: (email.status, email.last_error) for email in emails()}
+    assert found == {
+        "of the team": ("failed", "The account was switched off before it was sent."),
+        "of the account": ("pending", None),
+        "another's": ("pending", None),
+    }
 
 
 @pytest.mark.parametrize("what", ["resume", "run", "backfill", "edit", "retry"])
