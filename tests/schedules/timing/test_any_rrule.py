@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
-from time import thread_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +14,7 @@ from taskapi.schedules.timing import rrule, rrule_days, rrule_walls, triggers
 from taskapi.schedules.timing.triggers import MICROSECOND, Trigger, due_times, next_due
 from tests.schedules.making import at
 from tests.schedules.timing.walk import changes
+from tests.timed import work_of
 
 
 def numbers(low: int, high: int, *, signed: bool = False, most: int = 4) -> st.SearchStrategy[str]:
@@ -160,9 +160,7 @@ MAX_COST = 4.0
 
 def yardstick() -> float:
     """Seconds of processor time that this machine takes at this moment for a piece of plain Python."""
-    begun = thread_time()
-    sum(number * number % 7 for number in range(150_000))
-    return thread_time() - begun
+    return work_of(lambda: sum(number * number % 7 for number in range(150_000)))
 
 
 def forget_everything() -> None:
@@ -177,9 +175,7 @@ def cost(trigger: Trigger, after: datetime) -> float:
     costs: list[float] = []
     while len(costs) < 5 and min(costs, default=MAX_COST) > MAX_COST / 2:
         forget_everything()
-        begun = thread_time()
-        next_due(trigger, after=after)
-        costs.append((thread_time() - begun) / yardstick())
+        costs.append(work_of(lambda: next_due(trigger, after=after)) / yardstick())
     return min(costs)
 
 
