@@ -16,6 +16,8 @@ CROWDED_ONE_IN, CROWDED_TIMES, CROWDED_SECONDS = 400, 10, 1.5
 CROWDED = ("skip", "replace", "queue")
 # Of a hundred schedules, so many that do not just call somebody who answers at once.
 SLOW, MOODY, REMINDING, TOLD, HURRIED, SPREAD = 3, 8, 10, 3, 10, 10
+# And of those that are due again and again, so many that leave some out, or end after some.
+EXCLUDING, ENDING = 10, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Planned:
 
     def from_(self, moment: datetime) -> "Planned":
         """What it means for a schedule that was made at this moment, however early somebody asked for it."""
-        return replace(self, due=frozenset(at for at in self.due if at >= moment))
+        due = sorted(at for at in self.due if at >= moment)
+        return replace(self, due=frozenset(due[: self.body.get("max_runs")]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +76,34 @@ def plans(window: Window, dice: random.Random, *, due_times: int, url: str) -> I
         trigger, due = kinds[number % len(kinds)](window, dice)
         if not due:
             continue
-        counted += len(due)
         body = {"name": f"plan {number}", **trigger, **_policy(dice), **_work(dice, url, number)}
         jitter = dice.randint(1, 3) if dice.randrange(100) < SPREAD else 0
         if jitter:
             body["jitter"] = jitter
-        yield Planned(body, due)
+        planned = Planned(body, due)
+        if len(due) > 1:
+            planned = _ending(_excluding(planned, dice), dice)
+        counted += len(planned.from_(window.start).due)
+        yield planned
+
+
+def _excluding(planned: Planned, dice: random.Random) -> Planned:
+    """Some of the due times left out, perhaps, as somebody in another zone writes them."""
+    if dice.randrange(100) >= EXCLUDING:
+        return planned
+    left_out = dice.sample(sorted(planned.due), len(planned.due) // 2)
+    zone = ZoneInfo(dice.choice(ZONES))
+    body = {**planned.body, "exclude": [at.astimezone(zone).isoformat() for at in left_out]}
+    return Planned(body, planned.due.difference(left_out))
+
+
+def _ending(planned: Planned, dice: random.Random) -> Planned:
+    """An end after so many runs, perhaps: only what is done whatever happens counts alike each time."""
+    if dice.randrange(100) >= ENDING:
+        return planned
+    always = {"overlap": "allow", "catch_up": "all", "max_runs": dice.randint(1, len(planned.due))}
+    body = {name: value for name, value in planned.body.items() if name != "start_deadline"}
+    return replace(planned, body={**body, **always})
 
 
 def _crowded(window: Window, dice: random.Random, url: str, number: int) -> Planned:

@@ -57,3 +57,9 @@ def test_what_was_due_before_a_schedule_was_there_is_not_owed() -> None:
     plan = planned(0, 10, 20)
     assert plan.from_(at(10)).due == {at(10), at(20)}
     assert plan.from_(at(-1)).due == plan.due
+
+
+def test_the_runs_that_a_schedule_may_have_count_from_the_moment_when_it_was_made() -> None:
+    plan = planned(0, 10, 20, 30, max_runs=2)
+    assert plan.from_(at(-1)).due == {at(0), at(10)}
+    assert plan.from_(at(5)).due == {at(10), at(20)}
