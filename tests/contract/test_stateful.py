@@ -4,12 +4,14 @@ The links of the OpenAPI document say what may follow what was made.
 """
 
 from collections import Counter
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import use_after_free
 
 from tests.conftest import empty
 from tests.contract.made_up import Sender, current, load
@@ -52,6 +54,7 @@ def chains(
             empty(app)
             self.sender, current.app = Sender(app, role), app
             self.sender.prepare(BEGINNING)
+            self.deleted: set[str] = set()
 
         def before_call(self, case: schemathesis.Case[Any]) -> None:
             if case._override is not None and case._override.path_parameters:
@@ -67,13 +70,21 @@ def chains(
 
         def validate_response(self, response: Any, case: schemathesis.Case[Any], **sent: Any) -> None:
             headers = sent["headers"]
+            named = list((case.path_parameters or {}).values())
             case.validate_response(
                 response,
                 additional_checks=[self.sender.is_let_in],
+                # What was restored is there again, with all that belongs to it.
+                excluded_checks=[] if self.deleted.intersection(named) else [use_after_free],
                 headers=headers,
                 transport_kwargs=sent,
                 recorder=self.recorder,
             )
+            if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+                if case.method == "DELETE":
+                    self.deleted.update(named[-1:])
+                elif case.path.endswith("/restore"):
+                    self.deleted.difference_update(named)
 
     Chains.run(
         settings=settings(
