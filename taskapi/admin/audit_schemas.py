@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 
 from taskapi.core.paging import PageQuery, sort_field
 from taskapi.core.proxies import read_address
-from taskapi.core.schemas import Bound, Schema, Text, Time
+from taskapi.core.schemas import WITHOUT_NUL, Bound, Schema, Text, Time
 
 PATTERN = r"^[A-Za-z_.*]{1,80}$"
 
@@ -43,7 +43,7 @@ class AuditFilters(Schema):
     )
     subject_type = Text(minimum=1, maximum=40, metadata={"example": "task"})
     subject_id = fields.UUID()
-    address = Address(metadata={"description": "From which IP address"})
+    address = Address(metadata={"description": "From which IP address", **WITHOUT_NUL})
     request_id = Text(minimum=1, maximum=128, metadata={"description": "Of a request, or of a run"})
     created_after = Bound()
     created_before = Bound(end=True)

@@ -16,9 +16,12 @@ from taskapi.core.schemas import Bound, Seconds, Text, Time
 
 PROBLEM = {"content": {"application/problem+json": {"schema": ProblemSchema}}}
 TEXT = {"type": "string"}
-PRINTABLE_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
-# With tabs and ends of lines.
-PRINTABLE_TEXT = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+# Classes of characters, and which texts of them there are.
+CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+CONTROLS_IN_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+BLANKS = r" \t\n\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+PRINTABLE = "^[^{0}]*$"
+NOT_BLANK = "^[^{0}]*[^{0}{1}][^{0}]*$"
 LOCATION = {"Location": {"description": "Where it is", "schema": {**TEXT, "format": "uri-reference"}}}
 LINK = {"Link": {"description": 'The pages around it: rel="next", rel="prev"', "schema": TEXT}}
 ETAG = {"ETag": {"description": "Send it back as If-None-Match", "schema": TEXT}}
@@ -91,7 +94,9 @@ def _describe_duration(_self: Converter, field: fields.Field[Any], ret: dict[str
 def _describe_text(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(field, Text) or "pattern" in ret:
         return {}
-    return {"pattern": PRINTABLE_LINE if field.single_line else PRINTABLE_TEXT}
+    controls = CONTROLS if field.single_line else CONTROLS_IN_LINES
+    shape = NOT_BLANK if ret.get("minLength") else PRINTABLE
+    return {"pattern": shape.format(controls, BLANKS)}
 
 
 def _describe_bound(_self: Converter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:

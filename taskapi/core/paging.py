@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from taskapi.core.columns import UtcDateTime
 from taskapi.core.errors import InvalidCursor, ValidationFailed
-from taskapi.core.schemas import QueryNumber, Schema
+from taskapi.core.schemas import WITHOUT_NUL, QueryNumber, Schema
 from taskapi.core.signing import SealBroken, sign, signed_content
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class PageQuery(Schema):
 
     page = QueryNumber(minimum=1, maximum=MAX_PAGE, load_default=1)
     per_page = QueryNumber(minimum=1, maximum=MAX_PER_PAGE, load_default=20)
-    cursor = fields.String(validate=validate.Length(max=4000))
+    cursor = fields.String(validate=validate.Length(max=4000), metadata=WITHOUT_NUL)
 
     @ma.post_load
     def _gather(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ PLAIN_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # Unicode's category Cc.
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Says of a text in a query that may be anything else what is refused in all of them.
+WITHOUT_NUL = {"pattern": r"^[^\u0000]*$"}
 
 
 class Schema(ma.Schema):

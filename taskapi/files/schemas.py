@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from taskapi.core.paging import PageQuery, sort_field
-from taskapi.core.schemas import Bound, Flag, Schema, Text, Time
+from taskapi.core.schemas import WITHOUT_NUL, Bound, Flag, Schema, Text, Time
 
 SHA256_PATTERN = r"^[0-9A-Fa-f]{64}$"
 
@@ -23,7 +23,7 @@ class RawUploadQuery(UploadFieldsSchema):
     filename = fields.String(
         required=True,
         validate=validate.Length(min=1, max=1024),
-        metadata={"description": "Folders in it are left out"},
+        metadata={"description": "Folders in it are left out", **WITHOUT_NUL},
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from taskapi.core.openapi import CONTROLS, PRINTABLE
+from taskapi.core.schemas import WITHOUT_NUL
 from taskapi.version import VERSION
 from tests.docs import pages
 from tests.docs.breaking import breaking_changes, essence
@@ -171,6 +173,10 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda new: field(new, "title", "NewTask").update(pattern="^a"),
         "POST /api/tasks: body.title: has another pattern",
     ),
+    "a pattern": (
+        lambda new: field(new, "username", "Login").update(pattern="^a"),
+        "POST /api/auth/login: body.username: has another pattern",
+    ),
     "a parameter": (
         lambda new: of_task(new, "get")["parameters"].remove(parameter(new, "q")),
         "GET /api/tasks: query q: removed",
@@ -228,6 +234,7 @@ HARMLESS: dict[str, Change] = {
     ),
     "other words": lambda new: of_task(new).update(summary="Make one", description="Well."),
     "another name of a part of a path": lambda new: rename_part(new),
+    "that a text has no NUL": lambda new: field(new, "username", "Login").update(WITHOUT_NUL),
     "a new code": lambda new: field(new, "code", "Problem")["enum"].append("new_code"),
 }
 
@@ -235,6 +242,14 @@ HARMLESS: dict[str, Change] = {
 @pytest.mark.parametrize("name", HARMLESS)
 def test_a_harmless_change_is_none(name: str) -> None:
     assert changed(HARMLESS[name]) == []
+
+
+def test_that_a_text_is_not_blank_may_be_told_later() -> None:
+    old = copy.deepcopy(DOCUMENT)
+    field(old, "title", "NewTask").update(pattern=PRINTABLE.format(CONTROLS))
+    assert breaking_changes(old, DOCUMENT) == []
+    field(old, "title", "NewTask").pop("minLength")
+    assert "POST /api/tasks: body.title: has a stricter minLength" in breaking_changes(old, DOCUMENT)
 
 
 def test_what_no_program_depends_on_is_left_out_and_fields_of_such_a_name_are_not() -> None:

@@ -1,6 +1,7 @@
 """The OpenAPI document says what the API really answers."""
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from taskapi.core.db import transaction
+from taskapi.core.openapi import BLANKS, CONTROLS, CONTROLS_IN_LINES, NOT_BLANK
 from taskapi.notifications.service import remind
 from taskapi.notifications.unsubscribe import unsubscribe_url
 from tests.files.making import store
@@ -256,6 +258,14 @@ def test_every_answer_is_as_described(
         check(document, answer)
 
 
+def parameters_in_queries(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for parameter in operation.get("parameters", ()) if method != "parameters" else ():
+                if parameter["in"] == "query":
+                    yield f"{method.upper()} {path}", parameter
+
+
 def test_times_durations_and_addresses_have_types(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     request = schemas["NewSchedule"]["properties"]
@@ -278,6 +288,25 @@ def test_it_says_where_exactly_one_field_is_sent(
     document: dict[str, Any], schema: str, names: list[str]
 ) -> None:
     assert document["components"]["schemas"][schema]["oneOf"] == [{"required": [name]} for name in names]
+
+
+def test_it_says_of_every_text_in_a_query_that_it_has_no_nul(document: dict[str, Any]) -> None:
+    texts = {
+        f"{operation} {parameter['name']}": parameter["schema"].get("items", parameter["schema"])
+        for operation, parameter in parameters_in_queries(document)
+    }
+    taking = [
+        name for name, text in texts.items() if jsonschema_rs.is_valid(text, "a\0b", validate_formats=True)
+    ]
+    assert len(texts) > 100
+    assert taking == []
+
+
+@pytest.mark.parametrize("controls", [CONTROLS, CONTROLS_IN_LINES])
+def test_it_says_which_texts_are_blank(controls: str) -> None:
+    printable = re.findall(f"[^{controls}]", "".join(map(chr, range(sys.maxunicode + 1))))
+    blank = {letter for letter in printable if not re.search(NOT_BLANK.format(controls, BLANKS), letter)}
+    assert blank == {letter for letter in printable if letter.isspace()}
 
 
 @pytest.mark.parametrize(
