@@ -5,13 +5,15 @@ The links of the OpenAPI document say what may follow what was made.
 
 from collections import Counter
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
-from schemathesis.specs.openapi.checks import use_after_free
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.stateful.state_machine import StepInput, StepOutput
+from schemathesis.specs.openapi.checks import negative_data_rejection, use_after_free
 
 from tests.conftest import empty
 from tests.contract.made_up import Sender, current, load
@@ -42,6 +44,28 @@ BY_DOCUMENT = load(1, phases={"stateful": {"inference": {"algorithms": []}}}).as
 BY_NAMES = load(1).as_state_machine()
 
 
+class Gone:
+    """The ids of what a chain has deleted and not restored."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+
+    def note(self, case: schemathesis.Case[Any]) -> None:
+        """Remember a request that was done."""
+        if case.method == "DELETE":
+            self._ids.update(_ids_in(case)[-1:])
+        elif case.path.endswith("/restore"):
+            self._ids.difference_update(_ids_in(case))
+
+    def beside_the_point(self, case: schemathesis.Case[Any]) -> list[Any]:
+        """The check for what is gone, where all is there, or there again with what belongs to it."""
+        return [] if self._ids.intersection(_ids_in(case)) else [use_after_free]
+
+
+def _ids_in(case: schemathesis.Case[Any]) -> list[str]:
+    return list((case.path_parameters or {}).values())
+
+
 def chains(
     machine: Any, app: Flask, role: str, *, number: int, steps: int, always_the_same: bool = False
 ) -> Counter[str]:
@@ -54,7 +78,11 @@ def chains(
             empty(app)
             self.sender, current.app = Sender(app, role), app
             self.sender.prepare(BEGINNING)
-            self.deleted: set[str] = set()
+            self.gone = Gone()
+
+        def step(self, made_up: StepInput) -> StepOutput:
+            self.linked = {location for location, _name in made_up.applied_parameters}
+            return cast(StepOutput, super().step(made_up))
 
         def before_call(self, case: schemathesis.Case[Any]) -> None:
             if case._override is not None and case._override.path_parameters:
@@ -70,21 +98,18 @@ def chains(
 
         def validate_response(self, response: Any, case: schemathesis.Case[Any], **sent: Any) -> None:
             headers = sent["headers"]
-            named = list((case.path_parameters or {}).values())
+            # A link puts what fits in the place of a body that was made up not to fit.
+            excluded = [negative_data_rejection] if ParameterLocation.BODY in self.linked else []
             case.validate_response(
                 response,
                 additional_checks=[self.sender.is_let_in],
-                # What was restored is there again, with all that belongs to it.
-                excluded_checks=[] if self.deleted.intersection(named) else [use_after_free],
+                excluded_checks=[*excluded, *self.gone.beside_the_point(case)],
                 headers=headers,
                 transport_kwargs=sent,
                 recorder=self.recorder,
             )
             if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
-                if case.method == "DELETE":
-                    self.deleted.update(named[-1:])
-                elif case.path.endswith("/restore"):
-                    self.deleted.difference_update(named)
+                self.gone.note(case)
 
     Chains.run(
         settings=settings(
