@@ -28,6 +28,7 @@ from taskapi.app import create_app
 from taskapi.background.embedded import EmbeddedRedis
 from taskapi.config import Settings, embedded_redis_url, load_settings
 from taskapi.core.db import Base, db
+from taskapi.core.refusals import Refusals
 from taskapi.core.runtime import runtime_settings
 from tests.people import Person, make_person
 from tests.postgresql import start_postgresql
@@ -186,6 +187,8 @@ def app(migrated_app: Flask) -> Iterator[Flask]:
     """The application, its database and Redis empty."""
     yield migrated_app
     empty(migrated_app)
+    # Of one address few refusals are told at a time, and all tests have the same.
+    migrated_app.extensions["taskapi_refusals"] = Refusals()
 
 
 def empty(app: Flask) -> None:

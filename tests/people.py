@@ -1,6 +1,6 @@
 """People who use the API in tests: each has an account and a signed-in client."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -72,6 +72,13 @@ def make_person(app: Flask, email: str, *, role: str = "user", timezone: str = "
             pair = sign_in.start_session(settings=runtime_settings(), user_id=user.id)
         actor = sign_in.authenticate(pair.access_token)
     return Person(user.id, email, actor, pair.access_token, pair.refresh_token, app.test_client())
+
+
+def program_of(person: Person, *scopes: str) -> Person:
+    """A program with a personal access token of somebody's; it has no session to refresh."""
+    answer = person.post("/api/auth/tokens", {"name": "a program", "scopes": scopes})
+    assert answer.status_code == 201, answer.text
+    return replace(person, access_token=answer.json["token"], refresh_token="")
 
 
 def set_role(email: str, role: str) -> None:

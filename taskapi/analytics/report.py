@@ -155,5 +155,10 @@ def _read_filters(params: dict[str, Any]) -> dict[str, Any]:
 
 
 REPORT = Action(
-    "report", "Makes a report of tasks or figures, keeps it and mails it", ReportParams, report, check=check
+    "report",
+    "Makes a report of tasks or figures, keeps it and mails it",
+    ReportParams,
+    report,
+    check=check,
+    tells=("to",),
 )

@@ -17,7 +17,7 @@ blp = Blueprint("calendar_feeds", __name__, url_prefix="/api/calendar/feeds", de
 
 
 @blp.route("", methods=["POST"])
-@blp.requires("write")
+@blp.requires("write", "read")
 @blp.arguments(NewCalendarFeedSchema)
 @blp.problems(TooManyFeeds)
 @blp.response(201, CreatedCalendarFeedSchema)

@@ -8,7 +8,7 @@ an argument and never look here.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -44,6 +44,30 @@ class Actor:
     def is_admin(self) -> bool:
         return self.role == "admin" and "admin" in self.scopes
 
+    def as_anybody(self) -> "Actor":
+        """Without what an administrator may do and see."""
+        return replace(self, scopes=self.scopes - {"admin"})
+
+    def check_scope(self, scope: Scope) -> None:
+        """
+        Raises:
+            MissingScope
+        """
+        if scope not in self.scopes:
+            raise MissingScope(f"This call needs the scope '{scope}'.")
+
+    def check_reach(self, *, as_admin: bool) -> None:
+        """Refuse a program of an administrator that would get further by a thing than by itself.
+
+        Args:
+            as_admin: whether the thing sees what administrators see.
+
+        Raises:
+            MissingScope
+        """
+        if as_admin and self.role == "admin" and not self.is_admin:
+            raise MissingScope("This sees what administrators see, so the call needs the scope 'admin'.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
@@ -63,12 +87,20 @@ class Shown:
 class Access:
     """What an endpoint asks: an authenticated caller, and mostly a scope of their token.
 
-    ``session`` asks for somebody who signed in: no personal access token will do.
+    Attributes:
+        also: another scope that the token needs.
+        session: asks for somebody who signed in: no personal access token will do.
     """
 
     scope: Scope | None
+    also: Scope | None = None
     public: bool = False
     session: bool = False
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """All scopes that the token needs."""
+        return [scope for scope in (self.scope, self.also) if scope is not None]
 
 
 PUBLIC = Access(None, public=True)
@@ -193,8 +225,8 @@ def check_access() -> None:
         raise SessionRequired
     if access.scope == "admin" and actor.role != "admin":
         raise AdminOnly
-    if access.scope is not None and access.scope not in actor.scopes:
-        raise MissingScope(f"This call needs the scope '{access.scope}'.")
+    for scope in access.scopes:
+        actor.check_scope(scope)
 
 
 def asked_access() -> Access | None:

@@ -90,9 +90,9 @@ class Blueprint(SmorestBlueprint):
         """Anyone may call this endpoint."""
         return _note(view, access=PUBLIC)
 
-    def requires(self, scope: Scope | None) -> Callable[[View], View]:
-        """An authenticated caller may call this; the token needs ``scope``, any token will do for None."""
-        return lambda view: _note(view, access=Access(scope))
+    def requires(self, scope: Scope | None, also: Scope | None = None) -> Callable[[View], View]:
+        """An authenticated caller may call this; the token needs the scopes, any token will do for None."""
+        return lambda view: _note(view, access=Access(scope, also=also))
 
     def requires_session(self, view: View) -> View:
         """Only somebody who signed in may call this, not a program with a personal access token."""

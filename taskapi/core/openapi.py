@@ -151,9 +151,7 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
         responses[401] = {"description": "No, bad, expired or revoked token", **PROBLEM}
         responses[403] = {"description": _describe_refusal(access), **PROBLEM}
         # OpenAPI 3.1, 4.8.30: what is not OAuth may name the roles that are asked for.
-        doc["security"] = [
-            {"bearer": ["session"] if access.session else [access.scope] if access.scope else []}
-        ]
+        doc["security"] = [{"bearer": ["session"] if access.session else access.scopes}]
     else:
         doc["security"] = []
     if doc_info.get("names_things"):
@@ -165,7 +163,8 @@ def describe_operation(doc: Any, doc_info: Any, *, method: str, **_kwargs: Any) 
 def _describe_refusal(access: Access) -> str:
     if access.session:
         return "`session_required`: a personal access token may not do this"
-    return f"`missing_scope`: the token was not given the scope '{access.scope}'"
+    names = " and ".join(f"'{scope}'" for scope in access.scopes)
+    return f"`missing_scope`: the token was not given the scope {names}"
 
 
 def _problems_of_reading(doc: Any, doc_info: Any) -> Iterator[type[DomainError]]:

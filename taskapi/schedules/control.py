@@ -122,7 +122,8 @@ def run_now(*, actor: Actor | None, schedule_id: UUID, params: dict[str, Any] | 
         params: replace the schedule's for this run.
 
     Raises:
-        ScheduleNotFound, ScheduleCancelled, UnknownAction, ValidationFailed, AdminOnly, OwnerInactive
+        ScheduleNotFound, ScheduleCancelled, OwnerInactive
+        UnknownAction, ValidationFailed, AdminOnly, MissingScope: as for a schedule's params.
     """
     schedule = lock_schedule(actor, schedule_id)
     if schedule.status == "cancelled":
@@ -131,6 +132,8 @@ def run_now(*, actor: Actor | None, schedule_id: UUID, params: dict[str, Any] | 
     now = read_database_clock()
     row = new_run(schedule, scheduled_for=now, trigger="manual", now=now)
     if params is not None:
+        if actor is not None:
+            actor.check_reach(as_admin=schedule.as_admin)
         action = registry.find(schedule.action)
         row["params"] = params_to_store(action, params, actor=actor, stored=schedule.params)
     insert_runs([row])

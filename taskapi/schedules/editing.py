@@ -54,7 +54,7 @@ def edit_schedule(
 
     Raises:
         ScheduleNotFound, ScheduleCancelled, ScheduleBusy, UnknownAction, ValidationFailed,
-        AdminOnly, PreconditionFailed
+        AdminOnly, MissingScope, PreconditionFailed
     """
     schedule = lock_schedule(actor, schedule_id, condition)
     if schedule.status == "cancelled":
@@ -96,6 +96,10 @@ def _work(actor: Actor, schedule: Schedule, changes: Mapping[str, Any]) -> dict[
         return {name: getattr(schedule, name) for name in sent}
     action = registry.find(changes.get("action", schedule.action))
     work: dict[str, Any] = {"name": changes.get("name", schedule.name) or action.summary}
+    if sent.keys() != {"name"}:
+        actor.check_reach(as_admin=schedule.as_admin)
+        # What somebody said who is no administrator is not done as one, also if they become one.
+        work["as_admin"] = schedule.as_admin and actor.is_admin
     if action.name != schedule.action:
         params = params_to_store(action, changes.get("params", schedule.params), actor=actor)
         return {**work, "action": action.name, "params": params}

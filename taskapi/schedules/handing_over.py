@@ -18,6 +18,7 @@ from taskapi.schedules.changes import record_change
 from taskapi.schedules.models import Run, Schedule
 from taskapi.schedules.permissions import used_by_admins
 from taskapi.schedules.queries import lock_not_ended, not_ended
+from taskapi.schedules.secrets import recorded_params
 from taskapi.schedules.switching import let_go_if_held
 
 LIVE = ("active", "paused")
@@ -26,8 +27,10 @@ LIVE = ("active", "paused")
 def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) -> None:
     """Let schedules go on as somebody else's; what only administrators may do stays behind."""
     given = [schedule for schedule in lock_not_ended(user_id) if _may_have(schedule, heir_id)]
+    before = {schedule.id: _state(schedule) for schedule in given}
     for schedule in given:
         schedule.owner_id = heir_id
+        _forget_listeners(schedule)
         schedule.version += 1
     session().flush()
     for some in batches([schedule.id for schedule in given]):
@@ -35,9 +38,36 @@ def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) ->
             moved = sa.update(model).where(model.schedule_id.in_(some)).values(owner_id=heir_id)
             session().execute(moved.execution_options(synchronize_session=False))
     for schedule in given:
-        before, after = {"owner_id": str(user_id)}, {"owner_id": str(heir_id)}
-        record_change(actor, schedule, "schedule.updated", before=before, after=after)
+        _record(actor, schedule, before[schedule.id])
         let_go_if_held(schedule, actor)
+
+
+def _forget_listeners(schedule: Schedule) -> None:
+    """Whoever the former owner had told of what they saw is not told of what the heir sees."""
+    names = registry.find(schedule.action).tells if registry.is_installed(schedule.action) else ()
+    if not names:
+        return
+    schedule.params = _without(schedule.params, names)
+    # One that has succeeded is never done again.
+    runs = sa.select(Run).where(Run.schedule_id == schedule.id, Run.status != "completed")
+    for run in session().scalars(runs.execution_options(yield_per=500)):
+        run.params = _without(run.params, names)
+
+
+def _without(params: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name not in names}
+
+
+def _record(actor: Actor | None, schedule: Schedule, before: dict[str, Any]) -> None:
+    after = _state(schedule)
+    changed = [name for name in after if before[name] != after[name]]
+    old, new = ({name: state[name] for name in changed} for state in (before, after))
+    record_change(actor, schedule, "schedule.updated", before=old, after=new)
+
+
+def _state(schedule: Schedule) -> dict[str, Any]:
+    params = recorded_params(schedule.action, schedule.params)
+    return {"owner_id": str(schedule.owner_id), "params": params}
 
 
 def foresee_schedules_of(user_id: UUID, heir_id: UUID | None) -> Sequence[Fate]:

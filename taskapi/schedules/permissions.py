@@ -13,7 +13,10 @@ def check_sender(action: Action, params: dict[str, Any], *, actor: Actor | None)
     """
     Raises:
         AdminOnly: the actor is no administrator, and one of the params is for them.
+        MissingScope: one of them has somebody told what the actor may not read.
     """
+    if actor is not None and any(params.get(name) for name in action.tells):
+        actor.check_scope("read")
     used = used_by_admins(action, params)
     if used and actor is not None and not actor.is_admin:
         raise AdminOnly(f"Only an administrator may use params.{used[0]}.")

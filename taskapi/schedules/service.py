@@ -64,6 +64,7 @@ def create_schedule(
         name=name or found.summary,
         action=found.name,
         params=stored,
+        as_admin=actor.is_admin,
         timezone=timezone or actor.timezone,
         starts_at=starts_at or now,
         starts_at_given=starts_at is not None,

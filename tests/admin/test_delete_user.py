@@ -20,7 +20,7 @@ from tests.files.making import CONTENT, row_of, store, used
 from tests.people import Person, make_person
 from tests.schedules.making import Time, make, runs_of
 from tests.tasks.making import make_task, path_of, titles
-from tests.work import tick
+from tests.work import run_jobs, tick
 
 
 def fill(owner: Person, teammate: Person) -> dict[str, str]:
@@ -132,6 +132,27 @@ def test_what_only_administrators_may_do_goes_to_nobody_else(
     foreseen = fates(admin.get(f"{user_path(owner)}/deletion", **query))
     assert foreseen[("schedules", outcome)] == 1
     assert fates(admin.delete(user_path(owner), **query)) == foreseen
+
+
+def test_what_an_heir_sees_is_told_to_nobody_whom_the_former_owner_chose(
+    app: Flask, owner: Person, teammate: Person, admin: Person
+) -> None:
+    params = {"kind": "tasks", "format": "csv", "to": "eve@example.org"}
+    schedule = make(owner, action="report", params=params, cron="0 0 1 1 *")
+    waits = owner.post(f"/api/schedules/{schedule['id']}/run").json
+    cancelled = owner.post(f"/api/schedules/{schedule['id']}/run").json
+    owner.post(f"/api/runs/{cancelled['id']}/cancel")
+    admin.delete(user_path(owner), query_string={"reassign_to": "tariq"})
+    assert teammate.post(f"/api/runs/{cancelled['id']}/retry").status_code == 200
+    run_jobs(app)
+    for run in (waits, cancelled):
+        done = teammate.get(f"/api/runs/{run['id']}").json
+        assert (done["status"], done["result"]["sent_to"]) == ("completed", [teammate.email])
+    kept = {"kind": "tasks", "format": "csv"}
+    assert teammate.get(f"/api/schedules/{schedule['id']}").json["params"] == kept
+    with app.app_context():
+        recorded = sa.select(Event.after).where(Event.type == "schedule.updated")
+        assert session().scalars(recorded).all() == [{"owner_id": str(teammate.id), "params": kept}]
 
 
 def test_the_heir_gets_no_hundred_messages(

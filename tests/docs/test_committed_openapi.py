@@ -16,6 +16,17 @@ from tests.docs.breaking import breaking_changes, essence
 from tests.document import DOCUMENT
 
 Change = Callable[[dict[str, Any]], Any]
+# What let somebody do what they may not is mended in any release; the changelog tells of it.
+MENDED = {
+    f"{operation}: needs another permission"
+    for operation in (
+        "POST /api/calendar/feeds",
+        "POST /api/webhooks",
+        "PUT /api/webhooks/{webhook_id}",
+        "PATCH /api/webhooks/{webhook_id}",
+        "POST /api/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver",
+    )
+}
 RELEASED: dict[str, Any] = json.loads(pages.RELEASED.read_text(encoding="utf-8"))
 
 
@@ -33,8 +44,12 @@ def test_the_committed_document_is_the_one_that_is_served(client: FlaskClient) -
 
 
 def test_no_client_of_the_last_release_breaks() -> None:
-    breaking = breaking_changes(RELEASED, essence(DOCUMENT))
+    breaking = [change for change in breaking_changes(RELEASED, essence(DOCUMENT)) if change not in MENDED]
     assert breaking == [] or family(RELEASED["info"]["version"]) != family(VERSION), "a new major version"
+
+
+def test_what_was_mended_since_the_last_release_is_still_a_change() -> None:
+    assert set(breaking_changes(RELEASED, essence(DOCUMENT))) >= MENDED, "it is in the last release"
 
 
 def test_the_last_release_stays_until_there_is_a_new_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -12,7 +11,7 @@ from taskapi.core.following import followed_kinds
 from taskapi.notifications.service import notify
 from tests.events.following import relay
 from tests.files.uploading import TEXT, upload
-from tests.people import Person, make_person, set_role
+from tests.people import Person, make_person, program_of, set_role
 from tests.schedules.making import make
 from tests.settings import settings_changed
 from tests.tasks.importing import send_table
@@ -169,9 +168,7 @@ def test_a_secret_is_hidden_as_everywhere(people: dict[str, Person], task: dict[
 
 @pytest.mark.one_database
 def test_a_token_that_may_only_read_makes_no_administrator(
-    app: Flask, people: dict[str, Person], task: dict[str, Any]
+    people: dict[str, Person], task: dict[str, Any]
 ) -> None:
-    admin = people["admin"]
-    token = admin.post("/api/auth/tokens", {"name": "reader", "scopes": ["read"]}).json["token"]
-    reader = Person(UUID(int=0), "", admin.actor, token, "", app.test_client())
+    reader = program_of(people["admin"], "read")
     assert {kind for kind, _ in as_told(reader)} == {"tag"}

@@ -128,23 +128,26 @@ WRITE = {
     "POST /api/tasks/<uuid:task_id>/files",
     "DELETE /api/tasks/<uuid:task_id>/files/<uuid:file_id>",
     "POST /api/tags",
-    "POST /api/calendar/feeds",
     "DELETE /api/calendar/feeds/<uuid:feed_id>",
     "PUT /api/tags/<uuid:tag_id>",
     "PATCH /api/tags/<uuid:tag_id>",
     "DELETE /api/tags/<uuid:tag_id>",
     "POST /api/tasks/import",
-    "POST /api/webhooks",
-    "PUT /api/webhooks/<uuid:webhook_id>",
-    "PATCH /api/webhooks/<uuid:webhook_id>",
     "DELETE /api/webhooks/<uuid:webhook_id>",
     "POST /api/webhooks/<uuid:webhook_id>/rotate-secret",
     "POST /api/webhooks/<uuid:webhook_id>/test",
     "POST /api/webhooks/<uuid:webhook_id>/redeliver",
-    "POST /api/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/redeliver",
     "POST /api/tasks/imports/<uuid:import_id>/undo",
     "PUT /api/notifications/read-all",
     "PUT /api/notifications/<uuid:notification_id>/read",
+}
+# What they set up, or answer, tells what one has not made.
+WRITE_AND_READ = {
+    "POST /api/calendar/feeds",
+    "POST /api/webhooks",
+    "PUT /api/webhooks/<uuid:webhook_id>",
+    "PATCH /api/webhooks/<uuid:webhook_id>",
+    "POST /api/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/redeliver",
 }
 SIGNED_IN = {
     "POST /api/auth/me/password",
@@ -187,6 +190,7 @@ TABLE = {
     **dict.fromkeys(PUBLIC_ROUTES, PUBLIC),
     **dict.fromkeys(READ, Access("read")),
     **dict.fromkeys(WRITE, Access("write")),
+    **dict.fromkeys(WRITE_AND_READ, Access("write", also="read")),
     **dict.fromkeys(SIGNED_IN, Access(None, session=True)),
     **dict.fromkeys(ADMIN, Access("admin")),
 }

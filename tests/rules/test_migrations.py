@@ -102,19 +102,50 @@ def test_the_rebuilding_of_a_table_keeps_the_rows_that_refer_to_it(empty: Flask)
     assert found == [(True, True, 1)]
 
 
+@pytest.mark.parametrize(("role", "sees_everything"), [("admin", True), ("user", False)])
+def test_what_an_administrator_had_made_before_0009_sees_what_it_saw(
+    empty: Flask, role: str, sees_everything: bool
+) -> None:
+    upgrade(revision="0008")
+    owner, webhook, schedule = _ids(3)
+    _insert(
+        ("users", {"id": owner, "role": role}),
+        ("webhooks", {"id": webhook, "owner_id": owner}),
+        ("schedules", {"id": schedule, "owner_id": owner, "every": 60.0, "status": "active"}),
+    )
+    upgrade()
+    found = sa.text("SELECT as_admin FROM webhooks UNION ALL SELECT as_admin FROM schedules")
+    with db.engine.connect() as connection:
+        assert [bool(value) for value in connection.scalars(found)] == [sees_everything] * 2
+
+
 def _insert_a_run() -> None:
     """A user with a schedule that has run once, in the tables as they were at 0002."""
-    on_sqlite = db.engine.dialect.name == "sqlite"
-    user, schedule, run = (new_id().hex if on_sqlite else new_id() for _ in range(3))
-    now = clock.now().replace(tzinfo=None) if on_sqlite else clock.now()
-    due = {"every": 60.0, "next_run_at": now, "status": "active"}
-    rows: dict[str, dict[str, Any]] = {
-        "users": {"id": user, "role": "user"},
-        "schedules": {"id": schedule, "owner_id": user, **due},
-        "runs": {"id": run, "schedule_id": schedule, "owner_id": user, "status": "completed"},
-    }
+    user, schedule, run = _ids(3)
+    due = {"every": 60.0, "next_run_at": _now(), "status": "active"}
+    _insert(
+        ("users", {"id": user, "role": "user"}),
+        ("schedules", {"id": schedule, "owner_id": user, **due}),
+        ("runs", {"id": run, "schedule_id": schedule, "owner_id": user, "status": "completed"}),
+    )
+
+
+def _is_sqlite() -> bool:
+    return db.engine.dialect.name == "sqlite"
+
+
+def _ids(count: int) -> list[Any]:
+    return [new_id().hex if _is_sqlite() else new_id() for _ in range(count)]
+
+
+def _now() -> datetime:
+    return clock.now().replace(tzinfo=None) if _is_sqlite() else clock.now()
+
+
+def _insert(*rows: tuple[str, dict[str, Any]]) -> None:
+    """A row of each of the tables as they are; what must be filled and is not given gets a sample."""
     samples: dict[type, Any] = {
-        datetime: now,
+        datetime: _now(),
         bool: False,
         int: 0,
         float: 0.0,
@@ -125,7 +156,7 @@ def _insert_a_run() -> None:
     metadata = sa.MetaData()
     with db.engine.execution_options(taskapi_writes=True).begin() as connection:
         metadata.reflect(connection)
-        for name, values in rows.items():
+        for name, values in rows:
             must_be_filled = [column for column in metadata.tables[name].c if not column.nullable]
             sample = {column.name: samples.get(column.type.python_type) for column in must_be_filled}
             connection.execute(metadata.tables[name].insert().values({**sample, **values}))

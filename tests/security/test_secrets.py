@@ -11,7 +11,6 @@ from redis import Redis
 
 from taskapi.core import clock
 from taskapi.core.json import load_strict
-from taskapi.core.refusals import Refusals
 from taskapi.events.audit.export import export_lines
 from taskapi.events.audit.queries import AuditFilter
 from taskapi.events.audit.refusals import write_refusals
@@ -59,8 +58,6 @@ def lived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[], list[str]]:
     """Has people do all of it; the secrets that they met."""
-    # Of one address few are told at a time, and other tests are refused, too.
-    monkeypatch.setitem(app.extensions, "taskapi_refusals", Refusals())
 
     def live() -> list[str]:
         found = [PASSWORD, owner.access_token, owner.refresh_token, admin.access_token]

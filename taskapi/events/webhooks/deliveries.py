@@ -37,9 +37,11 @@ def list_deliveries(
 def get_delivery(*, actor: Actor, webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
     """
     Raises:
-        WebhookNotFound, DeliveryNotFound
+        WebhookNotFound, DeliveryNotFound, MissingScope
     """
-    delivery = queries.find_delivery(get_webhook(actor=actor, webhook_id=webhook_id).id, delivery_id)
+    webhook = get_webhook(actor=actor, webhook_id=webhook_id)
+    actor.check_reach(as_admin=webhook.as_admin)
+    delivery = queries.find_delivery(webhook.id, delivery_id)
     if delivery is None:
         raise DeliveryNotFound
     return delivery
@@ -49,7 +51,7 @@ def send_test(*, actor: Actor, webhook_id: UUID) -> WebhookDelivery:
     """Send a message that tells of nothing, before all that waits, which is tried again after it.
 
     Raises:
-        WebhookNotFound, WebhookInactive
+        WebhookNotFound, WebhookInactive, MissingScope
     """
     webhook = _lock_active(actor, webhook_id)
     message_id = new_id()
@@ -71,7 +73,7 @@ def redeliver(*, actor: Actor, webhook_id: UUID, delivery_id: UUID) -> WebhookDe
     """Send a message once more, or now if it waits; the receiver knows it by its id.
 
     Raises:
-        WebhookNotFound, WebhookInactive, DeliveryNotFound
+        WebhookNotFound, WebhookInactive, DeliveryNotFound, MissingScope
     """
     webhook = _lock_active(actor, webhook_id)
     delivery = queries.find_delivery(webhook.id, delivery_id)
@@ -94,7 +96,7 @@ def redeliver_range(
         status: only what ended so.
 
     Raises:
-        WebhookNotFound, WebhookInactive
+        WebhookNotFound, WebhookInactive, MissingScope
     """
     webhook = _lock_active(actor, webhook_id)
     filters = DeliveryFilters(

@@ -25,6 +25,7 @@ class Webhook(HasId, Base):
 
     Attributes:
         events: patterns such as ``task.*``.
+        as_admin: whoever made it might see what administrators see; it does while its owner is one.
         secret, previous_secret: sealed; the previous one signs too until ``previous_secret_until``.
         disabled_reason: the word for why the service switched it off.
         refusals: deliveries in a row that the receiver would not have.
@@ -41,6 +42,7 @@ class Webhook(HasId, Base):
     owner_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
     url: Mapped[str] = mapped_column(sa.String(2000))
     events: Mapped[list[str]] = mapped_column(Json)
+    as_admin: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     description: Mapped[str] = mapped_column(sa.String(200), default="")
     secret: Mapped[str] = mapped_column(sa.Text)
     previous_secret: Mapped[str | None] = mapped_column(sa.Text)

@@ -77,12 +77,12 @@ def _listeners(events: Sequence[Event], readers: Mapping[UUID, Readers]) -> list
         if (those := [event for event in events if _may_be_wanted(event, webhook.events)])
     ]
     actors = actors_of({webhook.owner_id for webhook, _ in webhooks}) if webhooks else {}
-    names = {user_id: names_of(actor) for user_id, actor in actors.items()}
     return [
-        _Listener(webhook.id, webhook.attempt, webhook.events, names[webhook.owner_id], theirs)
+        _Listener(webhook.id, webhook.attempt, webhook.events, names, theirs)
         for webhook, those in webhooks
-        if webhook.owner_id in names
-        and (theirs := [event for event in those if all_names[event.id] & names[webhook.owner_id]])
+        if (actor := actors.get(webhook.owner_id)) is not None
+        and (names := names_of(actor if webhook.as_admin else actor.as_anybody()))
+        and (theirs := [event for event in those if all_names[event.id] & names])
     ]
 
 

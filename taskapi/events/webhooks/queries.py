@@ -52,14 +52,15 @@ def page_of_webhooks(actor: Actor, page: PageRequest) -> Page[Webhook]:
     )
 
 
-def active_webhooks(owners: Collection[UUID] | None) -> Sequence[sa.Row[UUID, UUID, list[str], int]]:
-    """Id, owner, patterns and attempt of the webhooks that are switched on.
+def active_webhooks(owners: Collection[UUID] | None) -> Sequence[sa.Row[UUID, UUID, list[str], int, bool]]:
+    """Id, owner, patterns, attempt and reach of the webhooks that are switched on.
 
     Args:
         owners: whose; None means everybody's.
     """
-    statement = sa.select(Webhook.id, Webhook.owner_id, Webhook.events, Webhook.attempt)
-    statement = statement.where(Webhook.is_active)
+    statement = sa.select(
+        Webhook.id, Webhook.owner_id, Webhook.events, Webhook.attempt, Webhook.as_admin
+    ).where(Webhook.is_active)
     if owners is not None:
         statement = statement.where(Webhook.owner_id.in_(owners))
     return session().execute(statement.order_by(Webhook.id)).all()

@@ -68,6 +68,7 @@ def create_webhook(
         owner_id=actor.user_id,
         url=url,
         events=events,
+        as_admin=actor.is_admin,
         description=description,
         secret=sealed(plain),
         created_at=now,
@@ -94,7 +95,7 @@ def update_webhook(
     off; of what happened in between it is not told.
 
     Raises:
-        WebhookNotFound, PreconditionFailed, ValidationFailed
+        WebhookNotFound, PreconditionFailed, ValidationFailed, MissingScope
     """
     webhook = lock_webhook(actor=actor, webhook_id=webhook_id, condition=condition)
     _check_target(refusal)
@@ -105,6 +106,8 @@ def update_webhook(
     if not new:
         return webhook
     before = _state(webhook)
+    # What somebody changed who is no administrator does not become one's again.
+    webhook.as_admin = webhook.as_admin and actor.is_admin
     for name, value in new.items():
         setattr(webhook, name, value)
     if new.get("is_active"):
@@ -125,7 +128,7 @@ def rotate_secret(
     """Sign with another secret, and for ``keep_for`` seconds with the present one too.
 
     Raises:
-        WebhookNotFound, PreconditionFailed
+        WebhookNotFound, PreconditionFailed, MissingScope
     """
     webhook = lock_webhook(actor=actor, webhook_id=webhook_id, condition=condition)
     plain = secret or new_secret()
@@ -145,17 +148,23 @@ def delete_webhook(*, actor: Actor, webhook_id: UUID, condition: Precondition) -
     Raises:
         WebhookNotFound, PreconditionFailed
     """
-    webhook = lock_webhook(actor=actor, webhook_id=webhook_id, condition=condition)
+    webhook = _lock(actor, webhook_id, condition)
     _record("webhook.deleted", webhook, actor, before=_state(webhook))
     session().execute(sa.delete(Webhook).where(Webhook.id == webhook.id))
 
 
 def lock_webhook(*, actor: Actor, webhook_id: UUID, condition: Precondition = ANY_VERSION) -> Webhook:
-    """One's webhook, against other changes and its sender.
+    """One's webhook, against other changes and its sender, for who may see what it is told.
 
     Raises:
-        WebhookNotFound, PreconditionFailed
+        WebhookNotFound, PreconditionFailed, MissingScope
     """
+    webhook = _lock(actor, webhook_id, condition)
+    actor.check_reach(as_admin=webhook.as_admin)
+    return webhook
+
+
+def _lock(actor: Actor, webhook_id: UUID, condition: Precondition) -> Webhook:
     webhook = queries.find_webhook(actor, webhook_id, lock=True)
     if webhook is None:
         raise WebhookNotFound

@@ -31,7 +31,7 @@ blp = Blueprint("webhooks", __name__, url_prefix="/api/webhooks", description="W
 
 
 @blp.route("", methods=["POST"])
-@blp.requires("write")
+@blp.requires("write", "read")
 @prepares(refusal_of)
 @blp.arguments(NewWebhookSchema)
 @blp.problems(TooManyWebhooks)
@@ -60,7 +60,7 @@ def get_webhook(webhook_id: UUID) -> Webhook:
 
 
 @blp.route("/<uuid:webhook_id>", methods=["PUT", "PATCH"])
-@blp.requires("write")
+@blp.requires("write", "read")
 @blp.conditional
 @prepares(refusal_of)
 @blp.arguments(WebhookChangesSchema)
@@ -137,7 +137,7 @@ def get_delivery(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
 
 
 @blp.route("/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/redeliver", methods=["POST"])
-@blp.requires("write")
+@blp.requires("write", "read")
 @blp.problems(WebhookInactive)
 @blp.response(202, DeliveryDetailSchema, location="/api/webhooks/{0.webhook_id}/deliveries/{0.id}")
 def redeliver(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:

@@ -146,6 +146,8 @@ class Action:
             sent, but the log of changes, which is kept for good, tells only that they are there.
         admin_params: names of params that only administrators may send, and have in their schedules;
             one that is false or null stands for nothing.
+        tells: names of params that say who else is told what the owner sees. Whoever sends one needs the
+            scope ``read``, and another owner of the schedule begins without it.
         waits: for an action that is done outside: how many seconds a run waits for the ping that
             ends it, by its params. No worker has it meanwhile, and ``run`` is not called.
         threaded: that ``run`` mostly waits for somebody else, and may be called in many threads of a
@@ -161,5 +163,6 @@ class Action:
     secrets: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     admin_params: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
     waits: Callable[[dict[str, Any]], float] | None = None
     threaded: bool = False

@@ -1,18 +1,25 @@
 """The owner of a run, as an action acts for them."""
 
+import sqlalchemy as sa
+
 from taskapi.accounts.actors import absent_actor
 from taskapi.core.access import Actor
+from taskapi.core.db import session
 from taskapi.core.errors import ValidationFailed
 from taskapi.schedules.actions.base import ActionFailed, RunContext
+from taskapi.schedules.models import Schedule
 
 
 def owner_of(context: RunContext) -> Actor:
-    """Who owns the run; call it in the transaction that acts for them.
+    """Who owns the run, as an administrator if they made the schedule as one and still are.
+
+    Call it in the transaction that acts for them.
 
     Raises:
         ActionFailed: permanently, when their account is not open any more.
     """
-    actor = absent_actor(user_id=context.owner_id)
+    as_admin = session().scalar(sa.select(Schedule.as_admin).where(Schedule.id == context.schedule_id))
+    actor = absent_actor(user_id=context.owner_id, as_admin=bool(as_admin))
     if actor is None:
         message = "The owner of the schedule has no open account any more."
         raise ActionFailed(message, code="owner_inactive", permanent=True)

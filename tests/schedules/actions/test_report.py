@@ -17,8 +17,9 @@ from taskapi.core.db import session, transaction
 from taskapi.notifications import reports as told
 from taskapi.notifications.attachments import read_attachment
 from taskapi.notifications.models import Email
+from tests.accounts.helpers import code
 from tests.analytics.making import insert_tasks
-from tests.people import Person, make_person
+from tests.people import Person, make_person, program_of, set_role
 from tests.schedules.actions.calling import run_now
 from tests.schedules.making import at, make
 from tests.settings import settings_changed
@@ -65,6 +66,57 @@ def test_it_tells_what_the_owner_sees_and_nothing_else(app: Flask, owner: Person
     result = reported(app, owner, format="csv")
     assert [row["id"] for row in table(content_of(owner, result))] == [str(own["id"])]
     assert teammate.get(f"/api/files/{result['file_id']}").status_code == 404
+
+
+def test_one_that_a_program_made_tells_no_more_than_the_program_sees(
+    app: Flask, owner: Person, admin: Person
+) -> None:
+    for person in (owner, admin):
+        insert_tasks(app, [{"creator_id": person.id, "title": person.email}])
+    told = []
+    for scopes in (["read", "write"], ["read", "write", "admin"]):
+        result = reported(app, program_of(admin, *scopes), format="csv")
+        told.append({row["title"] for row in table(content_of(admin, result))})
+    assert told == [{admin.email}, {owner.email, admin.email}]
+
+
+def test_a_program_without_the_scope_has_nobody_told_what_administrators_see(
+    app: Flask, admin: Person
+) -> None:
+    path = f"/api/schedules/{plan(admin, format='csv')['id']}"
+    program, params = program_of(admin, "read", "write"), {"kind": "tasks", "to": "eve@example.org"}
+    reminder = {"action": "reminder", "params": {"message": "Tea"}}
+    for answer in (
+        program.patch(path, {"params": params}),
+        program.patch(path, reminder),
+        program.post(f"{path}/run", {"params": params}),
+    ):
+        assert code(answer) == (403, "missing_scope")
+    assert program.patch(path, {"name": "Another", "cron": "0 1 1 1 *"}).status_code == 200
+    assert program.post(f"{path}/pause").status_code == 200
+    assert admin.get(path).json["params"] == {"kind": "tasks", "format": "csv"}
+
+
+def test_what_was_changed_by_who_is_no_administrator_tells_no_more_when_they_are_one_again(
+    app: Flask, owner: Person, admin: Person
+) -> None:
+    insert_tasks(app, [{"creator_id": owner.id}])
+    schedule = plan(admin, format="csv")
+    params = {"kind": "tasks", "format": "csv", "filters": {"status": "todo"}}
+    for role, change in (("user", {"params": params}), ("admin", {"name": "Another"})):
+        with app.app_context(), transaction():
+            set_role(admin.email, role)
+        assert admin.patch(f"/api/schedules/{schedule['id']}", change).status_code == 200
+    assert table(content_of(admin, run_now(app, admin, schedule)["result"])) == []
+
+
+@pytest.mark.one_database
+def test_who_may_not_read_has_it_mailed_to_nobody_else(owner: Person) -> None:
+    body = {"action": "report", "params": {"kind": "tasks"}, "cron": "0 0 1 1 *"}
+    to_eve = {**body, "params": {"kind": "tasks", "to": "eve@example.org"}}
+    assert code(program_of(owner, "write").post("/api/schedules", to_eve)) == (403, "missing_scope")
+    assert program_of(owner, "write").post("/api/schedules", body).status_code == 201
+    assert program_of(owner, "read", "write").post("/api/schedules", to_eve).status_code == 201
 
 
 def test_it_is_kept_mailed_and_told_of(app: Flask, owner: Person) -> None:
