@@ -44,6 +44,7 @@ def run_migrations() -> None:
         if connection.dialect.name == "postgresql":
             # Two releases at once would trip over each other; long migrations are no runaways.
             connection.execute(sa.text("SET statement_timeout = 0"))
+            connection.connection.driver_connection.longest_wait = None
             connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
             connection.commit()
         else:
@@ -52,7 +53,7 @@ def run_migrations() -> None:
         fail_with_one_line(_migrate_patiently)(connection, options)
         if connection.in_transaction():
             connection.commit()
-        # Its lock and its lack of a time limit must not come back from the pool.
+        # Its lock and its lack of time limits must not come back from the pool.
         connection.invalidate()
 
 

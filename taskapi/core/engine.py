@@ -8,18 +8,18 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from psycopg import generators
 from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from taskapi.config import Settings
+from taskapi.core.connections import STATEMENT_TIMEOUT_MS, Connection
 
 log = structlog.get_logger(__name__)
 
 SQLITE_BUSY_SECONDS = 15
-# A statement that runs longer is a bug or an attack; migrations lift the limit for themselves.
-STATEMENT_TIMEOUT_MS = 30_000
 # A process that was stopped, or whose machine vanished, must not hold its locks for long: whoever waits for
 # one to renew a lease, which is done each few seconds, must get it before the lease has run out.
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
@@ -62,6 +62,7 @@ def prepare_engine(engine: sa.Engine) -> None:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         engine.dialect.do_rollback = _roll_back  # type: ignore[method-assign, assignment]
+        event.listen(engine, "do_connect", _connect)
         event.listen(engine, "connect", _prepare_postgresql)
         event.listen(engine, "checkin", _note_return)
         event.listen(engine, "checkout", partial(_ask_the_rested, engine.dialect))
@@ -80,6 +81,10 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     options = connection.get_execution_options()
     if not options.get("taskapi_reads", False):
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("taskapi_writes", False) else "BEGIN")
+
+
+def _connect(_dialect: sa.Dialect, _record: object, args: Any, params: Any) -> Connection:
+    return Connection.connect(*args, **params)
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:
@@ -119,9 +124,11 @@ def _roll_back(connection: Any) -> None:
     if status == TransactionStatus.IDLE:
         return
     # After an error the driver does as usual: it may be a statement whose plan fits no more.
-    is_open = status == TransactionStatus.INTRANS
-    if is_open and driver.pgconn.exec_(b"ROLLBACK").status == ExecStatus.COMMAND_OK:
-        return
+    if status == TransactionStatus.INTRANS:
+        driver.pgconn.send_query(b"ROLLBACK")
+        results = driver.wait(generators.execute(driver.pgconn))
+        if [result.status for result in results] == [ExecStatus.COMMAND_OK]:
+            return
     driver.rollback()
 
 

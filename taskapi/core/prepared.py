@@ -8,7 +8,7 @@ import logging
 import select
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -18,6 +18,8 @@ from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
+
+from taskapi.core.connections import Connection
 
 # As the engine's own (``LOG_SQL``).
 log = logging.getLogger("sqlalchemy.engine.Engine")
@@ -59,7 +61,7 @@ def prepared(borrowed: PoolProxiedConnection) -> "Prepared":
     """What a connection of the engine's pool has prepared."""
     found: Prepared | None = borrowed.info.get(KEY)
     if found is None:
-        driver: Any = borrowed.driver_connection
+        driver = cast(Connection, borrowed.driver_connection)
         found = borrowed.info[KEY] = Prepared(driver)
     return found
 
@@ -67,7 +69,7 @@ def prepared(borrowed: PoolProxiedConnection) -> "Prepared":
 class Prepared:
     """The statements that a connection has prepared, by their text; those used last are kept."""
 
-    def __init__(self, driver: "psycopg.Connection[Any]") -> None:
+    def __init__(self, driver: Connection) -> None:
         self._driver, self._pgconn = driver, driver.pgconn
         self._encoding = driver.info.encoding
         self._transformer = Transformer(driver)
@@ -148,9 +150,13 @@ class Prepared:
 
     def _next_result(self) -> PGresult | None:
         while self._pgconn.is_busy():
-            self._poll.poll()
+            self._wait(self._poll)
             self._pgconn.consume_input()
         return self._pgconn.get_result()
+
+    def _wait(self, poll: select.poll) -> None:
+        if not poll.poll(self._driver.longest_wait_ms):
+            raise self._driver.given_up()
 
     def _send(self) -> None:
         """Send what the socket does not take at once."""
@@ -159,5 +165,5 @@ class Prepared:
         both = select.poll()
         both.register(self._pgconn.socket, select.POLLIN | select.POLLOUT)
         while self._pgconn.flush():
-            both.poll()
+            self._wait(both)
             self._pgconn.consume_input()

@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 
 import sqlalchemy as sa
 
+from taskapi.core.connections import waiting_for_ever
 from taskapi.core.db import db
 from taskapi.ops.backup.errors import BackupError
 from taskapi.ops.backup.snapshot import Snapshot, count_rows, list_objects, read_revision
@@ -61,7 +62,8 @@ def _one_moment() -> Iterator[tuple[sa.Connection, str]]:
         # It waits for pg_dump, which may take hours.
         for limit in ("idle_in_transaction_session_timeout", "statement_timeout"):
             connection.execute(sa.text(f"SET LOCAL {limit} = 0"))
-        yield connection, connection.execute(sa.text("SELECT pg_export_snapshot()")).scalar_one()
+        with waiting_for_ever(connection):
+            yield connection, connection.execute(sa.text("SELECT pg_export_snapshot()")).scalar_one()
 
 
 def load(dump: Path) -> None:
