@@ -29,9 +29,10 @@ def list_deliveries(
     """What a webhook was and is to be told, newest first.
 
     Raises:
-        WebhookNotFound
+        WebhookNotFound, MissingScope
     """
-    return queries.page_of_deliveries(get_webhook(actor=actor, webhook_id=webhook_id).id, page, filters)
+    webhook = _get_for_reading(actor, webhook_id)
+    return queries.page_of_deliveries(webhook.id, page, filters)
 
 
 def get_delivery(*, actor: Actor, webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
@@ -39,8 +40,7 @@ def get_delivery(*, actor: Actor, webhook_id: UUID, delivery_id: UUID) -> Webhoo
     Raises:
         WebhookNotFound, DeliveryNotFound, MissingScope
     """
-    webhook = get_webhook(actor=actor, webhook_id=webhook_id)
-    actor.check_reach(as_admin=webhook.as_admin)
+    webhook = _get_for_reading(actor, webhook_id)
     delivery = queries.find_delivery(webhook.id, delivery_id)
     if delivery is None:
         raise DeliveryNotFound
@@ -108,6 +108,12 @@ def redeliver_range(
     _send_now(webhook)
     _record(REDELIVERY, webhook, actor, count=result.rowcount)
     return {"count": result.rowcount}
+
+
+def _get_for_reading(actor: Actor, webhook_id: UUID) -> Webhook:
+    webhook = get_webhook(actor=actor, webhook_id=webhook_id)
+    actor.check_reach(as_admin=webhook.as_admin)
+    return webhook
 
 
 def _lock_active(actor: Actor, webhook_id: UUID) -> Webhook:

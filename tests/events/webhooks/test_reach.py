@@ -56,6 +56,7 @@ def test_without_the_scope_it_leads_nobody_elsewhere_what_an_administrator_is_to
         program.post(path_of(everything, "rotate-secret")),
         program.post(path_of(everything, "redeliver"), past),
         program.post(at_once),
+        program.get(path_of(everything, "deliveries")),
         program.get(path_of(everything, "deliveries", delivery["id"])),
     ):
         assert code(answer) == MISSING_SCOPE
