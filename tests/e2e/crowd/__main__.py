@@ -3,13 +3,15 @@
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import StatisticsError
 
 import click
 
+from tests.e2e.crowd.floors import shortfalls
 from tests.e2e.crowd.judging import Point
-from tests.e2e.crowd.trial import LONG, Outcome, Size, play
+from tests.e2e.crowd.trial import LONG, Outcome, play
 
 
 @click.command()
@@ -19,13 +21,16 @@ from tests.e2e.crowd.trial import LONG, Outcome, Size, play
 @click.option("--due-each-second", default=LONG.due_each_second)
 def command(people: int, listening: int, seconds: int, due_each_second: int) -> None:
     """Play it once, and tell what was found."""
-    size = Size(people=people, listening=listening, seconds=seconds, due_each_second=due_each_second)
+    size = replace(LONG, people=people, listening=listening, seconds=seconds, due_each_second=due_each_second)
     with tempfile.TemporaryDirectory(prefix="taskapi-crowd-") as folder:
         _tell(play(Path(folder), size))
 
 
 def _tell(outcome: Outcome) -> None:
     kinds = Counter(answer.what for answer in outcome.answers)
+    found = outcome.measured()
+    click.echo(f"too little: {list(shortfalls(found, LONG.floors))}; {outcome.report}")
+    click.echo(f"outside of the faults 99 of 100 answers took {found.p99:.2f} s at most")
     click.echo(f"answers: {len(outcome.answers)}, {dict(kinds)}; errors: {dict(outcome.errors())}")
     click.echo(f"damaged: {outcome.damaged}; heard: {outcome.heard}; misheard: {outcome.misheard[:3]}")
     click.echo(f"due: {outcome.due}; runs: {dict(outcome.runs)}; {outcome.lateness}")

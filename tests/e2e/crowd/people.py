@@ -20,16 +20,25 @@ TIMEOUT = 30.0
 THINKING_SECONDS = (0.5, 2.5)
 # The probability of each of what one does, of a hundred.
 READ, WRITE, COMMENT = 60, 25, 7
+UPLOAD = 100 - READ - WRITE - COMMENT
 UPLOADED_BYTES = (10_000, 300_000)
+# Of all that one does, how much is answers of each kind; who uploads downloads and deletes, too.
+SHARES = {
+    **dict.fromkeys(("list", "get"), READ / 200),
+    **dict.fromkeys(("create", "change"), WRITE / 200),
+    "comment": COMMENT / 100,
+    **dict.fromkeys(("upload", "download", "delete"), UPLOAD / 100),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one request: when it was sent (seconds since 1970), what it was, and its status."""
+    """What came of one request: when it was sent (seconds since 1970), what, its status, how long it took."""
 
     at: float
     what: str
     status: int
+    seconds: float
 
 
 @dataclass
@@ -139,7 +148,7 @@ class _Person:
         with suppress(requests.RequestException):
             answer = self._session.request(method, self._url + path, timeout=TIMEOUT, **options)
             status = answer.status_code
-        self._crowd.answers.append(Answer(at, what, status))
+        self._crowd.answers.append(Answer(at, what, status, time.time() - at))
         return answer
 
 

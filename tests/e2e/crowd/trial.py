@@ -1,37 +1,38 @@
 """Ten minutes of people and due times, with faults in the middle; what it cost, and what was answered."""
 
-import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from redis import Redis
 
+from benchmarks.results import quantile
+from tests.e2e.crowd.faults import faults
+from tests.e2e.crowd.floors import Floors, Measured
 from tests.e2e.crowd.judging import Point, growth, misheard
 from tests.e2e.crowd.lateness import Lateness, lateness
 from tests.e2e.crowd.listening import Listener
 from tests.e2e.crowd.people import Answer, busy, sign_up
+from tests.e2e.crowd.reporting import Report, reporter
 from tests.e2e.crowd.sampling import Samples, bytes_of_queues, sampling
 from tests.e2e.installation import ApiUser
 from tests.e2e.ledger.books import MAILS, Books, Mail
-from tests.e2e.ledger.ground import PROCESSES, Ground, ground
+from tests.e2e.ledger.ground import Ground, ground
 from tests.e2e.ledger.judgement import Judgement
 from tests.e2e.ledger.judging import received
 from tests.e2e.ledger.logs import unexplained_errors, warned_of
 from tests.e2e.ledger.telling import look_at_post
 
-# On the disk of a web process nothing larger has room: less than any upload.
-FULL_BYTES = 5_000
 SCHEDULES_EVERY_SECOND, MAILS_ONE_IN = 50, 10
 # Before the end nothing more is due.
 QUIET_SECONDS = 20
 # So long Redis keeps what has ended.
 FORGOTTEN_SECONDS = 65.0
 PATIENCE_SECONDS = 900.0
-OWNER = "ada@example.org"
+OWNER, REPORTER = "ada@example.org", "bea@example.org"
 # What somebody did themselves, and must hear of.
 OWN = """
     SELECT id::text FROM events
@@ -46,16 +47,30 @@ UNSENT = "SELECT count(*) FROM emails WHERE status IN ('pending', 'sending')"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How many people, how many of them listening, and for how long."""
+    """How many people, how many of them listening, for how long, and what must come of it at least."""
 
     people: int
     listening: int
     seconds: int
     due_each_second: int = SCHEDULES_EVERY_SECOND
+    floors: Floors
 
 
-SHORT = Size(people=12, listening=4, seconds=40, due_each_second=10)
-LONG = Size(people=200, listening=40, seconds=600)
+# A half or less of what this is when nothing runs beside it, and times that other tests may need.
+SHORT = Size(
+    people=12,
+    listening=4,
+    seconds=40,
+    due_each_second=10,
+    floors=Floors(answered_within=2, p99_within=5, done_part=0.5, begun_within=20),
+)
+# Half of what two processors do that have nothing else to do.
+LONG = Size(
+    people=200,
+    listening=40,
+    seconds=600,
+    floors=Floors(answered_within=1, p99_within=3, done_part=1 / 3, begun_within=400),
+)
 
 
 @dataclass
@@ -63,6 +78,7 @@ class Outcome:
     """What came of a trial.
 
     Attributes:
+        report: what became of the one that was to be kept on a full disk.
         misheard: what is wrong with what people heard who listened; each of them came back so often.
         post: what is wrong with the mails of reminders, and how many came more than once.
         jobs_left: what jobs Redis still keeps when all is done and what has ended is forgotten;
@@ -78,6 +94,7 @@ class Outcome:
     heard: int
     returns: list[int]
     misheard: list[str]
+    report: Report
     post: Judgement
     jobs_left: list[str]
     bytes_of_queues: float
@@ -108,6 +125,18 @@ class Outcome:
         third = (end - start) / 3
         return growth(points, first=(start, start + third), last=(end - third, end))
 
+    def measured(self) -> Measured:
+        """What the floors of its size are compared with."""
+        usual = [answer.seconds for answer in self.answers if self._fault_at(answer.at) == "none"]
+        return Measured(
+            people=self.size.people,
+            seconds=self.size.seconds,
+            answers=Counter(answer.what for answer in self.answers if 0 < answer.status < 400),
+            p99=quantile(sorted(usual), 0.99),
+            due=self.due,
+            lateness=self.lateness,
+        )
+
     def errors(self) -> Counter[tuple[str, str, int]]:
         """What was not answered, or by an error of the server: in which fault, to what, and how."""
         return Counter(
@@ -126,14 +155,15 @@ def play(folder: Path, size: Size) -> Outcome:
     """Let people work while schedules fire, and take the mail, Redis and the disk away for a while each."""
     with ground(folder) as place:
         people = sign_up(place.addresses(), size.people)
-        owner = place.user(OWNER)
+        owner, reporting = place.user(OWNER), reporter(place.user(REPORTER))
         due = _schedule(place, owner, size)
         samples, begun = Samples(), time.time()
         with sampling(place, samples), busy(people, listening=size.listening) as crowd:
-            faults = dict(_faults(place, begun, size.seconds))
+            held = dict(faults(place, reporting, begun=begun, seconds=size.seconds))
             time.sleep(max(begun + size.seconds - time.time(), 0))
         ended = time.time()
-        runs, logged = _runs(place, due), place.installation.log_text()
+        # That of the report, too.
+        runs, logged = _runs(place, due + 1), place.installation.log_text()
         return Outcome(
             size=size,
             answers=crowd.answers,
@@ -142,7 +172,7 @@ def play(folder: Path, size: Size) -> Outcome:
             returns=[one.returns for one in crowd.listeners],
             misheard=[wrong for one in crowd.listeners for wrong in _misheard(place, one)],
             samples=samples,
-            faults=faults,
+            faults=held,
             due=due,
             runs=runs,
             lateness=lateness(place.database, people_left=ended),
@@ -153,6 +183,7 @@ def play(folder: Path, size: Size) -> Outcome:
                 unexplained_errors(logged, killed=False, database_was_hurt=False, disk_was_full=True)
             ),
             warned_of=warned_of(logged),
+            report=reporting.found(),
             post=_post(place),
             jobs_left=_jobs_left(place),
             bytes_of_queues=bytes_of_queues(place),
@@ -177,44 +208,6 @@ def _schedule(place: Ground, owner: ApiUser, size: Size) -> int:
         else:
             owner.post("/schedules", {**call, **trigger, **policy})
     return times * size.due_each_second
-
-
-def _faults(place: Ground, begun: float, seconds: int) -> Iterator[tuple[str, tuple[float, float]]]:
-    faults: list[tuple[str, Callable[[], None], Callable[[], None]]] = [
-        ("mail away", place.mail.stop, place.mail.start),
-        ("Redis away", lambda: _end_redis(place), place.redis.start),
-        (
-            "disk full",
-            lambda: _limit_files(place, FULL_BYTES),
-            lambda: _limit_files(place, resource.RLIM_INFINITY),
-        ),
-    ]
-    for number, (name, hurt, mend) in enumerate(faults):
-        time.sleep(max(begun + seconds * (0.35 + 0.1 * number) - time.time(), 0))
-        began = time.time()
-        hurt()
-        time.sleep(seconds * 0.05)
-        mend()
-        # Who was asked meanwhile may still be waiting.
-        yield name, (began - 1, time.time() + 5)
-
-
-def _end_redis(place: Ground) -> None:
-    place.redis.kill()
-    place.redis.wait(5)
-
-
-def _limit_files(place: Ground, size: int) -> None:
-    """Let the web processes write no file beyond a size: to them a disk that is full."""
-    for name in PROCESSES[:2]:
-        parent = place.installation.processes[name].pid
-        for pid in (parent, *_children_of(parent)):
-            _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
-
-
-def _children_of(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _runs(place: Ground, due: int) -> Counter[str]:
