@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.columns import HasId, HasTimestamps, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base
+from taskapi.core.digests import tag_of_used
 
 
 class User(HasId, HasTimestamps, Base):
@@ -79,6 +80,11 @@ class PersonalToken(HasId, Base):
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (sa.Index("ix_personal_tokens_user", "user_id", "created_at", "id"),)
+
+    @property
+    def entity_tag(self) -> str:
+        """Changes as its use is noted."""
+        return tag_of_used(self.id, self.last_used_at)
 
 
 class OneTimeToken(HasId, Base):

@@ -25,9 +25,11 @@ from taskapi.accounts.tokens import PERSONAL_PREFIX, hash_token, new_opaque_toke
 from taskapi.core import clock
 from taskapi.core.access import ALL_SCOPES, Actor, AdminOnly, Scope, Shown
 from taskapi.core.db import session
+from taskapi.core.digests import tag_of_used
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,11 @@ class NewToken:
     created_at: datetime
     last_used_at: datetime | None
     token: str
+
+    @property
+    def entity_tag(self) -> str:
+        """As the token has it when it is read."""
+        return tag_of_used(self.id, self.last_used_at)
 
 
 def create_token(
@@ -120,16 +127,17 @@ def get_token(*, actor: Actor, token_id: UUID) -> PersonalToken:
     return token
 
 
-def delete_token(*, actor: Actor, token_id: UUID) -> None:
+def delete_token(*, actor: Actor, token_id: UUID, condition: Precondition = ANY_VERSION) -> None:
     """Delete one of one's tokens; it stops working at once.
 
     Raises:
-        TokenNotFound
+        TokenNotFound, PreconditionFailed
     """
     mine = (PersonalToken.id == token_id, PersonalToken.user_id == actor.user_id)
     name = session().scalar(sa.delete(PersonalToken).where(*mine).returning(PersonalToken.name))
     if name is None:
         raise TokenNotFound
+    condition.check_tag(token_id.hex)
     _record(actor, token_id, "token.deleted", before={"name": name})
 
 

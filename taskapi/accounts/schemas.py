@@ -209,6 +209,8 @@ class SecondFactorStateSchema(Schema):
 class SessionSchema(Schema):
     """A sign-in on one device, while it lasts."""
 
+    tagged = True
+
     id = fields.UUID(required=True)
     created_at = Time(required=True)
     last_used_at = Time(
@@ -239,6 +241,8 @@ class NewTokenSchema(Schema):
 
 class PersonalTokenSchema(Schema):
     """A personal access token, without its secret."""
+
+    tagged = True
 
     id = fields.UUID(required=True)
     name = fields.String(required=True)

@@ -12,8 +12,10 @@ from taskapi.accounts.models import SignInSession
 from taskapi.core import clock
 from taskapi.core.access import Actor
 from taskapi.core.db import session
+from taskapi.core.digests import tag_of_used
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,12 @@ class ListedSession:
     address: str | None
     user_agent: str | None
     current: bool
+
+    @property
+    def entity_tag(self) -> str:
+        """Changes with each use of the session."""
+        use = (self.last_used_at, self.expires_at, self.address, self.user_agent)
+        return tag_of_used(self.id, use, self.current)
 
 
 def list_sessions(*, actor: Actor, page: PageRequest) -> Page[ListedSession]:
@@ -58,11 +66,12 @@ def _as_listed(item: SignInSession, actor: Actor) -> ListedSession:
     )
 
 
-def end_session(*, actor: Actor, session_id: UUID) -> None:
+def end_session(*, actor: Actor, session_id: UUID, condition: Precondition = ANY_VERSION) -> None:
     """End one of one's sessions; its tokens stop working at once.
 
     Raises:
         SessionNotFound: there is none, it is somebody else's, or it has ended.
+        PreconditionFailed: another one was meant.
     """
     mine = (SignInSession.id == session_id, SignInSession.user_id == actor.user_id, queries.is_live())
     ended = session().scalar(
@@ -74,4 +83,5 @@ def end_session(*, actor: Actor, session_id: UUID) -> None:
     )
     if ended is None:
         raise SessionNotFound
+    condition.check_tag(session_id.hex)
     record_event("session.ended", subject=("session", ended), actor=actor, owner_id=actor.user_id)

@@ -18,6 +18,7 @@ from taskapi.core.access import current_actor
 from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
 from taskapi.core.paging import Page, PageQuery, page_schema
+from taskapi.core.preconditions import Precondition
 
 blp = Blueprint("tokens", __name__, url_prefix="/api/auth", description="Sessions, personal access tokens")
 
@@ -41,11 +42,12 @@ def show_session(session_id: UUID) -> ListedSession:
 
 @blp.route("/sessions/<uuid:session_id>", methods=["DELETE"])
 @blp.requires_session
+@blp.conditional
 @blp.response(204)
-def end_session(session_id: UUID) -> None:
+def end_session(session_id: UUID, *, condition: Precondition) -> None:
     """End one of one's sessions; its tokens stop working at once"""
     with transaction():
-        sessions.end_session(actor=current_actor(), session_id=session_id)
+        sessions.end_session(actor=current_actor(), session_id=session_id, condition=condition)
 
 
 @blp.route("/tokens", methods=["POST"])
@@ -78,8 +80,9 @@ def show_token(token_id: UUID) -> PersonalToken:
 
 @blp.route("/tokens/<uuid:token_id>", methods=["DELETE"])
 @blp.requires_session
+@blp.conditional
 @blp.response(204)
-def delete_token(token_id: UUID) -> None:
+def delete_token(token_id: UUID, *, condition: Precondition) -> None:
     """Delete a personal access token; it stops working at once"""
     with transaction():
-        personal_tokens.delete_token(actor=current_actor(), token_id=token_id)
+        personal_tokens.delete_token(actor=current_actor(), token_id=token_id, condition=condition)

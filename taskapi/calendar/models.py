@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.core import clock
 from taskapi.core.columns import HasId, UtcDateTime
 from taskapi.core.db import Base
+from taskapi.core.digests import tag_of_used
 
 
 class CalendarFeed(HasId, Base):
@@ -23,3 +24,8 @@ class CalendarFeed(HasId, Base):
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (sa.Index("ix_calendar_feeds_user", "user_id", "created_at", "id"),)
+
+    @property
+    def entity_tag(self) -> str:
+        """Changes as its use is noted."""
+        return tag_of_used(self.id, self.last_used_at)

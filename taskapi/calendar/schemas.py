@@ -20,6 +20,8 @@ class NewCalendarFeedSchema(Schema):
 class CalendarFeedSchema(Schema):
     """A calendar feed, without its address."""
 
+    tagged = True
+
     id = fields.UUID(required=True)
     name = fields.String(required=True)
     created_at = Time(required=True)

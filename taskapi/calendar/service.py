@@ -12,8 +12,10 @@ from taskapi.calendar.errors import FeedNotFound, TooManyFeeds
 from taskapi.calendar.models import CalendarFeed
 from taskapi.core.access import Actor
 from taskapi.core.db import session
+from taskapi.core.digests import tag_of_used
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.core.runtime import runtime_settings
 from taskapi.core.standing import queue_up
 
@@ -30,6 +32,11 @@ class NewFeed:
     url: str
     created_at: datetime
     last_used_at: datetime | None
+
+    @property
+    def entity_tag(self) -> str:
+        """As the feed has it when it is read."""
+        return tag_of_used(self.id, self.last_used_at)
 
 
 def create_feed(*, actor: Actor, name: str) -> NewFeed:
@@ -75,16 +82,17 @@ def get_feed(*, actor: Actor, feed_id: UUID) -> CalendarFeed:
     return feed
 
 
-def delete_feed(*, actor: Actor, feed_id: UUID) -> None:
+def delete_feed(*, actor: Actor, feed_id: UUID, condition: Precondition = ANY_VERSION) -> None:
     """Delete one of one's feeds; its address answers 404 at once.
 
     Raises:
-        FeedNotFound
+        FeedNotFound, PreconditionFailed
     """
     mine = (CalendarFeed.id == feed_id, CalendarFeed.user_id == actor.user_id)
     name = session().scalar(sa.delete(CalendarFeed).where(*mine).returning(CalendarFeed.name))
     if name is None:
         raise FeedNotFound
+    condition.check_tag(feed_id.hex)
     subject = ("calendar_feed", feed_id)
     before = {"name": name}
     record_event("calendar_feed.deleted", subject=subject, actor=actor, owner_id=actor.user_id, before=before)

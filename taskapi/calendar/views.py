@@ -12,6 +12,7 @@ from taskapi.core.access import current_actor
 from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
 from taskapi.core.paging import Page, PageQuery, page_schema
+from taskapi.core.preconditions import Precondition
 
 blp = Blueprint("calendar_feeds", __name__, url_prefix="/api/calendar/feeds", description="Calendar feeds")
 
@@ -47,9 +48,10 @@ def show_feed(feed_id: UUID) -> CalendarFeed:
 
 @blp.route("/<uuid:feed_id>", methods=["DELETE"])
 @blp.requires("write")
+@blp.conditional
 @blp.problems(FeedNotFound)
 @blp.response(204)
-def delete_feed(feed_id: UUID) -> None:
+def delete_feed(feed_id: UUID, *, condition: Precondition) -> None:
     """Delete a calendar feed; its address answers 404 at once"""
     with transaction():
-        service.delete_feed(actor=current_actor(), feed_id=feed_id)
+        service.delete_feed(actor=current_actor(), feed_id=feed_id, condition=condition)

@@ -73,8 +73,14 @@ class Converter(OpenAPIConverter):
         document: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         choices = getattr(schema, "exactly_one_of", ())
         if choices:
-            document["oneOf"] = [{"required": [name]} for name in choices]
+            document["oneOf"] = [_choice(name, schema.fields[name]) for name in choices]
         return document
+
+
+def _choice(name: str, field: fields.Field[Any]) -> dict[str, Any]:
+    """That this field is sent; where null is taken, it is as if it were not."""
+    sent = {"properties": {name: {"not": {"type": "null"}}}} if field.allow_none else {}
+    return {"required": [name], **sent}
 
 
 class Plugin(MarshmallowPlugin):

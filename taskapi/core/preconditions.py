@@ -49,13 +49,21 @@ class Precondition:
         if self.must_exist:
             raise PreconditionFailed("It does not exist.")
 
-    def check_tag(self, tag: str) -> None:
+    def check_tag(self, *current: str) -> None:
         """The same for what has no version.
 
+        Args:
+            current: its tags, of which one is enough. What follows one behind a dot, in a tag that was
+                sent, tells of what voids no edit.
+
         Raises:
-            PreconditionFailed: the resource has another tag by now.
+            PreconditionFailed: the resource has another tag by now, or was not to be there.
         """
-        if self.tags is not None and tag not in self.tags:
+        if self.must_be_new:
+            raise PreconditionFailed("It exists already.")
+        if self.tags is not None and not any(
+            sent == tag or sent.startswith(f"{tag}.") for sent in self.tags for tag in current
+        ):
             raise PreconditionFailed("It was changed meanwhile.")
 
 

@@ -166,6 +166,13 @@ class Word(fields.String):
         return text.strip().lower()
 
 
+class AnyCase(fields.String):
+    """A word of which there is no list, read in any case."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return (super()._deserialize(value, attr, data, **kwargs) or "").lower()
+
+
 class WholeNumber(fields.Integer):
     """A whole number in a body; 5.5, true and "5" are refused."""
 

@@ -92,7 +92,8 @@ def delete_file(*, actor: Actor, file_id: UUID, condition: Precondition, task_id
         raise StoredFileNotFound
     if not actor.is_admin and file.owner_id != actor.user_id and not queries.is_of_own_task(actor, file):
         raise FileForbidden("Only who uploaded it, who made its task, or an administrator deletes a file.")
-    condition.check_tag(file.entity_tag)
+    # Below a task its content is what is read.
+    condition.check_tag(file.entity_tag, file.sha256)
     removal.remove([file], actor=actor)
 
 

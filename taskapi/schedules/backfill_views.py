@@ -9,6 +9,7 @@ from taskapi.core.access import current_actor
 from taskapi.core.blueprint import Blueprint, json_answer
 from taskapi.core.db import transaction
 from taskapi.core.paging import Page, page_schema
+from taskapi.core.preconditions import Precondition
 from taskapi.schedules import backfills
 from taskapi.schedules.bookkeeping import Backfill
 from taskapi.schedules.control_schemas import (
@@ -59,11 +60,12 @@ def get_backfill(schedule_id: UUID, backfill_id: UUID) -> Backfill:
 
 @blp.route("/schedules/<uuid:schedule_id>/backfills/<uuid:backfill_id>/cancel", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.problems(BackfillFinished)
 @blp.response(200, BackfillSchema)
-def cancel_backfill(schedule_id: UUID, backfill_id: UUID) -> Backfill:
+def cancel_backfill(schedule_id: UUID, backfill_id: UUID, *, condition: Precondition) -> Backfill:
     """End a backfill; those of its runs that have not started are cancelled"""
     with transaction():
         return backfills.cancel_backfill(
-            actor=current_actor(), schedule_id=schedule_id, backfill_id=backfill_id
+            actor=current_actor(), schedule_id=schedule_id, backfill_id=backfill_id, condition=condition
         )

@@ -11,6 +11,7 @@ from taskapi.core.access import Actor
 from taskapi.core.db import on_commit, read_database_clock, session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.schedules import queries
 from taskapi.schedules.actions import registry
 from taskapi.schedules.bookkeeping import Backfill
@@ -116,16 +117,20 @@ def get_backfill(*, actor: Actor, schedule_id: UUID, backfill_id: UUID) -> Backf
     return backfill
 
 
-def cancel_backfill(*, actor: Actor, schedule_id: UUID, backfill_id: UUID) -> Backfill:
+def cancel_backfill(
+    *, actor: Actor, schedule_id: UUID, backfill_id: UUID, condition: Precondition = ANY_VERSION
+) -> Backfill:
     """End a backfill; those of its runs that have not started are cancelled.
 
     Raises:
-        ScheduleNotFound, BackfillNotFound, BackfillFinished
+        ScheduleNotFound, BackfillNotFound, PreconditionFailed, BackfillFinished
     """
     schedule = lock_schedule(actor, schedule_id)
     backfill = backfilling.lock_backfill(backfill_id)
     if backfill is None or backfill.schedule_id != schedule.id:
         raise BackfillNotFound
+    # How far it has come meanwhile voids nothing.
+    condition.check_tag(backfill.status)
     if backfill.status != "running":
         raise BackfillFinished(f"The backfill has ended: it is {backfill.status}.")
     backfilling.end_backfill(backfill, actor=actor)

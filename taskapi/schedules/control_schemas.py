@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 
 from taskapi.core.paging import PageQuery, sort_field
 from taskapi.core.schemas import Bound, Flag, Schema, Text, Time
-from taskapi.schedules.schemas import TRIGGERS, NewScheduleSchema, ScheduleSchema
+from taskapi.schedules.schemas import NewScheduleSchema, ScheduleSchema
 
 MAX_RETRIED = 1_000
 BACKFILL_STATUSES = ("running", "completed", "cancelled")
@@ -27,8 +27,8 @@ class ScheduleChangesSchema(NewScheduleSchema):
     exactly_one_of = ()
 
     def on_bind_field(self, name: str, field: fields.Field[Any]) -> None:
+        super().on_bind_field(name, field)
         field.required, field.load_default = False, ma.missing
-        field.allow_none = field.allow_none or name in TRIGGERS
 
     @ma.pre_load
     def _only_what_may_change(self, data: Any, **_kwargs: Any) -> Any:

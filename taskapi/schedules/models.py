@@ -14,9 +14,10 @@ from taskapi.core.digests import digest
 from taskapi.core.runtime import runtime_settings
 from taskapi.schedules.definition import last_pause_of, trigger_of
 from taskapi.schedules.timing.triggers import Trigger
+from taskapi.schedules.timing.verdicts import Reason
 
 # Why a run was cancelled that did nothing wrong.
-SCHEDULE_CANCELLED = "schedule_cancelled"
+SCHEDULE_CANCELLED: Reason = "schedule_cancelled"
 
 
 class Schedule(HasId, HasTimestamps, Base):
@@ -166,7 +167,7 @@ class Run(HasId, Base):
     # With its share of the jitter: lateness counts from here.
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     status: Mapped[str] = mapped_column(sa.String(10))
-    reason: Mapped[str | None] = mapped_column(sa.String(40))
+    reason: Mapped[Reason | None] = mapped_column(sa.String(40))
 
     attempt: Mapped[int] = mapped_column(default=0)
     lost_attempts: Mapped[int] = mapped_column(default=0)
@@ -190,7 +191,7 @@ class Run(HasId, Base):
     # A run that waits for a signal from outside, without a worker, waits until then.
     signal_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    cancel_reason: Mapped[str | None] = mapped_column(sa.String(40))
+    cancel_reason: Mapped[Reason | None] = mapped_column(sa.String(40))
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     first_started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -259,10 +260,16 @@ class Run(HasId, Base):
     )
 
     @property
+    def state_tag(self) -> str:
+        """Changes with each step of the run, and with what somebody asked of it."""
+        told = (self.reason, self.max_attempts, self.finished_at, self.cancel_requested_at)
+        return f"a{self.attempt}.{self.status}.{digest(told)}"
+
+    @property
     def entity_tag(self) -> str:
-        """Changes with each step of the run, and with what it tells of its progress."""
-        told = (self.reason, self.max_attempts, self.queued_at, self.finished_at, self.cancel_requested_at)
-        return f"a{self.attempt}.{self.status}.{digest(told, sorted((self.progress or {}).items()))}"
+        """Changes also as it gets to a worker, and with what it tells of its progress."""
+        progress = sorted((self.progress or {}).items())
+        return f"{self.state_tag}.{digest(self.queued_at, progress)}"
 
     @property
     def lag_ms(self) -> int | None:

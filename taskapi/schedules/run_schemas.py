@@ -1,14 +1,16 @@
 """Runs and their logs on the wire."""
 
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import fields, validate
 
 from taskapi.core.paging import PageQuery, sort_field
 from taskapi.core.schemas import Bound, Schema, Text, Time, Word
 from taskapi.schedules.secrets import shown_params
+from taskapi.schedules.timing.verdicts import Reason
 
 RUN_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "skipped")
+RUN_REASONS: tuple[str, ...] = get_args(Reason)
 RUN_TRIGGERS = ("schedule", "catch_up", "backfill", "manual")
 
 
@@ -44,7 +46,7 @@ class RunSchema(Schema):
     params = Params(required=True)
     scheduled_for = Time(required=True)
     status = fields.String(required=True, validate=validate.OneOf(RUN_STATUSES))
-    reason = fields.String(required=True, allow_none=True)
+    reason = fields.String(required=True, allow_none=True, validate=validate.OneOf([*RUN_REASONS, None]))
     cancel_requested_at = Time(
         required=True, allow_none=True, metadata={"description": "When a run in progress was told to stop"}
     )
@@ -67,7 +69,7 @@ class RunsOfScheduleQuery(PageQuery):
 
     status = fields.List(Word(RUN_STATUSES))
     trigger = fields.List(Word(RUN_TRIGGERS))
-    reason = fields.List(Text(maximum=40))
+    reason = fields.List(Word(RUN_REASONS))
     scheduled_before = Bound(end=True)
     scheduled_after = Bound()
     # Newest first; by due time, latest first, where a range of due times is asked for.

@@ -7,6 +7,7 @@ from taskapi.core.access import current_actor
 from taskapi.core.blueprint import Blueprint
 from taskapi.core.db import transaction
 from taskapi.core.paging import Page, page_schema
+from taskapi.core.preconditions import Precondition
 from taskapi.schedules import runs
 from taskapi.schedules.bookkeeping import RunLogLine
 from taskapi.schedules.control_schemas import RetriedSchema, RetryRunsSchema
@@ -61,22 +62,24 @@ def read_log(query: dict[str, Any], run_id: UUID) -> Page[RunLogLine]:
 
 @blp.route("/runs/<uuid:run_id>/cancel", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.problems(RunFinished)
 @blp.response(200, RunSchema)
-def cancel_run(run_id: UUID) -> Run:
+def cancel_run(run_id: UUID, *, condition: Precondition) -> Run:
     """End a run; one in progress is told to stop, and is cancelled within 10 seconds"""
     with transaction():
-        return runs.cancel_run(actor=current_actor(), run_id=run_id)
+        return runs.cancel_run(actor=current_actor(), run_id=run_id, condition=condition)
 
 
 @blp.route("/runs/<uuid:run_id>/retry", methods=["POST"])
 @blp.requires("write")
+@blp.conditional
 @blp.problems(RunFinished, RunNotFinished, ScheduleCancelled, OwnerInactive)
 @blp.response(200, RunSchema)
-def retry_run(run_id: UUID) -> Run:
+def retry_run(run_id: UUID, *, condition: Precondition) -> Run:
     """Do a run again that failed, was cancelled or skipped: the same run, its next attempt"""
     with transaction():
-        return runs.retry_run(actor=current_actor(), run_id=run_id)
+        return runs.retry_run(actor=current_actor(), run_id=run_id, condition=condition)
 
 
 @blp.route("/runs/retry", methods=["POST"])

@@ -9,6 +9,7 @@ from uuid import UUID
 from taskapi.core.access import Actor
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.schedules import queries, run_queries
 from taskapi.schedules.bookkeeping import RunLogLine
 from taskapi.schedules.changes import require_active_owner
@@ -18,8 +19,9 @@ from taskapi.schedules.engine.reopening import reopen
 from taskapi.schedules.errors import RunFinished, RunNotFinished, RunNotFound, ScheduleCancelled
 from taskapi.schedules.models import Run, Schedule
 from taskapi.schedules.service import get_schedule
+from taskapi.schedules.timing.verdicts import Reason
 
-BY_HAND = "manual"
+BY_HAND: Reason = "manual"
 MAX_RETRIED = 1_000
 
 
@@ -67,26 +69,26 @@ def read_log(*, actor: Actor, run_id: UUID, page: PageRequest) -> Page[RunLogLin
     return run_queries.page_of_log(get_run(actor=actor, run_id=run_id).id, page)
 
 
-def cancel_run(*, actor: Actor | None, run_id: UUID) -> Run:
+def cancel_run(*, actor: Actor | None, run_id: UUID, condition: Precondition = ANY_VERSION) -> Run:
     """End a run: at once while no worker has it, else as soon as its action lets itself be stopped.
 
     Raises:
-        RunNotFound, RunFinished
+        RunNotFound, PreconditionFailed, RunFinished
     """
-    run, _schedule = _lock_run(actor, run_id)
+    run, _schedule = _lock_run(actor, run_id, condition)
     if run.status not in ("pending", "running"):
         raise RunFinished(f"The run has ended: it is {run.status}.")
     stop(run, reason=BY_HAND, actor=actor)
     return run
 
 
-def retry_run(*, actor: Actor | None, run_id: UUID) -> Run:
+def retry_run(*, actor: Actor | None, run_id: UUID, condition: Precondition = ANY_VERSION) -> Run:
     """Open a run again that failed, was cancelled or skipped: same id, its next attempt.
 
     Raises:
-        RunNotFound, RunFinished, RunNotFinished, ScheduleCancelled, OwnerInactive
+        RunNotFound, PreconditionFailed, RunFinished, RunNotFinished, ScheduleCancelled, OwnerInactive
     """
-    run, schedule = _lock_run(actor, run_id)
+    run, schedule = _lock_run(actor, run_id, condition)
     if run.status == "completed":
         raise RunFinished("The run is completed: there is nothing to do again.")
     if run.status in ("pending", "running"):
@@ -124,13 +126,14 @@ def retry_runs(*, actor: Actor, **filters: Any) -> Retried:
     return Retried(retried=len(runs), more=len(found) > MAX_RETRIED)
 
 
-def _lock_run(actor: Actor | None, run_id: UUID) -> tuple[Run, Schedule]:
+def _lock_run(actor: Actor | None, run_id: UUID, condition: Precondition) -> tuple[Run, Schedule]:
     """A run and its schedule, locked in the order in which everybody does it: the schedule first."""
     get_run(actor=actor, run_id=run_id)
     schedule = claims.lock_schedule_of(run_id)
     locked = claims.lock_runs([run_id])
     if schedule is None or not locked:
         raise RunNotFound
+    condition.check_tag(locked[0].state_tag)
     return locked[0], schedule
 
 

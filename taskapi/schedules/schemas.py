@@ -118,6 +118,9 @@ class TriggerSchema(Schema):
     starts_at = Time()
     ends_at = Time(allow_none=True)
 
+    def on_bind_field(self, name: str, field: fields.Field[Any]) -> None:
+        field.allow_none = field.allow_none or name in TRIGGERS
+
     @ma.pre_load
     def _without_the_others(self, data: Any, **_kwargs: Any) -> Any:
         """null says "not this one", as a schedule is answered."""

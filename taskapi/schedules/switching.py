@@ -12,9 +12,10 @@ from taskapi.schedules.engine.backfilling import end_backfills
 from taskapi.schedules.engine.cancelling import stop
 from taskapi.schedules.models import Run, Schedule
 from taskapi.schedules.queries import lock_not_ended
+from taskapi.schedules.timing.verdicts import Reason
 
 # Why a run was cancelled whose owner was switched off.
-OWNER_INACTIVE = "owner_inactive"
+OWNER_INACTIVE: Reason = "owner_inactive"
 
 
 def follow_owner(user_id: UUID, is_active: bool, actor: Actor | None) -> None:

@@ -90,7 +90,7 @@ def test_filters_choose(app: Flask, admin: Person, owner: Person, teammate: Pers
         ({"type": ["task.updated", "run.*"]}, ["run.completed", "task.updated"]),
         ({"type": "*.signed_in", "actor": str(owner.id)}, ["user.signed_in"]),
         ({"type": "nothing.*"}, []),
-        ({"actor": "TARIQ@example.org", "subject_type": "task"}, ["task.created"]),
+        ({"actor": "TARIQ@example.org", "subject_type": "Task"}, ["task.created"]),
         ({"actor": "system", "type": ["run.*", "task.*"]}, ["run.completed"]),
         ({"actor": str(uuid4())}, []),
         ({"subject_id": task["id"]}, ["task.updated", "task.created"]),

@@ -23,7 +23,7 @@ from taskapi.notifications.unsubscribe import unsubscribe_url
 from taskapi.ops import service as ops
 from tests.accounts.authenticator import Authenticator, StandingClock, begin, enable
 from tests.calendar.making import make_feed
-from tests.contract.test_matrix import BODIES, THINGS, make_import, make_schedule, parameters_of
+from tests.contract.things import BODIES, THINGS, make_import, make_schedule, parameters_of
 from tests.events.live.listening import UPGRADE
 from tests.files.uploading import BOUNDARY, END, TEXT, part
 from tests.people import PASSWORD, Person
@@ -204,14 +204,20 @@ PREPARED: dict[str, Callable[[Person], Options]] = {
 }
 
 
-def send_good(person: Person, route: str, status: int) -> TestResponse:
-    """The answer to a good request of the operation, which is to be of this status."""
+def good_request(person: Person, route: str, status: int) -> tuple[str, str, Options]:
+    """Method, path and all else of a good request, which is to be answered with this status."""
     options: Options = {"json": GOOD_BODIES.get(route)}
     prepare = PREPARED.get(f"{route}: {status}") or PREPARED.get(route)
     options |= prepare(person) if prepare else {}
     made: dict[str, str] = options.pop("path", {})
     made |= {name: THINGS[name](person) for name in parameters_of(route) if name not in made}
     method, path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: made[found[1]], route).split(" ")
+    return method, path, options
+
+
+def send_good(person: Person, route: str, status: int) -> TestResponse:
+    """The answer to a good request of the operation, which is to be of this status."""
+    method, path, options = good_request(person, route, status)
     if status == 206:
         options["headers"] = {"Range": "bytes=0-3"}
     answer = person.call(method, path, buffered=status != 101, **options)

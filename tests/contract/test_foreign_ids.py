@@ -13,10 +13,12 @@ from taskapi.accounts.models import User
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
 from taskapi.core.openapi import json_schema
+from taskapi.core.schemas import Schema
 from taskapi.schedules.actions.registry import installed
+from taskapi.tasks.schemas import TaskFilters
 from tests.contract.good_requests import GOOD_BODIES, app_of, failed_run
-from tests.contract.test_hostile_requests import JSON, NOBODYS_ID, OPERATIONS
-from tests.contract.test_matrix import THINGS, make_run, parameters_of
+from tests.contract.operations import JSON, NOBODYS_ID, OPERATIONS
+from tests.contract.things import THINGS, make_run, parameters_of
 from tests.document import DOCUMENT
 from tests.files.making import store
 from tests.people import Person, make_person
@@ -34,6 +36,10 @@ AS_FOR = re.compile(r"As for `(.+)`")
 OF_NO_THING = {"request_id", "last_event_id", "since"}
 # Tags are everybody's.
 OF_EVERYBODY = {"tag", "tags"}
+# What the document says in words alone: which fields such an object has.
+FREE_OBJECTS: dict[str, type[Schema]] = {"report filters": TaskFilters}
+# Their fields are no names of ours.
+SENT_ON = {"webhook headers"}
 
 
 def is_id(name: str, schema: dict[str, Any]) -> bool:
@@ -74,6 +80,16 @@ def places() -> Iterator[str]:
         yield from sorted({f"{route} {path}" for path in ids_within(body_of(route), "", "")})
     for action in installed():
         yield from (f"{action.name} {path}" for path in ids_within(json_schema(action.params), "", ""))
+    for place, fields in FREE_OBJECTS.items():
+        yield from (f"{place}.{path}" for path in ids_within(json_schema(fields), "", ""))
+
+
+def free_objects() -> Iterator[str]:
+    """Params of actions of whose fields the document says nothing."""
+    for action in installed():
+        for name, schema in json_schema(action.params)["properties"].items():
+            if "object" in schema.get("type", ()) and "properties" not in schema:
+                yield f"{action.name} {name}"
 
 
 def task(owner: Person) -> str:
@@ -99,11 +115,16 @@ def external_id(owner: Person) -> str:
     return "PROJ-7"
 
 
-def somebody(owner: Person) -> str:
-    """Who has a task, a file and a run."""
+def assignee(owner: Person) -> str:
+    """Who has a task and a file."""
     task(owner)
-    make_run(owner)
     return str(owner.id)
+
+
+def somebody(owner: Person) -> str:
+    """Who has a run, too."""
+    make_run(owner)
+    return assignee(owner)
 
 
 def schedule(owner: Person) -> str:
@@ -119,7 +140,7 @@ def colleague(owner: Person) -> str:
     return str(make_person(app_of(owner), "carla@example.org").id)
 
 
-FILTERS = {"assignee_id": somebody, "creator_id": somebody, "user_id": somebody, "external_id": external_id}
+FILTERS = {"assignee_id": assignee, "creator_id": assignee, "user_id": assignee, "external_id": external_id}
 FIELDS = {"assignee_id": colleague, "external_id": external_id}
 AUDIT = ("/api/admin/audit", "/api/admin/audit/export")
 # Who has what the id names; of a colleague, whom everybody sees, it is asked once they are switched off.
@@ -154,10 +175,15 @@ MADE: dict[str, Callable[[Person], str]] = {
     "GET /api/admin/users/<uuid:user_id>/deletion ?reassign_to": colleague,
     "reminder task_id": task,
     "create_task assignee_id": colleague,
+    **{f"report filters.{name}": make for name, make in FILTERS.items()},
 }
 
 
-PARAMS = {"reminder": {"message": "Tea"}, "create_task": {"title": "Tea"}}
+PARAMS = {
+    "reminder": {"message": "Tea"},
+    "create_task": {"title": "Tea"},
+    "report": {"kind": "tasks", "format": "csv"},
+}
 
 
 def is_for_administrators(place: str) -> bool:
@@ -169,7 +195,8 @@ def ask(person: Person, place: str, value: str) -> Any:
     """What a good request with this id is answered; it is about a thing of whoever asks."""
     where, _, name = place.rpartition(" ")
     if " " not in where:
-        return outcome(person, where, {**PARAMS[where], name: value})
+        outer, dot, inner = name.partition(".")
+        return outcome(person, where, {**PARAMS[where], outer: {inner: value} if dot else value})
     method, path = where.split(" ")
     for parameter in parameters_of(where):
         path = path.replace(f"<uuid:{parameter}>", THINGS[parameter](person))
@@ -184,12 +211,13 @@ def ask(person: Person, place: str, value: str) -> Any:
 
 
 def outcome(person: Person, action: str, params: dict[str, Any]) -> Any:
-    """Why a schedule with these params is refused, or what becomes of its run."""
+    """Why a schedule with these params is refused, or what becomes of its run, and what it makes."""
     answer = person.post("/api/schedules", {"action": action, "params": params, "every": 3600})
     if answer.status_code != 201:
         return answer.status_code, answer.json["errors"]
     run = run_now(app_of(person), person, answer.json)
-    return run["status"], run["error"]
+    kept = (run["result"] or {}).get("file_id")
+    return run["status"], run["error"], person.get(f"/api/files/{kept}/content").data if kept else None
 
 
 def with_id(route: str, name: str, value: str) -> Any:
@@ -235,6 +263,10 @@ def test_whoever_may_see_the_thing_is_answered_otherwise(owner: Person, admin: P
     caller = admin if is_for_administrators(place) else owner
     answer, missing = (ask(caller, place, value) for value in (identifier, NOBODYS_ID))
     assert answer != missing
+
+
+def test_of_each_free_object_it_is_known_what_its_fields_are() -> None:
+    assert set(free_objects()) == FREE_OBJECTS.keys() | SENT_ON
 
 
 def test_each_place_of_an_id_is_asked() -> None:

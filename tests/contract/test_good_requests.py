@@ -17,8 +17,8 @@ from werkzeug.test import TestResponse
 
 from tests.contract.good_requests import GOOD_BODIES, PREPARED, live, send_good
 from tests.contract.made_up import load
-from tests.contract.test_hostile_requests import LISTS, OPERATIONS, WITH_BODY
-from tests.contract.test_matrix import about
+from tests.contract.operations import LISTS, OPERATIONS, WITH_BODY
+from tests.contract.things import about
 from tests.people import Person
 from tests.s3 import new_bucket
 

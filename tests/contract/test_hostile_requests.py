@@ -9,16 +9,16 @@ from flask.testing import FlaskClient
 
 from taskapi.core.access import fact_of
 from tests.contract.good_requests import GOOD_BODIES
-from tests.contract.test_matrix import BODIES, EVERYBODY, SEEN_BY, THINGS, parameters_of
+from tests.contract.operations import JSON, LISTS, NOBODYS_ID, OPERATIONS, WITH_BODY
+from tests.contract.things import BODIES, EVERYBODY, SEEN_BY, THINGS, parameters_of
 from tests.document import DOCUMENT, DOCUMENT_APP
 from tests.people import Person
-from tests.rules.test_access import TABLE
+from tests.rules.access_table import TABLE
 
 pytestmark = pytest.mark.contract
 # What is refused before the database is asked needs no second one.
 one_database = pytest.mark.parametrize("migrated_app", ["sqlite"], indirect=True)
 
-NOBODYS_ID = "01999999-0000-7000-8000-000000000000"
 # What people name themselves, and is made if it is new; and what nobody gave out.
 NAMED = {"<path:external_id>": "PROJ-7", "<token>": "x"}
 # About things that not everybody sees, asked where not only administrators may ask.
@@ -43,18 +43,6 @@ HOSTILE = {
 ODD = ("%00", "a%00b", "%ED%A0%80", "%FF", "%C0%80", "9223372036854775808", "%F4%90%80%80")
 
 
-def _operations() -> dict[str, dict[str, Any]]:
-    """Method and path, as in the table, with what the OpenAPI document says of them."""
-    found = {}
-    for path, item in DOCUMENT["paths"].items():
-        for method, operation in item.items():
-            if method in ("get", "post", "put", "patch", "delete"):
-                rule = re.sub(r"{(\w+_id)}", r"<uuid:\1>", path).replace("{", "<").replace("}", ">")
-                rule = rule.replace("<uuid:external_id>", "<path:external_id>")
-                found[f"{method.upper()} {rule}"] = operation
-    return found
-
-
 def _that_say(fact: str) -> set[str]:
     """The routes whose view says this of itself."""
     with DOCUMENT_APP.app_context():
@@ -75,15 +63,8 @@ def texts_in_query(operation: dict[str, Any]) -> list[str]:
     return [name for name, told in found.items() if {"pattern", "maxLength"} & told]
 
 
-OPERATIONS = _operations()
 # Jobs outside call them, by whatever program: a body is kept and not read, a query means nothing.
 TAKING_ANYTHING = _that_say("takes_anything")
-JSON = "application/json"
-WITH_BODY = sorted(
-    route
-    for route, operation in OPERATIONS.items()
-    if JSON in operation.get("requestBody", {}).get("content", {})
-)
 # What they take is no JSON: a form with a file, or anything at all.
 RECEIVING = sorted(_that_say("receives") & OPERATIONS.keys())
 # A mail program sends a form to the link that ends a subscription, and it means nothing.
@@ -99,11 +80,6 @@ WITH_TEXT_IN_QUERY = {
     for route, operation in OPERATIONS.items()
     if route.startswith("GET") and (names := texts_in_query(operation))
 }
-LISTS = sorted(
-    route
-    for route, operation in OPERATIONS.items()
-    if {"page", "per_page"} <= {parameter["name"] for parameter in operation.get("parameters", ())}
-)
 
 
 def path_of(person: Person, route: str) -> str:

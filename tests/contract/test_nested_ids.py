@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.contract.test_hostile_requests import NOBODYS_ID
-from tests.contract.test_matrix import BODIES, THINGS, about, parameters_of
+from tests.contract.operations import NOBODYS_ID
+from tests.contract.things import BODIES, THINGS, about, parameters_of
 from tests.people import Person
-from tests.rules.test_access import TABLE
+from tests.rules.access_table import TABLE
 from tests.settings import settings_changed
 
 pytestmark = [pytest.mark.contract, pytest.mark.one_database("postgresql")]

@@ -13,9 +13,9 @@ from taskapi.accounts.models import PersonalToken, User
 from taskapi.accounts.tokens import new_access_token
 from taskapi.core import clock
 from taskapi.core.db import session, transaction
-from tests.contract.test_matrix import FORBIDDEN, THINGS, UNKNOWN, VISIBILITIES, about, call
+from tests.contract.things import FORBIDDEN, THINGS, UNKNOWN, VISIBILITIES, about, call
 from tests.people import Person, make_person
-from tests.rules.test_access import CLOSED, PUBLIC_ROUTES
+from tests.rules.access_table import CLOSED, PUBLIC_ROUTES
 from tests.settings import settings_changed
 
 pytestmark = [pytest.mark.contract, pytest.mark.one_database("postgresql")]

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from threading import Barrier
 
 import pytest
 from flask import Flask
 
+from tests.calendar.making import fetch, make_feed
 from tests.events.webhooks.making import subscribe
 from tests.people import Person
 from tests.schedules.making import Time, at, make
@@ -102,6 +104,26 @@ def test_a_due_time_that_passes_changes_the_tag_but_voids_no_edit(owner: Person)
         assert owner.post(f"{path}/pause", headers={"If-Match": tag}).status_code == 200
 
 
+def test_what_is_only_used_has_another_tag_but_voids_no_edit(owner: Person) -> None:
+    made = owner.post("/api/auth/tokens", {"name": "a program", "scopes": ["read"]})
+    feed = make_feed(owner)
+    token_path, feed_path = f"/api/auth/tokens/{made.json['id']}", f"/api/calendar/feeds/{feed['id']}"
+    used = {token_path: made.headers["ETag"], feed_path: owner.get(feed_path).headers["ETag"]}
+    owner.client.get("/api/auth/me", headers={"Authorization": f"Bearer {made.json['token']}"})
+    fetch(owner.client, feed)
+    for path, tag in used.items():
+        assert owner.get(path, headers={"If-None-Match": tag}).status_code == 200
+        assert owner.delete(path, headers={"If-Match": tag}).status_code == 204
+
+
+def test_a_file_of_a_task_is_deleted_by_the_tag_of_its_content(owner: Person) -> None:
+    path = path_of(make_task(owner))
+    sent = {"file": (BytesIO(b"Two sugars."), "tea.txt")}
+    (file,) = owner.post(f"{path}/files", data=sent).json["items"]
+    tag = owner.get(f"{path}/files/{file['id']}", buffered=True).headers["ETag"]
+    assert owner.delete(f"{path}/files/{file['id']}", headers={"If-Match": tag}).status_code == 204
+
+
 def test_what_one_may_not_see_is_not_found_before_its_tag_is_compared(
     owner: Person, teammate: Person
 ) -> None:
@@ -132,3 +154,17 @@ def test_of_eight_writers_with_one_tag_exactly_one_wins(owner: Person) -> None:
             return client().patch("/api/auth/me", json=body, headers=headers).status_code
 
         assert sorted(race(WRITERS, write)) == [200] + [412] * (WRITERS - 1)
+
+
+def test_of_eight_who_cancel_a_run_with_one_tag_exactly_one_does(owner: Person) -> None:
+    client = owner.client.application.test_client
+    for _round in range(5):
+        schedule_id = make(owner, every=3600)["id"]
+        path = f"/api/runs/{owner.post(f'/api/schedules/{schedule_id}/run').json['id']}"
+        tag = owner.get(path).headers["ETag"]
+        headers = {"If-Match": tag, "Authorization": f"Bearer {owner.access_token}"}
+
+        def cancel(number: int, path: str = path, headers: dict[str, str] = headers) -> int:
+            return client().post(f"{path}/cancel", headers=headers).status_code
+
+        assert sorted(race(WRITERS, cancel)) == [200] + [412] * (WRITERS - 1)

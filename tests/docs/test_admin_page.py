@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from taskapi.cli import admin
-from tests.rules.test_access import ADMIN
+from tests.rules.access_table import ADMIN
 
 PAGE = Path(__file__).parents[2] / "docs" / "admin.md"
 TEXT = PAGE.read_text()

@@ -267,6 +267,16 @@ def test_that_a_text_is_not_blank_may_be_told_later() -> None:
     assert "POST /api/tasks: body.title: has a stricter minLength" in breaking_changes(old, DOCUMENT)
 
 
+def test_words_of_which_there_never_were_others_may_be_listed_later() -> None:
+    old = copy.deepcopy(DOCUMENT)
+    filters = old["paths"]["/api/runs"]["get"]["parameters"]
+    (reason,) = (each["schema"]["items"] for each in filters if each["name"] == "reason")
+    listed = reason.pop("enum")
+    assert breaking_changes(old, DOCUMENT) == []
+    reason["enum"] = [*listed, "another"]
+    assert "GET /api/runs: query reason[]: takes fewer values" in breaking_changes(old, DOCUMENT)
+
+
 def test_what_no_program_depends_on_is_left_out_and_fields_of_such_a_name_are_not() -> None:
     kept = essence(DOCUMENT)
     assert "description" not in kept["paths"]["/api/tasks"]["post"]

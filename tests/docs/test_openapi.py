@@ -270,7 +270,7 @@ def test_times_durations_and_addresses_have_types(document: dict[str, Any]) -> N
     schemas = document["components"]["schemas"]
     request = schemas["NewSchedule"]["properties"]
     assert request["starts_at"] == {"type": "string", "format": "date-time"}
-    assert [kind["type"] for kind in request["every"]["anyOf"]] == ["number", "string"]
+    assert [kind["type"] for kind in request["every"]["anyOf"]] == ["number", "string", "null"]
     assert request["every"]["anyOf"][0]["minimum"] == 1
     assert schemas["FireTime"]["properties"]["local"]["format"] == "date-time"
     assert schemas["Problem"]["properties"]["type"]["format"] == "uri"
@@ -287,7 +287,24 @@ def test_times_durations_and_addresses_have_types(document: dict[str, Any]) -> N
 def test_it_says_where_exactly_one_field_is_sent(
     document: dict[str, Any], schema: str, names: list[str]
 ) -> None:
-    assert document["components"]["schemas"][schema]["oneOf"] == [{"required": [name]} for name in names]
+    choices = {"oneOf": document["components"]["schemas"][schema]["oneOf"]}
+    for sent, fits in (
+        ([], False),
+        (names[:1], True),
+        (names[1:2], True),
+        (names[:2], False),
+        (names, False),
+    ):
+        assert jsonschema_rs.is_valid(choices, dict.fromkeys(sent, "x")) == fits, sent
+
+
+def test_a_trigger_that_is_null_is_as_if_it_were_not_sent(document: dict[str, Any], owner: Person) -> None:
+    schema = {"$ref": "#/components/schemas/NewSchedule", "components": document["components"]}
+    of_reminder = {"action": "reminder", "params": {"message": "Tea"}}
+    for triggers, status in (({"cron": None, "every": 3600}, 201), ({"cron": None}, 422), ({}, 422)):
+        sent = {**of_reminder, **triggers}
+        assert jsonschema_rs.is_valid(schema, sent) == (status == 201), triggers
+        assert owner.post("/api/schedules", sent).status_code == status
 
 
 def test_it_says_of_every_text_in_a_query_that_it_has_no_nul(document: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from taskapi.schedules.engine import claims, lease
 from taskapi.schedules.engine.cancelling import end_overdue_cancels
 from taskapi.schedules.engine.execution import execute_run
 from taskapi.schedules.jobs import rescue_runs
+from taskapi.schedules.models import Run
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
 from tests.schedules.probe import Probe
@@ -242,6 +243,20 @@ def test_the_entity_tag_tells_of_the_request(context: Flask, owner: Person, prob
     tag = owner.get(path).headers["ETag"]
     cancel(owner, run)
     assert owner.get(path, headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_how_far_a_run_is_voids_nothing_but_the_request_of_another_does(
+    context: Flask, owner: Person, probe: Probe
+) -> None:
+    run = requested_run(owner)
+    claimed(owner, run)
+    path = f"/api/runs/{run['id']}"
+    seen = {"If-Match": owner.get(path).headers["ETag"]}
+    with transaction():
+        session().get_one(Run, UUID(run["id"])).progress = {"done": 1, "total": 3}
+    assert owner.get(path, headers={"If-None-Match": seen["If-Match"]}).status_code == 200
+    assert owner.post(f"{path}/cancel", headers=seen).status_code == 200
+    assert owner.post(f"{path}/cancel", headers=seen).status_code == 412
 
 
 def test_a_run_that_waits_for_a_signal_is_cancelled_at_once(app: Flask, owner: Person, time: Time) -> None:

@@ -35,7 +35,8 @@ CHOICES: list[tuple[dict[str, Any], int]] = [
     ({"trigger": ["schedule", "manual"]}, 2),
     ({"reason": "catch_up"}, 2),
     ({"reason": ["catch_up", "overlap"]}, 3),
-    ({"reason": "nothing_such"}, 0),
+    ({"reason": "Catch_Up"}, 2),
+    ({"reason": "owner_inactive"}, 0),
     ({"q": "plants"}, 4),
     ({"q": "PLANTS water"}, 4),
     ({"q": "plants cat"}, 0),
@@ -48,6 +49,13 @@ def test_filters_choose(owner: Person, past: dict[str, Any]) -> None:
     for query, count in CHOICES:
         answer = owner.get("/api/runs", query_string=query).json
         assert (answer["total"], len(answer["items"])) == (count, count), query
+
+
+@pytest.mark.one_database
+def test_a_reason_that_there_is_not_is_refused(owner: Person) -> None:
+    answer = owner.get("/api/runs?reason=nothing_such")
+    assert (answer.status_code, list(answer.json["errors"])) == (422, ["reason.0"])
+    assert "too_late" in answer.json["errors"]["reason.0"][0]
 
 
 def test_a_search_finds_only_what_one_may_see(teammate: Person, admin: Person, past: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from tests.calendar.making import fetch, make_feed
 from tests.events.live.listening import UPGRADE, EventSource, Listening, ask
 from tests.files.making import store
 from tests.people import PASSWORD, Person
-from tests.rules.test_access import CLOSED
+from tests.rules.access_table import CLOSED
 from tests.s3 import new_bucket
 from tests.smtp import MailServer
 

@@ -14,7 +14,7 @@ from tests.events.live.listening import EventSource, Listening, WebSocketClient
 from tests.events.webhooks.making import Inbox, subscribe
 from tests.files.making import store
 from tests.people import Person
-from tests.rules.test_access import READ
+from tests.rules.access_table import READ
 from tests.schedules.making import make
 from tests.smtp import MailServer
 from tests.tasks.importing import import_table

@@ -12,6 +12,7 @@ from taskapi.core.db import session
 from taskapi.core.events import record_event
 from taskapi.core.ids import new_id
 from taskapi.core.paging import Page, PageRequest
+from taskapi.core.preconditions import ANY_VERSION, Precondition
 from taskapi.events.webhooks import lease, outbox, queries
 from taskapi.events.webhooks.errors import DeliveryNotFound, WebhookInactive
 from taskapi.events.webhooks.models import TEST_POSITION, TEST_TYPE, Webhook, WebhookDelivery
@@ -69,16 +70,19 @@ def send_test(*, actor: Actor, webhook_id: UUID) -> WebhookDelivery:
     return delivery
 
 
-def redeliver(*, actor: Actor, webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
+def redeliver(
+    *, actor: Actor, webhook_id: UUID, delivery_id: UUID, condition: Precondition = ANY_VERSION
+) -> WebhookDelivery:
     """Send a message once more, or now if it waits; the receiver knows it by its id.
 
     Raises:
-        WebhookNotFound, WebhookInactive, DeliveryNotFound, MissingScope
+        WebhookNotFound, WebhookInactive, DeliveryNotFound, PreconditionFailed, MissingScope
     """
     webhook = _lock_active(actor, webhook_id)
     delivery = queries.find_delivery(webhook.id, delivery_id)
     if delivery is None:
         raise DeliveryNotFound
+    condition.check_tag(delivery.state_tag)
     for name, value in ANEW.items():
         setattr(delivery, name, value)
     _send_now(webhook)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from taskapi.core import clock
 from taskapi.core.columns import HasId, Json, UtcDateTime, partial_index
 from taskapi.core.db import Base
+from taskapi.core.digests import digest
 
 STATUSES = ("pending", "succeeded", "failed")
 # Its deliveries are no events: they have no place in the log, and go first.
@@ -106,6 +107,16 @@ class WebhookDelivery(HasId, Base):
         sa.Index("ix_webhook_deliveries_log", "webhook_id", "created_at", "id"),
         sa.Index("ix_webhook_deliveries_created", "created_at"),
     )
+
+    @property
+    def state_tag(self) -> str:
+        """Changes with each attempt, and as somebody has it sent once more."""
+        return f"{self.status}-{self.attempt_count}-{self.tries}"
+
+    @property
+    def entity_tag(self) -> str:
+        """Changes also with what its webhook says of where and when it is sent."""
+        return f"{self.state_tag}.{digest(self.next_attempt_at, self.webhook.url)}"
 
     @property
     def request(self) -> dict[str, Any]:

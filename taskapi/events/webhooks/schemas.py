@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 from taskapi.clients.addresses import MAX_URL_LENGTH
 from taskapi.clients.standard_webhooks import ENCODED_SECRET, signing_key
 from taskapi.core.paging import PageQuery, sort_field
-from taskapi.core.schemas import WITHOUT_NUL, Bound, Flag, Schema, Seconds, Text, Time, Word
+from taskapi.core.schemas import WITHOUT_NUL, AnyCase, Bound, Flag, Schema, Seconds, Text, Time, Word
 from taskapi.events.webhooks.models import HIDDEN, STATUSES
 from taskapi.events.webhooks.outcomes import REASONS
 from taskapi.events.webhooks.patterns import check_pattern
@@ -201,6 +201,8 @@ class RequestSchema(Schema):
 class DeliveryDetailSchema(DeliverySchema):
     """A message to a webhook with its request and the newest 100 attempts."""
 
+    tagged = True
+
     request = fields.Nested(RequestSchema, required=True)
     attempts = fields.List(fields.Nested(AttemptSchema), required=True)
 
@@ -209,9 +211,7 @@ class DeliveryQuery(PageQuery):
     """Filters of a webhook's deliveries, newest first."""
 
     status = fields.List(Word(STATUSES), load_default=list)
-    type = fields.List(
-        fields.String(validate=validate.Length(max=80), metadata=WITHOUT_NUL), load_default=list
-    )
+    type = fields.List(AnyCase(validate=validate.Length(max=80), metadata=WITHOUT_NUL), load_default=list)
     created_after = Bound()
     created_before = Bound(end=True)
     sort = sort_field("created_at")

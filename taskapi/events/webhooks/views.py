@@ -138,9 +138,12 @@ def get_delivery(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
 
 @blp.route("/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/redeliver", methods=["POST"])
 @blp.requires("write", "read")
+@blp.conditional
 @blp.problems(WebhookInactive)
 @blp.response(202, DeliveryDetailSchema, location="/api/webhooks/{0.webhook_id}/deliveries/{0.id}")
-def redeliver(webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
+def redeliver(webhook_id: UUID, delivery_id: UUID, *, condition: Precondition) -> WebhookDelivery:
     """Send a message once more, under the same id"""
     with transaction():
-        return deliveries.redeliver(actor=current_actor(), webhook_id=webhook_id, delivery_id=delivery_id)
+        return deliveries.redeliver(
+            actor=current_actor(), webhook_id=webhook_id, delivery_id=delivery_id, condition=condition
+        )

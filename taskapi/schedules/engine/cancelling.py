@@ -30,6 +30,7 @@ from taskapi.schedules.actions.base import RunCancelled, RunContext
 from taskapi.schedules.engine import claims, outcomes, turns
 from taskapi.schedules.engine.journal import Journal
 from taskapi.schedules.models import Run, job_id_of
+from taskapi.schedules.timing.verdicts import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ BATCH = 100
 EXIT_STATUS = 1
 
 
-def stop(run: Run, *, reason: str, actor: Actor | None = None) -> None:
+def stop(run: Run, *, reason: Reason, actor: Actor | None = None) -> None:
     """End an open run: at once if no worker has it, else as soon as its action lets itself be stopped.
 
     The caller has locked its schedule, and then the run.

@@ -14,6 +14,7 @@ from taskapi.schedules.engine import admission, claims, counts, failures, meters
 from taskapi.schedules.engine.skips import TOO_LATE
 from taskapi.schedules.models import SCHEDULE_CANCELLED, Run, Schedule
 from taskapi.schedules.timing.retry import MAX_LOST_ATTEMPTS, retry_delay
+from taskapi.schedules.timing.verdicts import Reason
 
 # The code of an attempt that stopped because somebody asked it to.
 CANCELLED = "cancelled"
@@ -89,7 +90,7 @@ def _cancel_attempt(run: Run, attempt: int, error: dict[str, str] | None) -> Run
     return settled
 
 
-def cancel(run: Run, *, reason: str, actor: Actor | None = None) -> None:
+def cancel(run: Run, *, reason: Reason, actor: Actor | None = None) -> None:
     """End a run that no worker has; the caller has locked its schedule, and then the run."""
     run.status, run.reason, run.finished_at = "cancelled", reason, read_database_clock()
     run.retry_at = run.signal_by = None

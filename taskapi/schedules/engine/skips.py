@@ -7,9 +7,10 @@ from uuid import UUID
 
 from taskapi.core.events import record_event
 from taskapi.schedules.models import Schedule
+from taskapi.schedules.timing.verdicts import Reason
 
 # Why a due time is skipped that was handled too late.
-TOO_LATE = "too_late"
+TOO_LATE: Reason = "too_late"
 
 
 def record_skips(schedules: Iterable[Schedule], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -15,9 +15,10 @@ from taskapi.background.enqueue import WAKE_DISPATCH, wake_scheduler
 from taskapi.core.db import database_now, once_on_commit, read_database_clock, session, transaction
 from taskapi.schedules.engine.claims import IS_OPEN, lock_schedules, stands_in_the_way
 from taskapi.schedules.models import Run
+from taskapi.schedules.timing.verdicts import Reason
 
 # Why a run was ended for the next one.
-OVERLAP = "overlap"
+OVERLAP: Reason = "overlap"
 
 
 def hand_on(schedule_id: UUID) -> None:

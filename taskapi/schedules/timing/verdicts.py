@@ -23,6 +23,17 @@ MAX_DUE_TIMES = 1_000
 FIRST_LOOK_BACK = timedelta(minutes=1)
 
 Outcome = Literal["run", "wait", "skip", "replaced"]
+# Why a run was skipped or cancelled; the last two are no verdicts.
+Reason = Literal[
+    "overlap",
+    "paused",
+    "catch_up",
+    "too_late",
+    "catch_up_limit",
+    "manual",
+    "schedule_cancelled",
+    "owner_inactive",
+]
 # A due time and its due moment.
 Moments = tuple[datetime, datetime]
 
@@ -72,7 +83,7 @@ class Verdict:
     due_at: datetime
     trigger: str
     outcome: Outcome = "run"
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +197,12 @@ class _Missed:
         reason = self._reason_to_skip(at, due_at)
         return Verdict(at, due_at, trigger, "skip" if reason else "run", reason)
 
-    def _reason_to_skip(self, at: datetime, due_at: datetime) -> str | None:
+    def _reason_to_skip(self, at: datetime, due_at: datetime) -> Reason | None:
         deadline, missed = self._policy.start_deadline, self._is_missed(due_at)
         is_paused = self._is_paused(due_at)
         if is_paused and self._policy.leaves_out_pause:
             return "paused"
-        left_out = "paused" if is_paused else "catch_up"
+        left_out: Reason = "paused" if is_paused else "catch_up"
         if missed and self._policy.catch_up == "skip":
             return left_out
         if deadline is not None and self._now > due_at + deadline:

@@ -67,7 +67,7 @@ def test_the_log_is_filtered(app: Flask, owner: Person, inbox: Inbox) -> None:
     owner.post("/api/tags", {"name": "home"})
     send(app)
     (done,) = log_of(owner, webhook, status="SUCCEEDED")
-    (failed,) = log_of(owner, webhook, type="tag.created")
+    (failed,) = log_of(owner, webhook, type="Tag.Created")
     assert (done["type"], failed["status"]) == ("task.created", "failed")
     assert len(log_of(owner, webhook, created_after="2020-01-01")) == 2
     assert log_of(owner, webhook, created_before="2020-01-01") == []
