@@ -20,9 +20,16 @@ SCHEDULES = "SELECT id::text, status, created_at FROM schedules"
 EVENTS = (
     "SELECT id::text, type, subject_type, subject_id::text, position, after FROM events ORDER BY position"
 )
-NOTIFICATIONS = "SELECT id::text, key, type FROM notifications"
+NOTIFICATIONS = """
+    SELECT told.id::text, told.key, told.type, users.email
+    FROM notifications AS told JOIN users ON users.id = told.user_id
+"""
 MAILS = "SELECT id::text, key, kind, recipient, status FROM emails"
-DELIVERIES = "SELECT id::text, message_id::text, status FROM webhook_deliveries"
+DELIVERIES = """
+    SELECT sent.id::text, sent.message_id::text, sent.status, users.email
+    FROM webhook_deliveries AS sent
+        JOIN webhooks ON webhooks.id = sent.webhook_id JOIN users ON users.id = webhooks.owner_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Notification:
     id: str
     key: str
     type: str
+    who: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +67,12 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A row of the outbox of webhooks; its message is an event."""
+    """A row of the outbox of somebody's webhook; its message is an event."""
 
     id: str
     message: str
     status: str
+    who: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +101,14 @@ class Books:
 
     Attributes:
         made: the plans of the schedules that were answered with 201, by the schedule's id.
-        owner: the address of who owns them.
-        hears: the types of events that the webhook is told of.
-        told: the ids of the events that the webhook was told of, as they came.
-        pushed: when each run was first put into a queue, in seconds since 1970.
+        hears: the types of events that the webhook of each owner is told of.
+        told: the ids of the events that the webhook of each owner was told of, as they came.
+        pushed: when each run was first put into a queue, in seconds since 1970, in that order.
+        queues: which queue that was.
         stalls: when the machine itself stood still.
     """
 
     made: Mapping[str, Planned]
-    owner: str = "ada@example.org"
     hears: Sequence[str] = ()
     runs: Sequence[Run] = ()
     schedules: Mapping[str, str] = field(default_factory=dict)
@@ -111,9 +119,15 @@ class Books:
     notes: Sequence[Note] = ()
     calls: Mapping[str, Sequence[Call]] = field(default_factory=dict)
     received: Sequence[Received] = ()
-    told: Sequence[str] = ()
+    told: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pushed: Mapping[str, float] = field(default_factory=dict)
+    queues: Mapping[str, str] = field(default_factory=dict)
     stalls: Sequence[Stall] = ()
+
+    def owner(self, schedule: str) -> str:
+        """Who owns a schedule; nobody owns one that nobody has made."""
+        planned = self.made.get(schedule)
+        return planned.owner if planned else ""
 
     def body(self, run: Run) -> Mapping[str, Any]:
         """What was asked for of the schedule of a run; empty if nobody asked for any."""

@@ -1,8 +1,7 @@
 """How late work was begun, and how soon it went on after a death: by each attempt, and beside each kill."""
 
-import re
 import statistics
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from itertools import combinations
 from typing import Any
 
 from tests.e2e.ledger.books import Books, Note
-from tests.e2e.ledger.faults import Fault
+from tests.e2e.ledger.faults import PROCESS, Fault
 from tests.e2e.ledger.judgement import Judgement
+from tests.e2e.ledger.lines import Crowds, Lines
 from tests.e2e.ledger.pulse import Stall, held_up
 from tests.e2e.ledger.verdicts import Run, was_ended_from_the_first
 
@@ -20,14 +20,12 @@ SLACK_SECONDS = 1.0
 # What a process asked of the database before its death may be done after it: as soon as the database gets a
 # lock that another holds, which it waits for no longer.
 WAITING_SECONDS = 30.0
-# The numbers of a worker and of its work-horse at the end of the name of who works on a run.
-PROCESS = re.compile(r"-(\d+)-[0-9a-f]+/(\d+)$")
 # A process that was killed takes so long to be there again; and without any of a kind for so long nothing
 # goes on.
 START_SECONDS, NOBODY_SECONDS = 4.0, 5.0
 DEATHS_OF_WORKERS = ("worker killed", "work-horse killed")
 UNEXPLAINED = "attempts that nothing has ended"
-# With so many runs open, some may wait for their owner's window, which tells of workers.
+# With so many runs of one owner open, some may wait for their window, which tells of workers.
 FEW_OPEN = 150
 
 
@@ -174,36 +172,55 @@ def _was_database_hurt(faults: Sequence[Fault], began: float, lost: float) -> bo
 
 
 def _look_beside_workers(found: Judgement, books: Books) -> None:
-    """What was queued when a worker died: it may have had it in its hands, of which no row tells."""
+    """What was queued when a worker died: it may have had it in its hands, of which no row tells.
+
+    What was in its hands has nobody before it in the queue; what was still in there counts from its turn on.
+    """
     deaths = sorted(one.began for one in found.faults if one.kind in DEATHS_OF_WORKERS)
-    crowd, waited = _Crowd(found.runs), list[float]()
+    flushed = [one.began for one in found.faults if one.kind == "Redis flushed"]
+    lines, waited, without_servers = Lines(books, flushed), list[float](), 0
     for run in found.runs:
         pushed, started = books.pushed.get(run.id), run.first_started_at
-        if pushed is None or started is None or crowd.at(pushed) >= FEW_OPEN:
+        if pushed is None or started is None:
             continue
         place, begun = bisect_left(deaths, pushed), started.timestamp()
         if place == len(deaths) or deaths[place] >= begun:
             continue
-        died = deaths[place]
-        if not _had_to_wait(Loss(run.id, 0, died, begun, hurt=None, is_explained=True), found.faults):
-            waited.append(begun - died - held_up(books.stalls, died, begun))
-    found.count(waited=len(waited), waited_last=max(waited, default=0.0))
+        since = max(deaths[place], lines.turn(run.id, begun))
+        if _had_to_wait(Loss(run.id, 0, since, begun, hurt=None, is_explained=True), found.faults):
+            without_servers += 1
+        else:
+            waited.append(begun - since - held_up(books.stalls, since, begun))
+    found.count(
+        waited=len(waited),
+        waited_last=max(waited, default=0.0),
+        waited_for_servers=without_servers,
+    )
 
 
 def _look_beside_schedulers(found: Judgement, books: Books) -> None:
     """Where a killed scheduler was all that was wrong: how late runs were made, and put into their queue."""
-    alone = [run for run in found.runs if _only_a_scheduler_was_killed(run, found.faults)]
+    due_meanwhile = [run for run in found.runs if _was_a_scheduler_killed(run, found.faults)]
+    alone = [run for run in due_meanwhile if _nothing_else_was_hurt(run, found.faults)]
     made = [_without(books.stalls, run, run.made_after) for run in alone]
-    found.count(beside_a_killed_scheduler=len(alone), made_late=max(made, default=0.0))
-    beside, crowd = defaultdict(list), _Crowd(found.runs)
+    found.count(
+        beside_a_killed_scheduler=len(alone),
+        made_late=max(made, default=0.0),
+        beside_more_than_that=len(due_meanwhile) - len(alone),
+    )
+    beside, crowds = defaultdict(list), Crowds(books)
     for run in found.runs:
         beside[run.schedule].append(run)
-    handed = [
-        _without(books.stalls, run, handed_after(run, books.pushed))
-        for run in alone
-        if not may_wait(run, beside[run.schedule]) and crowd.at(run.created_at.timestamp()) < FEW_OPEN
-    ]
-    found.count(pushed=len(books.pushed), handed=len(handed), handed_late=max(handed, default=0.0))
+    free = [run for run in alone if not may_wait(run, beside[run.schedule])]
+    few = [run for run in free if crowds.beside(run, run.created_at.timestamp()) < FEW_OPEN]
+    handed = [_without(books.stalls, run, handed_after(run, books.pushed)) for run in few]
+    found.count(
+        pushed=len(books.pushed),
+        handed=len(handed),
+        handed_late=max(handed, default=0.0),
+        handed_behind=len(alone) - len(free),
+        handed_crowded=len(free) - len(few),
+    )
 
 
 def _without(stalls: Sequence[Stall], run: Run, seconds: float) -> float:
@@ -229,23 +246,17 @@ def may_wait(run: Run, beside: Sequence[Run]) -> bool:
     return any(other.id != run.id and other.is_open_at(run.created_at) for other in beside)
 
 
-class _Crowd:
-    """How many runs were open at a moment."""
-
-    def __init__(self, runs: Sequence[Run]) -> None:
-        ended = [run for run in runs if not was_ended_from_the_first(run)]
-        self._made = sorted(run.created_at.timestamp() for run in ended)
-        self._ended = sorted(run.finished_at.timestamp() for run in ended if run.finished_at)
-
-    def at(self, moment: float) -> int:
-        return bisect_right(self._made, moment) - bisect_right(self._ended, moment)
+def _was_a_scheduler_killed(run: Run, faults: Sequence[Fault]) -> bool:
+    """Whether one was not there when it was due."""
+    due = run.due_at.timestamp()
+    return any(one.began - 1 < due < one.ended for one in faults if one.kind == "scheduler killed")
 
 
-def _only_a_scheduler_was_killed(run: Run, faults: Sequence[Fault]) -> bool:
+def _nothing_else_was_hurt(run: Run, faults: Sequence[Fault]) -> bool:
     """Whether that is all that was wrong while it should have been made."""
     due = run.due_at.timestamp()
     near = [one for one in faults if one.began - 1 < due + 3 and due < one.ended + 6 and _is_felt(one)]
-    return len(near) == 1 and near[0].kind == "scheduler killed" and near[0].began - 1 < due < near[0].ended
+    return len(near) == 1
 
 
 def _is_felt(fault: Fault) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -23,6 +24,11 @@ REDIS_AWAY_SECONDS = (5.0, 12.0)
 NO_SCHEDULER_SECONDS = 75.0
 # A service manager starts again what has ended.
 AWAY_SECONDS = (0.2, 1.5)
+# Somebody does what takes long almost always; who is stopped while nothing is done loses nothing.
+AT_WORK_SECONDS = 10.0
+AT_WORK = "SELECT worker FROM runs WHERE status = 'running' AND params->>'url' LIKE '%/slow/%'"
+# The numbers of a worker and of its work-horse at the end of the name of who works on a run.
+PROCESS = re.compile(r"-(\d+)-[0-9a-f]+/(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +152,9 @@ class Troublemaker:
         killed = "work-horse killed" if kind == "worker" else "web child killed"
         self._note(killed, began, name, process=child)
 
-    def stop_child(self, kind: str) -> None:
+    def stop_horse(self) -> None:
         """Stop a work-horse alone, whose parent sees nothing of it, until its leases have run out."""
-        name, child = self._one_child(kind)
+        name, child = self._one_at_work()
         began = time.time()
         os.kill(child, signal.SIGSTOP)
         self._come_back(name, STOPPED_SECONDS, lambda: _go_on(child))
@@ -156,7 +162,7 @@ class Troublemaker:
 
     def stop_for_long(self, kind: str) -> None:
         """Stop a process and its children, and let them go on after their leases have run out."""
-        name = self._one_of(kind)
+        name = self._one_at_work()[0] if kind == "worker" else self._one_of(kind)
         began, parent = time.time(), self.ground.installation.processes[name].pid
         os.kill(parent, signal.SIGSTOP)
         self._until(lambda: _is_stopped(parent))
@@ -178,6 +184,19 @@ class Troublemaker:
         while not (children := self._children(name := self._one_of(kind))):
             self._wait_until(time.time() + 0.1)
         return name, self.dice.choice(children)
+
+    def _one_at_work(self) -> tuple[str, int]:
+        """A worker that nobody has hurt just now, and a child of it that has work for a while, if any has."""
+        end = time.time() + AT_WORK_SECONDS
+        while time.time() < end:
+            numbers = [PROCESS.search(row[0] or "") for row in self.ground.database.ask(AT_WORK)]
+            at_work = {int(found[1]): int(found[2]) for found in numbers if found}
+            for name in self._all_of("worker"):
+                parent = self.ground.installation.processes[name].pid
+                if parent in at_work:
+                    return name, at_work[parent]
+            self._wait_until(time.time() + 0.05)
+        return self._one_child("worker")
 
     def flush_redis(self) -> None:
         self._wait_for("redis")
@@ -259,7 +278,7 @@ KINDS: dict[str, Callable[[Troublemaker], None]] = {
     "web child": lambda maker: maker.kill_child("web"),
     "stop a worker": lambda maker: maker.stop_for_long("worker"),
     "stop a scheduler": lambda maker: maker.stop_for_long("scheduler"),
-    "stop a horse": lambda maker: maker.stop_child("worker"),
+    "stop a horse": Troublemaker.stop_horse,
     "stop a web": lambda maker: maker.stop_for_long("web"),
     "no scheduler": lambda maker: maker.kill_all("scheduler"),
     "restart Redis": Troublemaker.restart_redis,

@@ -26,7 +26,7 @@ class Limits:
             "lost": f"due times without a run: {self.lost:g}",
             "doubled": f"due times with two runs: {self.doubled:g}",
             "taken_up_last": f"a dead worker's run goes on within {self.taken_up_last:g} s",
-            "waited_last": f"beside a dead worker a run that was queued begins within {self.waited_last:g} s",
+            "waited_last": f"beside a dead worker a run begins within {self.waited_last:g} s of its turn",
             "made_late": f"beside a killed scheduler a run is made within {self.made_late:g} s",
             "handed_late": f"beside a killed scheduler a run is in its queue within {self.handed_late:g} s",
             "began_last": f"whatever was broken, a run begins within {self.began_last:g} s",

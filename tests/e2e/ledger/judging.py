@@ -8,18 +8,19 @@ from email.message import EmailMessage
 from http import HTTPStatus
 
 from tests.e2e.ledger import books as read
+from tests.e2e.ledger.around import hurt_around
 from tests.e2e.ledger.books import Books, Delivery, Event, Mail, Notification, Received
 from tests.e2e.ledger.delays import look_at_delays
 from tests.e2e.ledger.faults import Troublemaker
 from tests.e2e.ledger.ground import Ground
 from tests.e2e.ledger.judgement import Judgement
-from tests.e2e.ledger.logs import unexplained_errors, warned_of
+from tests.e2e.ledger.logs import unexplained_by, warned_of
 from tests.e2e.ledger.plans import Planned
 from tests.e2e.ledger.pulse import Stall
 from tests.e2e.ledger.receiver import Call
 from tests.e2e.ledger.telling import look_at_telling, not_once
-from tests.e2e.ledger.verdicts import Run, may_end_so
-from tests.e2e.ledger.witness import notes
+from tests.e2e.ledger.verdicts import Run, attempts_of, may_end_so
+from tests.e2e.ledger.witness import Heard, notes
 
 MISCOUNTED = """
     SELECT count(*) FROM run_counts AS kept LEFT JOIN (
@@ -39,15 +40,20 @@ def judge(
     maker: Troublemaker,
     *,
     hears: Sequence[str],
-    pushed: Mapping[str, float],
+    heard: Heard,
     stalls: Sequence[Stall],
 ) -> Judgement:
     """Compare everything that is written down with everything that should be."""
     born = {row[0]: row[2] for row in ground.database.ask(read.SCHEDULES)}
     made = {one: plan.from_(born[one]) if one in born else plan for one, plan in made.items()}
-    books = replace(_read(ground, made), hears=hears, pushed=pushed, stalls=stalls)
+    books = replace(_read(ground, made), hears=hears, pushed=heard.pushed, queues=heard.queues, stalls=stalls)
     found = Judgement(list(books.runs), maker.faults)
-    found.count(schedules=len(made), due=sum(len(plan.due) for plan in made.values()), runs=len(books.runs))
+    found.count(
+        owners=len({plan.owner for plan in made.values()}),
+        schedules=len(made),
+        due=sum(len(plan.due) for plan in made.values()),
+        runs=len(books.runs),
+    )
     compare_due_times(found, made)
     _look_at_verdicts(found, made)
     look_at_effects(found, books)
@@ -56,7 +62,7 @@ def judge(
     found.blame("processes that ended by themselves", maker.ended)
     logged = ground.installation.log_text()
     found.count(warnings=len(warned_of(logged)))
-    found.blame("errors that no fault explains", unexplained_errors(logged))
+    found.blame("errors that no fault explains", unexplained_by(logged, hurt_around(maker.faults)))
     miscounted = ground.database.ask(MISCOUNTED)[0][0]
     found.blame("schedules whose counts are wrong", [miscounted] if miscounted else [])
     return found
@@ -143,12 +149,29 @@ def look_at_effects(found: Judgement, books: Books) -> None:
     may_call = {run.id for run in books.runs if run.attempt > 0}
     found.blame("calls of runs that were never begun", calls.keys() - may_call)
     found.blame("runs that were done more often than attempted", _done_too_often(books))
+    found.blame("failures that were not refused as often as allowed", _refused_otherwise(books))
     again = sum(sum(map(_is_answered, each)) > 1 for each in calls.values())
     found.count(calls=sum(map(len, calls.values())), keys=len(calls), answered_again=again)
 
 
 def _is_answered(call: Call) -> bool:
     return call.status == HTTPStatus.NO_CONTENT
+
+
+def _refused_otherwise(books: Books) -> Iterator[str]:
+    """Each attempt that failed is noted, and was refused; of those that were lost nobody knows."""
+    attempts = {
+        what: {(note.id, note.attempt) for note in books.notes if (note.kind, note.what) == ("run", what)}
+        for what in ("failed", "lost")
+    }
+    # One that is lost goes back in two steps, the second of which looks like a failure.
+    noted = Counter(run_id for run_id, _ in attempts["failed"] - attempts["lost"])
+    for run in books.runs:
+        if run.status == "failed":
+            allowed, calls = attempts_of(books.body(run)), books.calls.get(run.id, ())
+            refused = sum(call.status == HTTPStatus.SERVICE_UNAVAILABLE for call in calls)
+            if noted[run.id] != allowed or not allowed <= refused <= run.attempt:
+                yield f"{_in_short(run)} allowed {allowed}, noted {noted[run.id]}, refused {refused}"
 
 
 def _done_too_often(books: Books) -> Iterator[str]:

@@ -51,7 +51,7 @@ def fault(kind: str, began: float, *, ended: float | None = None, process: int |
 
 def planned(*due: float, **policy: Any) -> Planned:
     body = {"overlap": "allow", "catch_up": "all", "notify": [], "params": {}, **policy}
-    return Planned(body, frozenset(at(seconds) for seconds in due))
+    return Planned(body, frozenset(at(seconds) for seconds in due), OWNER)
 
 
 def good() -> Books:
@@ -75,7 +75,7 @@ def good() -> Books:
     ]
     hears = ("schedule.created", "schedule.completed")
     messages = [event.id for event in events if event.type in hears]
-    deliveries = [Delivery(f"delivery of {message}", message, "succeeded") for message in messages]
+    deliveries = [Delivery(f"delivery of {message}", message, "succeeded", OWNER) for message in messages]
     successes = (
         *(("run", "call"), ("run", "reminder"), ("mail", "mail 0"), ("mail", "mail 1")),
         *(("delivery", delivery.id) for delivery in deliveries),
@@ -85,7 +85,6 @@ def good() -> Books:
             "tea": planned(0, notify=["completed"]),
             "nap": planned(0, 10, params={"to": "nap@example.org"}, start_deadline=5),
         },
-        owner=OWNER,
         hears=hears,
         runs=[
             run("call"),
@@ -95,15 +94,15 @@ def good() -> Books:
         schedules={"tea": "completed", "nap": "completed"},
         events=events,
         notifications=[
-            Notification("news 0", "event:called", "run_completed"),
-            Notification("news 1", "run:reminder:reminder", "reminder"),
-            Notification("news 2", "event:skipped", "run_missed"),
+            Notification("news 0", "event:called", "run_completed", OWNER),
+            Notification("news 1", "run:reminder:reminder", "reminder", OWNER),
+            Notification("news 2", "event:skipped", "run_missed", OWNER),
         ],
         mails=mails,
         deliveries=deliveries,
         notes=[note("succeeded", of=name, kind=kind) for kind, name in successes],
         received=[Received(mail.id, mail.recipient) for mail in mails],
-        told=messages,
+        told={OWNER: messages},
     )
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -22,14 +22,17 @@ AGAIN = frozenset({HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 class Maker:
     """Asks web servers by turns until one has answered; its key tells that it is one request.
 
+    Args:
+        users: who owns schedules, by their addresses.
+
     Attributes:
         made: the plans that were answered with 201, by the id of the schedule.
         unanswered: how often there was no answer, or one that asked for another try.
     """
 
-    def __init__(self, user: ApiUser, addresses: Iterable[str]) -> None:
+    def __init__(self, users: Mapping[str, ApiUser], addresses: Iterable[str]) -> None:
         self._addresses = cycle(list(addresses))
-        self._token, self._lock = user.token, threading.Lock()
+        self._users, self._lock = users, threading.Lock()
         self.made: dict[str, Planned] = {}
         self.unanswered = 0
 
@@ -72,7 +75,8 @@ class Maker:
         """The answer, unless there is none or it says that another try may go better."""
         with self._lock:
             address = next(self._addresses)
-        headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": key}
+        token = self._users[planned.owner].token
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
         try:
             answer = requests.post(
                 f"{address}/api/schedules", json=planned.body, headers=headers, timeout=TIMEOUT

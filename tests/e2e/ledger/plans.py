@@ -1,7 +1,7 @@
 """Schedules of every kind and policy, and their due times, counted here without any of taskapi's code."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,14 +18,24 @@ CROWDED = ("skip", "replace", "queue")
 SLOW, MOODY, REMINDING, TOLD, HURRIED, SPREAD = 3, 8, 10, 3, 10, 10
 # And of those that are due again and again, so many that leave some out, or end after some.
 EXCLUDING, ENDING = 10, 10
+# One schedule in so many calls who refuses whatever comes: its runs fail once these attempts are used up.
+HOPELESS_ONE_IN, HOPELESS_FIRST, NEVER = 45, 5, "never"
+HOPELESS_RETRY = {"max_attempts": 2, "delay": 0.5, "max_delay": 5}
+# What of it is asked to be told, by turns.
+HOPELESS_TOLD: tuple[list[str], ...] = (["failed"], [], ["completed", "failed"], ["completed"])
+
+
+# Whose window of runs at once is full holds up nobody else. So many that no kind of schedule is only one's.
+OWNERS = tuple(f"owner-{number}@example.org" for number in range(1, 12))
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What is asked for, and the due times that this means."""
+    """What is asked for, the due times that this means, and who asks for it."""
 
     body: dict[str, Any]
     due: frozenset[datetime]
+    owner: str = OWNERS[0]
 
     @property
     def first(self) -> datetime:
@@ -69,22 +79,35 @@ def plans(window: Window, dice: random.Random, *, due_times: int, url: str) -> I
     counted = number = 0
     while counted < due_times:
         number += 1
+        owner = OWNERS[number % len(OWNERS)]
         if (number - 1) % CROWDED_ONE_IN < len(CROWDED):
-            yield (crowded := _crowded(window, dice, url, number))
+            yield replace(crowded := _crowded(window, dice, url, number), owner=owner)
             counted += len(crowded.due)
             continue
         trigger, due = kinds[number % len(kinds)](window, dice)
         if not due:
             continue
         body = {"name": f"plan {number}", **trigger, **_policy(dice), **_work(dice, url, number)}
+        if number % HOPELESS_ONE_IN == HOPELESS_FIRST:
+            body |= _hopeless(url, number // HOPELESS_ONE_IN)
         jitter = dice.randint(1, 3) if dice.randrange(100) < SPREAD else 0
         if jitter:
             body["jitter"] = jitter
-        planned = Planned(body, due)
+        planned = Planned(body, due, owner)
         if len(due) > 1:
             planned = _ending(_excluding(planned, dice), dice)
         counted += len(planned.from_(window.start).due)
         yield planned
+
+
+def _hopeless(url: str, turn: int) -> dict[str, Any]:
+    told = HOPELESS_TOLD[turn % len(HOPELESS_TOLD)]
+    return {**_call(url, NEVER), "retry": HOPELESS_RETRY, "notify": told}
+
+
+def is_hopeless(body: Mapping[str, Any]) -> bool:
+    """Whether what is asked for is refused each time."""
+    return str(body.get("params", {}).get("url", "")).endswith(f"/{NEVER}")
 
 
 def _excluding(planned: Planned, dice: random.Random) -> Planned:
@@ -94,7 +117,7 @@ def _excluding(planned: Planned, dice: random.Random) -> Planned:
     left_out = dice.sample(sorted(planned.due), len(planned.due) // 2)
     zone = ZoneInfo(dice.choice(ZONES))
     body = {**planned.body, "exclude": [at.astimezone(zone).isoformat() for at in left_out]}
-    return Planned(body, planned.due.difference(left_out))
+    return replace(planned, body=body, due=planned.due.difference(left_out))
 
 
 def _ending(planned: Planned, dice: random.Random) -> Planned:

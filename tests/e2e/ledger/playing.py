@@ -10,12 +10,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.installation import ApiUser
 from tests.e2e.ledger.faults import Troublemaker, moments
 from tests.e2e.ledger.ground import Ground, ground
 from tests.e2e.ledger.judgement import Judgement
 from tests.e2e.ledger.judging import judge
 from tests.e2e.ledger.making import LEAD, Maker
-from tests.e2e.ledger.plans import Planned, plans, window_from
+from tests.e2e.ledger.plans import OWNERS, Planned, plans, window_from
 from tests.e2e.ledger.pulse import feeling
 from tests.e2e.ledger.witness import hearing, stand_by
 
@@ -65,21 +66,26 @@ def play(folder: Path, trial: Trial) -> Judgement:
     """Create, break, wait, and compare."""
     with (
         ground(folder, threads=trial.threads) as place,
-        hearing(place.installation.environment["REDIS_URL"]) as pushed,
+        hearing(place.installation.environment["REDIS_URL"]) as heard,
         feeling(folder) as stalls,
     ):
         stand_by(place.database)
-        user = place.user("ada@example.org")
-        user.post("/webhooks", {"url": f"{place.receiver.url}/events", "events": HEARS})
-        maker = Maker(user, place.addresses())
+        maker = Maker({owner: _sign_up(place, owner) for owner in OWNERS}, place.addresses())
         troublemaker = Troublemaker(place, random.Random(trial.seed))
         end = _break_while_due(place, trial, maker, troublemaker)
         left = _wait_for_the_end(place, end)
-        judgement = judge(place, maker.made, troublemaker, hears=HEARS, pushed=pushed, stalls=stalls)
+        judgement = judge(place, maker.made, troublemaker, hears=HEARS, heard=heard, stalls=stalls)
         judgement.count(unanswered=maker.unanswered)
         for what, rows in left.items():
             judgement.blame(f"{what} without an end", rows)
         return judgement
+
+
+def _sign_up(place: Ground, owner: str) -> ApiUser:
+    """Somebody who owns schedules, and is told of them."""
+    user = place.user(owner)
+    user.post("/webhooks", {"url": f"{place.receiver.url}/events/{owner}", "events": HEARS})
+    return user
 
 
 def _break_while_due(place: Ground, trial: Trial, maker: Maker, troublemaker: Troublemaker) -> datetime:

@@ -21,12 +21,12 @@ class Call:
 class Receiver(ThreadingHTTPServer):
     """Keeps all calls until the end.
 
-    ``/at-once`` and ``/slow/<seconds>`` succeed, ``/moody`` refuses the first call of each key, and
-    ``/events`` takes what a webhook tells.
+    ``/at-once`` and ``/slow/<seconds>`` succeed, ``/moody`` refuses the first call of each key, ``/never``
+    each, and ``/events/<owner>`` takes what a webhook tells.
 
     Attributes:
         calls: those of runs, by their idempotency key.
-        told: the ids of the events of a webhook, as they came.
+        told: the ids of the events of each owner's webhook, as they came.
     """
 
     request_queue_size = 100
@@ -34,7 +34,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answering)
         self.calls: dict[str, list[Call]] = defaultdict(list)
-        self.told: list[str] = []
+        self.told: dict[str, list[str]] = defaultdict(list)
         self.lock = threading.Lock()
 
     @property
@@ -58,13 +58,13 @@ class _Answering(BaseHTTPRequestHandler):
         _, kind, *details = self.path.split("/")
         if kind == "events":
             with self.server.lock:
-                self.server.told.append(self.headers["webhook-id"])
+                self.server.told[details[0]].append(self.headers["webhook-id"])
             self._answer(HTTPStatus.NO_CONTENT)
             return
         call, before = self.server.note(self.headers["Idempotency-Key"])
         if details:
             time.sleep(float(details[0]))
-        refused = kind == "moody" and before == 0
+        refused = kind == "never" or (kind == "moody" and before == 0)
         status = HTTPStatus.SERVICE_UNAVAILABLE if refused else HTTPStatus.NO_CONTENT
         if self._answer(status):
             call.status = status

@@ -6,12 +6,18 @@ from collections.abc import Mapping
 
 from benchmarks.drawing import timeline
 from benchmarks.results import table
+from tests.e2e.ledger.delays import FEW_OPEN
+from tests.e2e.ledger.demands import lacking
 from tests.e2e.ledger.judgement import PROMISED, Judgement
 from tests.e2e.ledger.playing import Trial
 from tests.e2e.ledger.verdicts import Run
 
 # A logarithm has no zero; nothing is measured closer than that.
 SHORTEST = 0.001
+# Why something was not measured.
+WITHOUT_SERVERS = "without a scheduler, a worker or Redis meanwhile"
+CROWDED = f"as their owner had {FEW_OPEN} runs open"
+BEHIND = "as they were over at once or behind another of their schedule"
 STEP_SECONDS = 2.0
 
 
@@ -26,16 +32,19 @@ def report(trial: Trial, judgement: Judgement, machine: str) -> str:
         table(
             ("what", "found"), [*_of_due_times(figures), faults, *_of_delays(figures), *_of_effects(figures)]
         ),
-        _verdict(judgement),
+        _verdict(judgement, trial),
     ]
     return "\n\n".join(lines)
 
 
 def _of_due_times(figures: Mapping[str, float]) -> list[tuple[str, str]]:
     return [
-        ("schedules, due times", f"{figures['schedules']:,.0f}, {figures['due']:,.0f}"),
+        ("owners, schedules, due times", _numbers(figures, "owners", "schedules", "due")),
         ("runs, **lost**, **doubled**", _numbers(figures, "runs", "lost", "doubled")),
-        ("completed, skipped, cancelled", _numbers(figures, "completed", "skipped", "cancelled")),
+        (
+            "completed, failed for good, skipped, cancelled",
+            _numbers(figures, "completed", "failed", "skipped", "cancelled"),
+        ),
         (
             "skipped beside one that was open, as missed, as too late; replaced",
             _numbers(figures, "skipped_overlap", "skipped_catch_up", "skipped_too_late", "cancelled_overlap"),
@@ -56,20 +65,23 @@ def _of_delays(figures: Mapping[str, float]) -> list[tuple[str, str]]:
         (
             f"from each death to the next attempt, at most {PROMISED.taken_up_last:g} s",
             f"{_longest(figures, 'taken_up', 'taken_up_last')};"
-            f" without a scheduler, a worker or Redis meanwhile: {figures['had_to_wait']:.0f}",
+            + _left_out(figures, had_to_wait=WITHOUT_SERVERS),
         ),
         (
-            "queued when a worker died, perhaps in its hands: from then to the first attempt, at most "
-            f"{PROMISED.waited_last:g} s",
-            _longest(figures, "waited", "waited_last"),
+            "queued when a worker died, perhaps in its hands: from then, or from its turn in the queue, to"
+            f" the first attempt, at most {PROMISED.waited_last:g} s",
+            f"{_longest(figures, 'waited', 'waited_last')};"
+            + _left_out(figures, waited_for_servers=WITHOUT_SERVERS),
         ),
         (
             f"beside a killed scheduler: from due to made, at most {PROMISED.made_late:g} s",
-            _longest(figures, "beside_a_killed_scheduler", "made_late"),
+            f"{_longest(figures, 'beside_a_killed_scheduler', 'made_late')};"
+            + _left_out(figures, beside_more_than_that="as more was broken"),
         ),
         (
             f"beside a killed scheduler: from due to its queue, at most {PROMISED.handed_late:g} s",
-            _longest(figures, "handed", "handed_late"),
+            f"{_longest(figures, 'handed', 'handed_late')}; of the same"
+            + _left_out(figures, handed_behind=BEHIND, handed_crowded=CROWDED),
         ),
         (
             "the machine itself stood still for a second or more, which is subtracted above",
@@ -100,18 +112,24 @@ def _of_effects(figures: Mapping[str, float]) -> list[tuple[str, str]]:
     ]
 
 
-def _verdict(judgement: Judgement) -> str:
-    """Whether all that is promised was kept, and else what was not."""
+def _verdict(judgement: Judgement, trial: Trial) -> str:
+    """Whether all that is promised was kept, and else what was not, or was not tried."""
     broken = [f"- **broken**: {words}" for words in judgement.broken(PROMISED)]
     broken += [
         f"- **wrong**: {what}: {len(found)}, such as {'; '.join(found[:3])}"
         for what, found in judgement.wrong.items()
     ]
+    broken += [f"- **lacking**: {words}" for words in lacking(judgement, trial)]
     return "\n".join(broken) or f"Kept: {'; '.join(PROMISED.words().values())}."
 
 
 def _longest(figures: Mapping[str, float], number: str, last: str) -> str:
     return f"{figures[last]:.2f} s, of {figures[number]:,.0f}" if figures[number] else "none"
+
+
+def _left_out(figures: Mapping[str, float], **reasons: str) -> str:
+    """How many of those that might have been measured were not, and why."""
+    return " left out: " + ", ".join(f"{figures[name]:,.0f} {why}" for name, why in reasons.items())
 
 
 def _numbers(figures: Mapping[str, float], *names: str) -> str:

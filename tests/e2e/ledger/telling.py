@@ -1,7 +1,8 @@
 """Whether everybody was told of everything, once each: events, notifications, mails, and a webhook."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.e2e.ledger.books import Books, Event, Mail
@@ -92,17 +93,27 @@ def _skips(books: Books) -> list[Event]:
     return [event for event in books.events if event.type == SKIPPED]
 
 
-def _asked_for(books: Books) -> Iterable[tuple[Event, str, bool]]:
-    """The events that the owner is told of, as what, and whether by mail as well."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An event that its owner is told of: as what, and whether by mail as well."""
+
+    event: Event
+    kind: str
+    mailed: bool
+    owner: str
+
+
+def _asked_for(books: Books) -> Iterable[_Told]:
     runs = {run.id: run for run in books.runs}
     for event in books.events:
         if event.type == SKIPPED and (event.after or {})["missed"]:
             planned = books.made.get(event.subject)
-            yield event, MISSED, bool(planned and "failed" in planned.body["notify"])
+            mailed = bool(planned and "failed" in planned.body["notify"])
+            yield _Told(event, MISSED, mailed, books.owner(event.subject))
         outcome = event.type.removeprefix("run.")
         run = runs.get(event.subject)
         if run and outcome in ("completed", "failed") and outcome in books.body(run).get("notify", ()):
-            yield event, f"run_{outcome}", True
+            yield _Told(event, f"run_{outcome}", True, books.owner(run.schedule))
 
 
 def _reminders(books: Books, *statuses: str) -> list[Run]:
@@ -112,25 +123,29 @@ def _reminders(books: Books, *statuses: str) -> list[Run]:
 
 
 def _look_at_notifications(found: Judgement, books: Books) -> None:
-    there = Counter((one.key, one.type) for one in books.notifications)
-    should = Counter((f"event:{event.id}", kind) for event, kind, _ in _asked_for(books))
-    should += Counter((f"run:{run.id}:reminder", REMINDER) for run in _reminders(books, "completed"))
+    there = Counter((one.key, one.type, one.who) for one in books.notifications)
+    should = Counter((f"event:{told.event.id}", told.kind, told.owner) for told in _asked_for(books))
+    should += Counter(_reminder_of(run, books) for run in _reminders(books, "completed"))
     # One that was replaced while it ran may have left its notification behind.
-    may = Counter((f"run:{run.id}:reminder", REMINDER) for run in _reminders(books, "cancelled"))
+    may = Counter(_reminder_of(run, books) for run in _reminders(books, "cancelled"))
     found.blame("notifications that are missing", (should - there).elements())
     found.blame("notifications that nobody asked for", (there - should - may).elements())
-    told = _events_of(books, "notification")
+    told_of = _events_of(books, "notification")
     ids = {one.id for one in books.notifications}
-    wrong = [one for one in ids if told.get(one) != Counter({"notification.created": 1})]
+    wrong = [one for one in ids if told_of.get(one) != Counter({"notification.created": 1})]
     found.blame("notifications without their one event", wrong)
-    found.blame("events of notifications that are not there", told.keys() - ids)
+    found.blame("events of notifications that are not there", told_of.keys() - ids)
     found.count(notifications=len(books.notifications))
+
+
+def _reminder_of(run: Run, books: Books) -> tuple[str, str, str]:
+    return f"run:{run.id}:reminder", REMINDER, books.owner(run.schedule)
 
 
 def _look_at_mails(found: Judgement, books: Books) -> None:
     """Each mail that is due has its row, and what each row says came of it did."""
     there = Counter((one.key, one.recipient) for one in books.mails if one.kind not in OF_ACCOUNTS)
-    should = Counter((f"event:{event.id}", books.owner) for event, _, mailed in _asked_for(books) if mailed)
+    should = Counter((f"event:{told.event.id}", told.owner) for told in _asked_for(books) if told.mailed)
     should += Counter(_mail_of(run, books) for run in _reminders(books, "completed"))
     may = Counter(_mail_of(run, books) for run in _reminders(books, "cancelled"))
     found.blame("mails that are missing", (should - there).elements())
@@ -141,7 +156,7 @@ def _look_at_mails(found: Judgement, books: Books) -> None:
 
 
 def _mail_of(run: Run, books: Books) -> tuple[str, str]:
-    address = books.body(run).get("params", {}).get("to", books.owner)
+    address = books.body(run).get("params", {}).get("to", books.owner(run.schedule))
     return f"run:{run.id}:reminder:{address}", address
 
 
@@ -168,24 +183,42 @@ def _successes(books: Books, kind: str) -> Mapping[str, int]:
 
 
 def _look_at_deliveries(found: Judgement, books: Books) -> None:
-    """The webhook was told of each event that it asked for, in their order, however often it was told."""
-    should = [event.id for event in books.events if event.type in books.hears]
-    rows, noted = {one.message: one for one in books.deliveries}, _successes(books, "delivery")
-    found.blame("events without a delivery", set(should) - rows.keys())
-    found.blame("deliveries of what was not asked for", rows.keys() - set(should))
+    """Each webhook was told of what its owner asked for, in its order, however often it was told."""
+    should = _heard_by_owner(books)
+    rows = Counter((one.who, one.message) for one in books.deliveries)
+    noted = _successes(books, "delivery")
+    wanted = {(owner, event) for owner, events in should.items() for event in events}
+    found.blame("events without a delivery", wanted - rows.keys())
+    found.blame("deliveries of what was not asked for", (rows - Counter(wanted)).elements())
     wrong = [
         (one.id, one.status, noted[one.id])
-        for one in rows.values()
+        for one in books.deliveries
         if not _is_done(one.status, noted[one.id])
     ]
     found.blame("deliveries that did not succeed once by the ledger", wrong)
-    found.blame("events that the webhook was not told of", set(should) - set(books.told))
-    found.blame("events that never were", set(books.told) - set(should))
-    first, known = list(dict.fromkeys(books.told)), {one: place for place, one in enumerate(should)}
-    places = [known[one] for one in first if one in known]
-    late = [should[after] for before, after in pairwise(places) if after < before]
+    told = {(owner, event) for owner, events in books.told.items() for event in events}
+    found.blame("events that the webhook was not told of", wanted - told)
+    found.blame("events that never were", told - wanted)
+    late = [one for owner, events in should.items() for one in _told_late(events, books.told.get(owner, ()))]
     found.blame("events that were told out of order", late)
-    found.count(told=len(first), told_again=len(books.told) - len(first))
+    found.count(told=len(told), told_again=sum(map(len, books.told.values())) - len(told))
+
+
+def _heard_by_owner(books: Books) -> Mapping[str, Sequence[str]]:
+    """The events that each owner asked for, in their order."""
+    runs, found = {run.id: run for run in books.runs}, defaultdict[str, list[str]](list)
+    for event in books.events:
+        if event.type in books.hears:
+            run = runs.get(event.subject)
+            found[books.owner(run.schedule if run else event.subject)].append(event.id)
+    return found
+
+
+def _told_late(should: Sequence[str], told: Sequence[str]) -> Iterator[str]:
+    """Those before which one was told that comes after them."""
+    known = {one: place for place, one in enumerate(should)}
+    places = [known[one] for one in dict.fromkeys(told) if one in known]
+    return (should[after] for before, after in pairwise(places) if after < before)
 
 
 def _is_done(status: str, successes: int) -> bool:

@@ -1,5 +1,6 @@
 """A verdict is allowed where the schedule asks for it and what it says was so, and nowhere else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ SKIP = {"overlap": "skip", "catch_up": "all"}
 
 def skipped(due: float, reason: str = "overlap", **more: Any) -> Run:
     usual: dict[str, Any] = {"status": "skipped", "reason": reason, "attempt": 0, "ended": 0}
+    usual |= {"first_started_at": None, "started_at": None}
     return run(f"skipped at {due:g}", due=due, **usual | more)
 
 
@@ -54,8 +56,52 @@ def test_only_what_has_a_deadline_may_be_too_late_and_only_after_it() -> None:
     assert not may_end_so(skipped(0, "too_late", ended=5), SKIP, [])
 
 
-def test_nothing_may_fail() -> None:
-    assert not may_end_so(run("call", status="failed"), SKIP, [])
+HOPELESS = {
+    **SKIP,
+    "params": {"url": "http://127.0.0.1:1/never"},
+    "retry": {"max_attempts": 2},
+    "start_deadline": 5,
+}
+
+
+def failed(attempts: int = 2, code: str = "http_503", **more: Any) -> Run:
+    return run("call", status="failed", attempt=attempts, error={"code": code, "message": "No."}, **more)
+
+
+def test_nothing_may_fail_but_what_is_refused_each_time() -> None:
+    assert may_end_so(failed(), HOPELESS, [])
+    for path in ("at-once", "moody", "slow/1.5"):
+        other = {**HOPELESS, "params": {"url": f"http://127.0.0.1:1/{path}"}}
+        assert not may_end_so(failed(), other, [])
+    assert not may_end_so(failed(), SKIP, [])
+    assert not may_end_so(failed(code="worker_lost"), HOPELESS, [])
+    assert not may_end_so(failed(reason="manual"), HOPELESS, [])
+
+
+def test_what_is_refused_each_time_may_not_succeed_and_may_be_left_out_before_it_began() -> None:
+    assert not may_end_so(run("call", attempt=2), HOPELESS, [])
+    given_up = skipped(0, "too_late", ended=5, first_started_at=None)
+    assert may_end_so(given_up, HOPELESS, [])
+    assert not may_end_so(replace(given_up, first_started_at=at(1)), HOPELESS, [])
+
+
+def test_what_failed_has_used_up_its_attempts_but_for_those_that_were_lost() -> None:
+    for attempts, lost, is_right in (
+        *((1, 0, False), (2, 0, True), (3, 0, False)),
+        *((2, 1, False), (3, 1, True), (4, 2, True), (4, 1, False)),
+    ):
+        assert may_end_so(failed(attempts, lost_attempts=lost), HOPELESS, []) is is_right
+
+
+def test_what_succeeds_does_so_within_its_attempts() -> None:
+    body = {**SKIP, "retry": {"max_attempts": 2}}
+    assert may_end_so(run("call", attempt=3, lost_attempts=1), body, [])
+    assert not may_end_so(run("call", attempt=3), body, [])
+
+
+def test_what_fails_keeps_its_turn_and_its_deadline_as_what_succeeds() -> None:
+    assert not may_end_so(failed(ended=20), HOPELESS, [run("other", due=10)])
+    assert not may_end_so(failed(first_started_at=at(6), ended=9), HOPELESS, [])
 
 
 def test_two_may_be_at_work_only_where_they_may_overlap() -> None:
@@ -81,3 +127,40 @@ def test_what_was_missed_is_done_only_if_it_is_to_be_made_up_for() -> None:
         *((early, "latest", False), (late, "latest", True)),
     ):
         assert may_end_so(done, {**SKIP, "overlap": "allow", "catch_up": policy}, [early, late]) is is_right
+
+
+def missed(due: float, **more: Any) -> Run:
+    """One that nobody saw for longer than a minute."""
+    return run(f"missed at {due:g}", due=due, created_at=at(100), ended=110 - due, trigger="catch_up", **more)
+
+
+def left_out(due: float, reason: str = "catch_up") -> Run:
+    done = missed(due, first_started_at=None)
+    return replace(done, status="skipped", reason=reason, attempt=0, finished_at=at(100))
+
+
+def test_what_was_missed_is_left_out_only_where_a_later_one_is_made_up_for() -> None:
+    body = {**SKIP, "catch_up": "latest"}
+    early, late, in_time = left_out(0), missed(20), run("in time", due=90)
+    for later, is_right in (
+        ([late, in_time], True),
+        ([left_out(10), late], True),
+        # It met another, and was made up for by that.
+        ([left_out(20, "overlap")], True),
+        ([replace(missed(20), status="cancelled", reason="overlap", finished_at=at(100))], True),
+        # Never begun, in the end.
+        ([replace(missed(20), status="skipped", reason="too_late", finished_at=at(105))], True),
+        ([], False),
+        ([left_out(20)], False),
+        ([left_out(20), in_time], False),
+        ([left_out(20, "too_late")], False),
+        ([in_time], False),
+        ([replace(late, created_at=at(99))], False),
+    ):
+        assert may_end_so(early, body, [early, *later]) is is_right, later
+
+
+def test_nothing_is_left_out_where_all_is_made_up_for_and_nothing_made_up_for_where_none_is() -> None:
+    early, late = left_out(0), missed(20)
+    assert not may_end_so(early, {**SKIP, "catch_up": "all"}, [early, late])
+    assert may_end_so(early, {**SKIP, "catch_up": "skip"}, [early, left_out(20)])

@@ -3,23 +3,21 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from tests.e2e.ledger import __main__ as command_line
 from tests.e2e.ledger import pulse
 from tests.e2e.ledger.books import Books, Note
 from tests.e2e.ledger.delays import FEW_OPEN, Loss, look_at_delays, losses
 from tests.e2e.ledger.faults import Fault
-from tests.e2e.ledger.judgement import FAR_FROM_BOTH, PROMISED, Judgement
-from tests.e2e.ledger.made_up import START, at, fault, note, nothing_found, run
+from tests.e2e.ledger.made_up import START, at, fault, note, nothing_found, planned, run
 from tests.e2e.ledger.made_up import WORKER as NAME
+from tests.e2e.ledger.plans import OWNERS
 from tests.e2e.ledger.pulse import feeling
-from tests.e2e.ledger.witness import note_push
+from tests.e2e.ledger.witness import Heard
 
 pytestmark = pytest.mark.e2e
 
@@ -169,6 +167,34 @@ def test_what_was_queued_when_a_worker_died_counts_from_its_death() -> None:
     assert waited(death, pushed=2) == waited(death, fault("Redis away", 3, ended=12)) == (0, 0.0)
 
 
+def test_what_waits_in_its_queue_counts_from_its_turn_and_what_was_taken_out_of_it_from_the_death() -> None:
+    start, death = START.timestamp(), fault("worker killed", 1, process=WORKER)
+    each = {"earlier": 30.0, "call": 40.0, "later": 50.0}
+    pushed = {name: start + place / 10 for place, name in enumerate(each)}
+
+    def waited(*faults: Fault, queues: Mapping[str, str] | None = None, **begun: float) -> float:
+        runs = [run(name, first_started_at=at(moment), ended=60) for name, moment in (each | begun).items()]
+        books = Books(made={}, runs=runs, pushed=pushed, queues=queues or {})
+        found = nothing_found(books, death, *faults)
+        look_at_delays(found, books)
+        return found.figures["waited_last"]
+
+    # The first has nobody before it.
+    assert waited() == 29.0
+    assert waited(earlier=2) == 38.0
+    assert waited(earlier=2, call=3, later=4) == 1.0
+    # One that was passed over was not in the queue any more.
+    assert waited(earlier=2, call=40, later=3) == 38.0
+    assert waited(earlier=39, later=41) == 38.0
+    # Another queue has a line of its own.
+    assert waited(earlier=10, call=20, later=21) == 10.0
+    assert waited(earlier=10, call=20, later=21, queues={"earlier": "bulk"}) == 19.0
+    # Filled again in any order, a queue has those before it that were in there, and nobody else.
+    assert waited(earlier=2, later=19, call=20) == 18.0
+    for seconds, longest in ((-1, 18.0), (0.15, 18.0), (3, 17.0), (21, 18.0)):
+        assert waited(fault("Redis flushed", seconds), earlier=2, later=19, call=20) == longest
+
+
 def test_what_the_machine_held_up_is_subtracted() -> None:
     start, death = START.timestamp(), fault("worker killed", 1, process=WORKER)
     late = run("call", due=0.5, created_at=at(4), first_started_at=at(6))
@@ -245,10 +271,33 @@ def test_what_waits_for_something_else_tells_nothing_of_a_scheduler() -> None:
     before = run("before", due=-60, ended=70, schedule="tea")
     behind = run("behind", due=0.5, ended=30, first_started_at=at(20), schedule="tea")
     assert handed_late(Books(made={}, runs=[before, behind])) == (0, 0.0)
-    crowd = [run(f"{number}", due=-60, ended=70, schedule=f"{number}") for number in range(FEW_OPEN)]
-    assert handed_late(Books(made={}, runs=[*crowd, behind])) == (0, 0.0)
+    assert left_out(Books(made={}, runs=[before, behind])) == {"handed_behind": 1, "handed_crowded": 0}
     skipped = run("skipped", due=0.5, status="skipped", reason="overlap", ended=0, attempt=0)
     assert handed_late(Books(made={}, runs=[skipped])) == (0, 0.0)
+
+
+def left_out(books: Books) -> dict[str, float]:
+    found = nothing_found(books, fault("scheduler killed", 0, ended=1, process=SCHEDULER))
+    look_at_delays(found, books)
+    return {name: found.figures[name] for name in ("handed_behind", "handed_crowded")}
+
+
+def test_only_the_window_of_its_own_owner_holds_a_run_up() -> None:
+    late = run("late", due=0.5, ended=30, first_started_at=at(20), schedule="tea")
+    crowd = [run(f"{number}", due=-60, ended=70, schedule="nap") for number in range(FEW_OPEN)]
+    mine, others = replace(planned(0), owner=OWNERS[0]), replace(planned(0), owner=OWNERS[1])
+    of_another = Books(made={"tea": mine, "nap": others}, runs=[*crowd, late])
+    assert handed_late(of_another) == (1, 19.5)
+    of_one = replace(of_another, made={"tea": mine, "nap": mine})
+    assert handed_late(of_one) == (0, 0.0)
+    # One less leaves room for it; it counts itself.
+    assert handed_late(replace(of_one, runs=[*crowd[2:], late])) == (1, 19.5)
+    overlapping = replace(of_one, runs=[replace(one, schedule=one.id) for one in crowd] + [late])
+    made = {one.id: mine for one in crowd}
+    assert left_out(replace(overlapping, made={**made, "tea": mine})) == {
+        "handed_behind": 0,
+        "handed_crowded": 1,
+    }
 
 
 def test_another_fault_beside_it_tells_nothing_of_a_scheduler() -> None:
@@ -257,56 +306,10 @@ def test_another_fault_beside_it_tells_nothing_of_a_scheduler() -> None:
 
 
 def test_the_first_job_of_a_run_is_heard_of_by_its_push_alone() -> None:
-    run_id, pushed = "0198c2f0-0000-7000-8000-000000000001", dict[str, float]()
-    note_push(pushed, 1.0, f"hset rq:job:run-{run_id}-1 created_at now")
-    note_push(pushed, 2.0, f"rpush rq:queue:runs run-{run_id}-12")
-    assert pushed == {}
-    note_push(pushed, 3.0, f"rpush rq:queue:runs run-{run_id}-1")
-    note_push(pushed, 4.0, f"rpush rq:queue:runs run-{run_id}-1")
-    assert pushed == {run_id: 3.0}
-
-
-KEPT = {"lost": 0.0, "doubled": 0.0, "taken_up_last": 29.0, "made_late": 2.9, "handed_late": 2.9}
-TOO_MUCH = {"lost": 1.0, "doubled": 1.0, "taken_up_last": 30.5, "made_late": 3.5, "handed_late": 13.0}
-
-
-def judged(**figures: float) -> Judgement:
-    """What all is well with, but for some figures."""
-    runs = [run("call")]
-    found = Judgement(runs, [])
-    look_at_delays(found, Books(made={}, runs=runs))
-    found.count(schedules=1, due=1, runs=1, **KEPT | figures)
-    return found
-
-
-@pytest.mark.parametrize("name", list(TOO_MUCH))
-def test_each_limit_that_is_broken_fails_the_command_and_is_told(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = judged(**{name: TOO_MUCH[name]})
-    monkeypatch.setattr(command_line, "play", lambda _folder, _trial: found)
-    answer = CliRunner().invoke(command_line.command, [])
-    assert answer.exit_code == 1
-    assert f"**broken**: {PROMISED.words()[name]}, but found" in answer.output
-
-
-def test_what_keeps_all_limits_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line, "play", lambda _folder, _trial: judged())
-    answer = CliRunner().invoke(command_line.command, [])
-    assert answer.exit_code == 0
-    assert "Kept: " in answer.output
-
-
-def test_what_is_wrong_fails_the_command_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = judged()
-    found.blame("mails that were not sent", ["a mail"])
-    monkeypatch.setattr(command_line, "play", lambda _folder, _trial: found)
-    answer = CliRunner().invoke(command_line.command, [])
-    assert answer.exit_code == 1
-    assert "**wrong**: mails that were not sent: 1, such as a mail" in answer.output
-
-
-def test_a_busy_machine_breaks_no_limit_of_the_short_trial_but_a_loss_does() -> None:
-    slow = judged(taken_up_last=60, made_late=15, handed_late=15)
-    assert slow.broken(FAR_FROM_BOTH) == []
-    assert judged(lost=1).broken(FAR_FROM_BOTH) != []
+    run_id, heard = "0198c2f0-0000-7000-8000-000000000001", Heard()
+    heard.note(1.0, f"hset rq:job:run-{run_id}-1 created_at now")
+    heard.note(2.0, f"rpush rq:queue:runs run-{run_id}-12")
+    assert heard == Heard()
+    heard.note(3.0, f"rpush rq:queue:runs-bulk run-{run_id}-1")
+    heard.note(4.0, f"rpush rq:queue:runs run-{run_id}-1")
+    assert heard == Heard({run_id: 3.0}, {run_id: "rq:queue:runs-bulk"})

@@ -1,10 +1,14 @@
 """Errors in the log are found wherever they stand, unless a server that is away explains them."""
 
 import json
+from typing import Any
 
 import pytest
 
-from tests.e2e.ledger.logs import BEGINS, unexplained_errors, warned_of
+from tests.e2e.ledger.around import hurt_around
+from tests.e2e.ledger.faults import Fault
+from tests.e2e.ledger.logs import BEGINS, unexplained_by, unexplained_errors, warned_of
+from tests.e2e.ledger.made_up import at, fault
 
 pytestmark = pytest.mark.e2e
 DEADLOCK = "sqlalchemy.exc.OperationalError: (psycopg.errors.DeadlockDetected) deadlock detected"
@@ -96,6 +100,89 @@ def test_what_was_not_hurt_explains_nothing() -> None:
     ):
         line = json.dumps({"level": "warning", **told})
         assert bool(list(unexplained_errors(line, killed=False, database_was_hurt=False))) is is_found
+
+
+def test_whoever_keeps_all_connections_is_no_slow_socket() -> None:
+    def found(event: str, error: str) -> bool:
+        line = json.dumps({"event": event, "level": "warning", "error": error})
+        return list(unexplained_errors(line)) != []
+
+    pool = "QueuePool limit of size 15 overflow 5 reached, connection timed out, timeout 30.00"
+    of_database = ("run.settle_waits", "database.waited_for", "lease.beat_failed", "schedule.completed_later")
+    for event in (*of_database, "run.outcome_left_to_scheduler"):
+        assert found(event, "TimeoutError")
+        assert not found(event, "OperationalError")
+    for event in ("database.unavailable", "metrics.database_away", "redis.away"):
+        assert found(event, pool)
+    for error, is_found in (("TimeoutError: timed out", False), (f"TimeoutError: {pool}", True)):
+        assert found("email.postponed", error) is is_found
+    assert list(unexplained_errors(traceback_of(f"sqlalchemy.exc.TimeoutError: {pool}"))) != []
+
+
+DEAD = {"event": "run.lost_its_worker"}
+AWAY = {"event": "it.failed", "exception": traceback_of("psycopg.OperationalError: connection failed")}
+NO_REDIS = {"event": "redis.away", "error": "Error 111 connecting"}
+POSTPONED = {"event": "email.postponed", "error": "451 Try again later"}
+BROKEN = {"event": "it.failed", "exception": traceback_of("BrokenPipeError: [Errno 32] Broken pipe")}
+AUDIT = {"event": "audit.found", "overdue": 5}
+
+
+def is_found_at(told: dict[str, Any], seconds: float, *faults: Fault) -> bool:
+    line = json.dumps({"level": "warning", "timestamp": at(seconds).isoformat(), **told})
+    return list(unexplained_by(line, hurt_around(faults))) != []
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "longest"),
+    [
+        *((DEAD, kind, 30) for kind in ("worker killed", "work-horse stopped", "web child killed")),
+        *((AWAY, kind, 15) for kind in ("PostgreSQL killed", "connections cut")),
+        *((NO_REDIS, kind, 15) for kind in ("Redis killed", "Redis hangs", "Redis away", "Redis flushed")),
+        *((POSTPONED, kind, 15) for kind in ("mail refused", "mail server away")),
+        (BROKEN, "Redis killed", 15),
+        (BROKEN, "schedulers away", 30),
+    ],
+)
+def test_a_fault_explains_what_is_logged_from_its_beginning_until_shortly_after_its_end(
+    told: dict[str, Any], kind: str, longest: float
+) -> None:
+    done = fault(kind, 0, ended=5)
+    for seconds, is_found in ((-2, True), (0, False), (5 + longest, False), (6 + longest, True)):
+        assert is_found_at(told, seconds, done) is is_found
+    assert is_found_at(told, 3)
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        (DEAD, "Redis killed"),
+        (AWAY, "worker killed"),
+        (NO_REDIS, "PostgreSQL killed"),
+        (POSTPONED, "web killed"),
+    ],
+)
+def test_a_fault_of_somebody_else_explains_nothing(told: dict[str, Any], kind: str) -> None:
+    assert is_found_at(told, 1, fault(kind, 0, ended=5))
+
+
+def test_who_was_stopped_meets_later_what_was_done_meanwhile() -> None:
+    stopped, cut = fault("worker stopped", 0, ended=40), fault("connections cut", 3)
+    assert is_found_at(AWAY, 41, cut)
+    assert not is_found_at(AWAY, 54, stopped, cut)
+    # And a database that did not wait for it.
+    assert not is_found_at(AWAY, 69, stopped)
+    assert is_found_at(AWAY, 71, stopped, cut)
+
+
+def test_what_is_late_after_all_that_was_is_explained_by_that_alone() -> None:
+    assert not is_found_at(AUDIT, 100, fault("worker killed", 0))
+    assert is_found_at(AUDIT, 100)
+
+
+def test_what_has_no_time_is_judged_by_all_that_was_hurt() -> None:
+    text = traceback_of("redis.exceptions.ConnectionError: Error 111")
+    assert list(unexplained_by(text, hurt_around([fault("Redis killed", 0)]))) == []
+    assert list(unexplained_by(text, hurt_around([fault("PostgreSQL killed", 0)]))) != []
 
 
 def test_what_was_warned_of_is_told() -> None:

@@ -3,10 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
+
+from tests.e2e.ledger.plans import is_hopeless
 
 # Later than so much a due time is one that was missed.
 MISSED = timedelta(seconds=60)
+# How a call fails that is refused.
+REFUSED = "http_503"
 # The moments of a row are those at which its transactions began.
 SLACK, MOMENT = timedelta(seconds=5), timedelta(seconds=0.9)
 
@@ -63,12 +68,15 @@ def may_end_so(run: Run, body: Mapping[str, Any], beside: Iterable[Run]) -> bool
     """
     match run.status, run.reason:
         case "completed", None:
-            return _may_be_done(run, body, list(beside))
+            return not is_hopeless(body) and _may_be_done(run, body, list(beside))
+        case "failed", None:
+            return is_hopeless(body) and _was_refused(run, body) and _may_be_done(run, body, list(beside))
+        case "skipped", _ if run.first_started_at is not None:
+            return False
         case "skipped", "too_late":
             return "start_deadline" in body and _came_too_late(run, float(body["start_deadline"]))
         case "skipped", "catch_up":
-            missed = run.created_at - run.scheduled_for > MISSED - SLACK
-            return body["catch_up"] in ("skip", "latest") and missed
+            return _may_have_been_missed(run) and _may_be_left_out(run, body["catch_up"], beside)
         case "skipped", "overlap":
             return body["overlap"] == "skip" and any(_was_open(other, run.created_at) for other in beside)
         case "cancelled", "overlap":
@@ -76,8 +84,21 @@ def may_end_so(run: Run, body: Mapping[str, Any], beside: Iterable[Run]) -> bool
     return False
 
 
+def attempts_of(body: Mapping[str, Any]) -> int:
+    """How many may fail, or succeed; what was lost does not count."""
+    return int(body.get("retry", {}).get("max_attempts", 1))
+
+
+def _was_refused(run: Run, body: Mapping[str, Any]) -> bool:
+    """Whether all of its attempts are used up, by who it called."""
+    is_used_up = run.attempt - run.lost_attempts == attempts_of(body)
+    return is_used_up and (run.error or {}).get("code") == REFUSED
+
+
 def _may_be_done(run: Run, body: Mapping[str, Any], beside: Sequence[Run]) -> bool:
-    """Whether it was begun in time, while no other was at work, and only if it is to be made up for."""
+    """Whether it was begun in time, not too often, alone where that is asked for, and only if it may be."""
+    if run.attempt - run.lost_attempts > attempts_of(body):
+        return False
     deadline = body.get("start_deadline")
     if deadline is not None and (run.began_after or 0.0) > float(deadline):
         return False
@@ -96,6 +117,29 @@ def _were_at_work_together(run: Run, other: Run) -> bool:
 
 def _was_missed(run: Run) -> bool:
     return run.created_at - run.scheduled_for > MISSED + SLACK
+
+
+def _may_have_been_missed(run: Run) -> bool:
+    return run.created_at - run.scheduled_for > MISSED - SLACK
+
+
+def _may_be_left_out(run: Run, catch_up: str, beside: Iterable[Run]) -> bool:
+    """All missed ones are, or those after which a later one was made up for."""
+    if catch_up != "latest":
+        return catch_up == "skip"
+    later = sorted(
+        (other for other in beside if other.scheduled_for > run.scheduled_for),
+        key=attrgetter("scheduled_for"),
+    )
+    others = (other for other in later if (other.status, other.reason) != ("skipped", "catch_up"))
+    first = next(others, None)
+    return first is not None and first.created_at >= run.created_at and _was_let_come(first)
+
+
+def _was_let_come(run: Run) -> bool:
+    """Whether it was made up for, though it may have met another by then."""
+    was_missed = run.trigger == "catch_up" and _may_have_been_missed(run)
+    return was_missed and (not was_ended_from_the_first(run) or run.reason == "overlap")
 
 
 def _may_be_made_up_for(run: Run, catch_up: str, beside: Iterable[Run]) -> bool:

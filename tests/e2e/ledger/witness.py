@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -79,21 +80,39 @@ def notes(database: Database) -> list[Note]:
     return [Note(*row) for row in database.ask(NOTES)]
 
 
+@dataclass(slots=True)
+class Heard:
+    """Of each run that was put into a queue: when for the first time, in seconds since 1970, and into which.
+
+    Both have the order in which that happened.
+    """
+
+    pushed: dict[str, float] = field(default_factory=dict)
+    queues: dict[str, str] = field(default_factory=dict)
+
+    def note(self, at: float, command: str) -> None:
+        """Note a command, if it is one that puts the first job of a run into a queue."""
+        if command[:5].lower() in ("rpush", "lpush"):
+            for run_id in FIRST_JOB.findall(command):
+                self.pushed.setdefault(run_id, at)
+                self.queues.setdefault(run_id, command.split()[1])
+
+
 @contextmanager
-def hearing(url: str) -> Iterator[dict[str, float]]:
-    """While the block runs: when each run was first put into a queue, in seconds since 1970, by its id."""
-    pushed: dict[str, float] = {}
+def hearing(url: str) -> Iterator[Heard]:
+    """What is heard while the block runs."""
+    heard = Heard()
     over = threading.Event()
-    thread = threading.Thread(target=_hear, args=(url, pushed, over), daemon=True)
+    thread = threading.Thread(target=_hear, args=(url, heard, over), daemon=True)
     thread.start()
     try:
-        yield pushed
+        yield heard
     finally:
         over.set()
         thread.join(SILENCE_SECONDS * 2)
 
 
-def _hear(url: str, pushed: dict[str, float], over: threading.Event) -> None:
+def _hear(url: str, heard: Heard, over: threading.Event) -> None:
     while not over.wait(AGAIN_SECONDS):
         with (
             suppress(RedisError, OSError),
@@ -102,11 +121,4 @@ def _hear(url: str, pushed: dict[str, float], over: threading.Event) -> None:
         ):
             while not over.is_set():
                 told = monitor.next_command()
-                note_push(pushed, told["time"], told["command"])
-
-
-def note_push(pushed: dict[str, float], at: float, command: str) -> None:
-    """Note a command, if it is one that puts the first job of a run into a queue."""
-    if command[:5].lower() in ("rpush", "lpush"):
-        for run_id in FIRST_JOB.findall(command):
-            pushed.setdefault(run_id, at)
+                heard.note(told["time"], told["command"])

@@ -121,6 +121,7 @@ def made_up_for(*numbers: int) -> list[Run]:
         ("latest", (2,), True),
         ("latest", (1, 2), False),
         ("latest", (1,), False),
+        ("latest", (), False),
         ("skip", (), True),
         ("skip", (2,), False),
     ],
@@ -129,6 +130,43 @@ def test_of_what_was_missed_as_much_is_done_as_was_asked_for(
     catch_up: str, done: tuple[int, ...], is_right: bool
 ) -> None:
     assert is_kept(promise(catch_up=catch_up, due=3), *made_up_for(*done)) is is_right
+
+
+def test_the_latest_of_what_was_missed_may_meet_another_run() -> None:
+    kept = promise(catch_up="latest", overlap="skip", due=3)
+    *left_out, latest = made_up_for()
+    latest.reason = "overlap"
+    assert is_kept(kept, *left_out, latest)
+    left_out[-1].reason = "overlap"
+    assert not is_kept(kept, *left_out, latest)
+
+
+def test_nobody_knows_why_was_left_out_what_a_backfill_does_after_all() -> None:
+    backfill = Backfill(
+        id=uuid4(), status="completed", created_at=minute(6), from_at=minute(2), to_at=minute(3)
+    )
+    kept = promise(catch_up="latest", due=3)
+    kept.backfills[backfill.id] = [minute(2)]
+    *left_out, latest = made_up_for(2)
+    latest.backfill_id = backfill.id
+    assert is_kept(kept, *left_out, latest, backfills=(backfill,))
+
+
+def paused(*, judged: bool) -> Promise:
+    """From before the first due time until after the last."""
+    kept = promise(catch_up="latest", due=3)
+    kept.pauses.append((minute(-1), minute(5)))
+    if judged:
+        kept.judged_pauses.append((minute(-1), minute(5)))
+    return kept
+
+
+def test_a_pause_is_made_up_for_unless_a_change_judged_it_before_its_end() -> None:
+    runs = made_up_for()
+    for run_of_pause in runs:
+        run_of_pause.reason = "paused"
+    assert not is_kept(paused(judged=False), *runs)
+    assert is_kept(paused(judged=True), *runs)
 
 
 def test_what_was_missed_and_ended_before_it_began_counts_too() -> None:
