@@ -69,6 +69,20 @@ def test_a_fault_excuses_what_it_causes(
     assert play(world, ask, fault=Fault(1, mode)) is kind
 
 
+@pytest.mark.one_database("postgresql")
+def test_a_server_that_is_gone_takes_no_new_connection(world: World) -> None:
+    refused = list[str]()
+
+    def ask_anew() -> None:
+        session().rollback()
+        with pytest.raises(OperationalError) as raised:
+            ask_database()
+        refused.append(str(raised.value.orig))
+
+    assert play(world, ask_database, ask_anew, fault=Fault(1, Mode.GONE)) is Kind.STATEMENT
+    assert refused == ["connection refused"]
+
+
 @pytest.mark.parametrize(
     ("ask", "other"),
     [

@@ -18,6 +18,7 @@ from redis.connection import AbstractConnection
 from urllib3.connection import HTTPConnection
 
 from taskapi.core import clock
+from taskapi.core.connections import Connection
 from taskapi.core.prepared import Prepared
 from tests.schedules.faults.drivers import SessionOfDatabase, driver_of, session_of
 from tests.schedules.faults.struck import DATABASE, Fault, Killed, Kind, Mode, Played, heard
@@ -105,7 +106,8 @@ class Outside:
             *((dialect, name, self._saying(getattr(dialect, name))) for name in STATEMENTS),
             (dialect, "do_commit", self._ending(Kind.COMMIT, dialect.do_commit)),
             (dialect, "do_rollback", self._ending(Kind.ROLLBACK, dialect.do_rollback)),
-            (dialect, "connect", self._connecting(dialect.connect)),
+            # The engine of PostgreSQL has connections of its own.
+            *((each, "connect", self._connecting(each.connect)) for each in (dialect, Connection)),
             (Prepared, "rows", self._asking(Prepared.rows)),
             (AbstractConnection, "send_packed_command", self._commanding()),
             (AbstractConnection, "on_connect_check_health", self._shaking_hands()),
