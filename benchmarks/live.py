@@ -26,6 +26,7 @@ from flask import Flask
 
 from benchmarks.installation import installation
 from tests.people import Person, make_person
+from tests.processes import children_of
 
 BIN = Path(sys.executable).parent
 ONE_BY_ONE, AT_ONCE, REQUESTS = 300, 64, 1500
@@ -180,9 +181,7 @@ class Crowd:
 
 def memory_of(arbiter: int) -> int:
     """Private bytes of the web processes."""
-    with open(f"/proc/{arbiter}/task/{arbiter}/children") as file:
-        children = file.read().split()
-    return sum(_private(int(child)) for child in children)
+    return sum(map(_private, children_of(arbiter)))
 
 
 def _private(process: int) -> int:

@@ -28,6 +28,7 @@ from taskapi.background.names import Queue
 from taskapi.core.heartbeats import scheduler_last_seen
 from taskapi.core.ids import new_id
 from tests.people import make_person
+from tests.processes import children_of
 
 NUMBER, BATCH, LONG = 100_000, 500, 3600.0
 
@@ -59,12 +60,10 @@ class Figures:
 
 def memory_of(process: int) -> Memory:
     """What a process and its children hold."""
-    with open(f"/proc/{process}/task/{process}/children") as file:
-        children = [int(word) for word in file.read().split()]
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     own = Memory(kilobytes["Rss"] / 1024, kilobytes["Pss"] / 1024)
-    return sum(map(memory_of, children), start=own)
+    return sum(map(memory_of, children_of(process)), start=own)
 
 
 @contextmanager

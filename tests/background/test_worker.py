@@ -21,6 +21,7 @@ from taskapi.background.names import Queue
 from taskapi.background.rq_json import JsonJob, JsonQueue
 from tests.background import leaving
 from tests.e2e.installation import BIN, REPOSITORY, wait_for
+from tests.processes import children_of
 from tests.timed import best_of
 
 SECRET = "a secret for tests that is long enough"
@@ -238,10 +239,6 @@ def test_a_worker_and_its_process_killed_at_once_cost_no_job_of_others_and_their
     assert redis.keys("rq:wip:*") == []
     # What is left of it goes by itself.
     assert [key for key in redis.keys("rq:execution*") if redis.ttl(key) < 0] == []
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_flushed_redis_knows_the_worker_again(redis: Redis, environment: dict[str, str]) -> None:

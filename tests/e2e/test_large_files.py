@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.e2e.installation import START_SECONDS, ApiUser, Installation, wait_for
+from tests.processes import children_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("installation", ["sqlite"], indirect=True)]
 
@@ -77,7 +78,7 @@ def _round(user: ApiUser, mebibytes: int) -> None:
 def _peak_memory(installation: Installation) -> int:
     """The most that the web process ever held in memory, in KiB."""
     parent = installation.processes["web"].pid
-    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    (child,) = children_of(parent)
     (line,) = (
         row for row in Path(f"/proc/{child}/status").read_text().splitlines() if row.startswith("VmHWM")
     )

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.e2e.installation import START_SECONDS, ApiUser, Installation, wait_for
+from tests.processes import children_of
 
 pytestmark = pytest.mark.e2e
 # An installation takes seconds to begin, so each of the two is for all that can be seen of it.
@@ -136,8 +137,7 @@ def test_events_reach_all_web_processes_and_survive_the_end_of_each_part(
 def kill_a_web_worker(installation: Installation) -> None:
     """kill -9 of one of gunicorn's processes, which gunicorn replaces."""
     arbiter = installation.processes["web"].pid
-    with open(f"/proc/{arbiter}/task/{arbiter}/children") as file:
-        os.kill(int(file.read().split()[0]), signal.SIGKILL)
+    os.kill(children_of(arbiter)[0], signal.SIGKILL)
 
 
 def end_redis(installation: Installation) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import requests
@@ -11,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from tests.e2e.installation import START_SECONDS, Installation, wait_for
+from tests.processes import children_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("installation", ["sqlite"], indirect=True)]
 
@@ -25,10 +25,12 @@ def test_each_request_is_counted_once_also_after_a_process_was_killed(installati
     send(installation)
     assert counted(installation) == begun + REQUESTS
     master = installation.processes["web"].pid
-    first, _ = children(master)
+    first, _ = children_of(master)
     assert web_processes(installation) == 2, "both had something to do"
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: len(set(children(master)) - {first}) == 2, seconds=START_SECONDS, what="a new process")
+    wait_for(
+        lambda: len(set(children_of(master)) - {first}) == 2, seconds=START_SECONDS, what="a new process"
+    )
     assert counted(installation) == begun + REQUESTS, "what the dead one counted is kept"
     send(installation)
     assert counted(installation) == begun + 2 * REQUESTS
@@ -66,7 +68,3 @@ def web_processes(installation: Installation) -> int:
     """How many have counted something and are alive."""
     began = [each for each in samples(installation) if each.name == "taskapi_process_start_time_seconds"]
     return sum(each.labels["kind"] == "web" for each in began)
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

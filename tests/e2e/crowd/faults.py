@@ -3,10 +3,10 @@
 import resource
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from tests.e2e.crowd.reporting import Reporter
 from tests.e2e.ledger.ground import PROCESSES, Ground
+from tests.processes import children_of
 
 # On the disk of web processes and workers nothing larger has room: less than any upload, and any report.
 FULL_BYTES = 15_000
@@ -55,11 +55,5 @@ def _limit(pid: int, size: int) -> None:
     _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
     # Whoever is forked from now on has the parent's limit.
-    for child in _children_of(pid):
+    for child in children_of(pid):
         _limit(child, size)
-
-
-def _children_of(pid: int) -> list[int]:
-    """Whoever of its threads forked them."""
-    found = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(word) for words in found for word in words]

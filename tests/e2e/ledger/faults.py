@@ -14,6 +14,7 @@ from typing import TypeVar
 from redis import Redis
 
 from tests.e2e.ledger.ground import PROCESSES, Ground
+from tests.processes import children_of
 
 T = TypeVar("T")
 # Longer than a lease, after which others go on with what it holds.
@@ -254,11 +255,7 @@ class Troublemaker:
         self._note("mail refused", began, ended=began + MAIL_AWAY_SECONDS)
 
     def _children(self, name: str) -> list[int]:
-        pid = self.ground.installation.processes[name].pid
-        try:
-            return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        except FileNotFoundError:
-            return []
+        return children_of(self.ground.installation.processes[name].pid)
 
 
 def _is_stopped(process: int) -> bool:
