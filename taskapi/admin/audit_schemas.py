@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 
 from taskapi.core.paging import PageQuery, sort_field
 from taskapi.core.proxies import read_address
-from taskapi.core.schemas import WITHOUT_NUL, AnyCase, Bound, Schema, Text, Time
+from taskapi.core.schemas import WITHOUT_NUL, AnyCase, AnyCaseText, Bound, Schema, Text, Time
 
 PATTERN = r"^[A-Za-z_.*]{1,80}$"
 
@@ -22,13 +22,6 @@ class Address(fields.String):
         return str(address)
 
 
-class SubjectType(Text):
-    """What an event is about, in any case."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return super()._deserialize(value, attr, data, **kwargs).lower()
-
-
 class AuditFilters(Schema):
     """Which events are wanted."""
 
@@ -41,7 +34,7 @@ class AuditFilters(Schema):
         maximum=254,
         metadata={"description": "Who did it: id, e-mail address or username; `system` for nobody"},
     )
-    subject_type = SubjectType(minimum=1, maximum=40, metadata={"example": "task"})
+    subject_type = AnyCaseText(minimum=1, maximum=40, metadata={"example": "task"})
     subject_id = fields.UUID()
     address = Address(metadata={"description": "From which IP address", **WITHOUT_NUL})
     request_id = Text(minimum=1, maximum=128, metadata={"description": "Of a request, or of a run"})

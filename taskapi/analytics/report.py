@@ -160,5 +160,5 @@ REPORT = Action(
     ReportParams,
     report,
     check=check,
-    tells=("to",),
+    tells=lambda _params: ("to",),
 )

@@ -57,7 +57,7 @@ class Actor:
             raise MissingScope(f"This call needs the scope '{scope}'.")
 
     def check_reach(self, *, as_admin: bool) -> None:
-        """Refuse a program of an administrator that would get further by a thing than by itself.
+        """Refuse whoever would get further by a thing than by themselves.
 
         Args:
             as_admin: whether the thing sees what administrators see.
@@ -65,7 +65,7 @@ class Actor:
         Raises:
             MissingScope
         """
-        if as_admin and self.role == "admin" and not self.is_admin:
+        if as_admin and not self.is_admin:
             raise MissingScope("This sees what administrators see, so the call needs the scope 'admin'.")
 
 

@@ -14,6 +14,10 @@ STATEMENT_TIMEOUT_MS = 30_000
 LONGEST_WAIT_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 5.0
 
 
+class NoAnswer(psycopg.OperationalError):
+    """The server keeps the connection, and says nothing: whoever asks once more waits as long again."""
+
+
 class Connection(psycopg.Connection[Any]):
     """A connection that is closed if it waits for too long: nobody knows then where it stands.
 
@@ -37,10 +41,10 @@ class Connection(psycopg.Connection[Any]):
         """The same in milliseconds."""
         return None if self.longest_wait is None else self.longest_wait * 1000
 
-    def given_up(self) -> psycopg.OperationalError:
+    def given_up(self) -> NoAnswer:
         """Close the connection, and say why."""
         self.pgconn.finish()
-        return psycopg.OperationalError(f"the database gave no answer within {self.longest_wait:g} s")
+        return NoAnswer(f"the database gave no answer within {self.longest_wait:g} s")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from taskapi.core.connections import NoAnswer
 from taskapi.core.db import db, in_transaction
 from taskapi.core.errors import OutcomeUnknown
 
@@ -30,6 +31,8 @@ OF_A_SAVEPOINT = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 def is_transient(error: DBAPIError) -> bool:
     """Whether the same work may succeed at once: serialization failure, deadlock, dropped connection."""
+    if isinstance(error.orig, NoAnswer):
+        return False
     return error.connection_invalidated or _sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK)
 
 
@@ -47,7 +50,8 @@ def is_of_the_server(error: DBAPIError) -> bool:
     """Whether its disk, its memory or somebody who stops it is at fault: so would any other work fail."""
     if isinstance(error.orig, sqlite3.Error):
         return _kind(error.orig) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-    return _sqlstate(error)[:2] in OF_THE_SERVER or _sqlstate(error) in OF_A_SHUTDOWN
+    is_mute = isinstance(error.orig, NoAnswer)
+    return is_mute or _sqlstate(error)[:2] in OF_THE_SERVER or _sqlstate(error) in OF_A_SHUTDOWN
 
 
 def has_taken_too_long(error: DBAPIError) -> bool:

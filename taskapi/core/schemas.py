@@ -173,6 +173,13 @@ class AnyCase(fields.String):
         return (super()._deserialize(value, attr, data, **kwargs) or "").lower()
 
 
+class AnyCaseText(Text):
+    """A text that is a word, read in any case."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return super()._deserialize(value, attr, data, **kwargs).lower()
+
+
 class WholeNumber(fields.Integer):
     """A whole number in a body; 5.5, true and "5" are refused."""
 

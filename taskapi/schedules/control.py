@@ -24,6 +24,7 @@ from taskapi.schedules.engine.planning import new_run
 from taskapi.schedules.engine.queueing import insert_runs
 from taskapi.schedules.errors import ScheduleCancelled
 from taskapi.schedules.models import Run, Schedule
+from taskapi.schedules.permissions import reach_of_change
 from taskapi.schedules.secrets import params_to_store
 
 
@@ -133,7 +134,8 @@ def run_now(*, actor: Actor | None, schedule_id: UUID, params: dict[str, Any] | 
     row = new_run(schedule, scheduled_for=now, trigger="manual", now=now)
     if params is not None:
         if actor is not None:
-            actor.check_reach(as_admin=schedule.as_admin)
+            # Somebody may have it done again, for which the schedule is asked.
+            schedule.as_admin = reach_of_change(schedule, actor)
         action = registry.find(schedule.action)
         row["params"] = params_to_store(action, params, actor=actor, stored=schedule.params)
     insert_runs([row])

@@ -6,7 +6,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from taskapi.core.paging import PageQuery, sort_field
-from taskapi.core.schemas import Bound, Flag, Schema, Text, Time
+from taskapi.core.schemas import AnyCaseText, Bound, Flag, Schema, Time
 from taskapi.schedules.schemas import NewScheduleSchema, ScheduleSchema
 
 MAX_RETRIED = 1_000
@@ -62,7 +62,7 @@ class RetryRunsSchema(Schema):
 
     run_ids = fields.List(fields.UUID(), validate=validate.Length(max=MAX_RETRIED))
     schedule_id = fields.UUID()
-    action = fields.List(Text(maximum=80), validate=validate.Length(max=100))
+    action = fields.List(AnyCaseText(maximum=80), validate=validate.Length(max=100))
     scheduled_before = Bound(end=True)
     scheduled_after = Bound()
 

@@ -30,6 +30,7 @@ from taskapi.schedules.engine.dispatch import judge_until_now
 from taskapi.schedules.engine.planning import complete_if_nothing_is_left, policy_of, set_mark
 from taskapi.schedules.errors import ScheduleBusy, ScheduleCancelled
 from taskapi.schedules.models import Run, Schedule
+from taskapi.schedules.permissions import reach_of_change
 from taskapi.schedules.pings import ping_token_for
 from taskapi.schedules.secrets import params_to_store, recorded_params, shown_params
 from taskapi.schedules.service import check_number, check_trigger
@@ -96,10 +97,8 @@ def _work(actor: Actor, schedule: Schedule, changes: Mapping[str, Any]) -> dict[
         return {name: getattr(schedule, name) for name in sent}
     action = registry.find(changes.get("action", schedule.action))
     work: dict[str, Any] = {"name": changes.get("name", schedule.name) or action.summary}
-    if sent.keys() != {"name"}:
-        actor.check_reach(as_admin=schedule.as_admin)
-        # What somebody said who is no administrator is not done as one, also if they become one.
-        work["as_admin"] = schedule.as_admin and actor.is_admin
+    if any(sent[name] != as_answered[name] for name in sent.keys() - {"name"}):
+        work["as_admin"] = reach_of_change(schedule, actor)
     if action.name != schedule.action:
         params = params_to_store(action, changes.get("params", schedule.params), actor=actor)
         return {**work, "action": action.name, "params": params}

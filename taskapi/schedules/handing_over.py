@@ -1,6 +1,6 @@
 """Giving the schedules of an account that is closed to somebody else, with their runs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +28,10 @@ def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) ->
     """Let schedules go on as somebody else's; what only administrators may do stays behind."""
     given = [schedule for schedule in lock_not_ended(user_id) if _may_have(schedule, heir_id)]
     before = {schedule.id: _state(schedule) for schedule in given}
+    heir_is_admin = accounts.is_active_admin(user_id=heir_id)
     for schedule in given:
         schedule.owner_id = heir_id
+        schedule.as_admin = schedule.as_admin and heir_is_admin
         _forget_listeners(schedule)
         schedule.version += 1
     session().flush()
@@ -44,18 +46,19 @@ def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) ->
 
 def _forget_listeners(schedule: Schedule) -> None:
     """Whoever the former owner had told of what they saw is not told of what the heir sees."""
-    names = registry.find(schedule.action).tells if registry.is_installed(schedule.action) else ()
-    if not names:
+    if not registry.is_installed(schedule.action):
         return
-    schedule.params = _without(schedule.params, names)
+    tells = registry.find(schedule.action).tells
+    schedule.params = _without(schedule.params, tells)
     # One that has succeeded is never done again.
     runs = sa.select(Run).where(Run.schedule_id == schedule.id, Run.status != "completed")
     for run in session().scalars(runs.execution_options(yield_per=500)):
-        run.params = _without(run.params, names)
+        run.params = _without(run.params, tells)
 
 
-def _without(params: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if name not in names}
+def _without(params: dict[str, Any], tells: Callable[[dict[str, Any]], Collection[str]]) -> dict[str, Any]:
+    listeners = tells(params)
+    return {name: value for name, value in params.items() if name not in listeners}
 
 
 def _record(actor: Actor | None, schedule: Schedule, before: dict[str, Any]) -> None:

@@ -262,7 +262,7 @@ class Run(HasId, Base):
     @property
     def state_tag(self) -> str:
         """Changes with each step of the run, and with what somebody asked of it."""
-        told = (self.reason, self.max_attempts, self.finished_at, self.cancel_requested_at)
+        told = (self.params, self.reason, self.max_attempts, self.finished_at, self.cancel_requested_at)
         return f"a{self.attempt}.{self.status}.{digest(told)}"
 
     @property

@@ -7,6 +7,7 @@ from taskapi.accounts import service as accounts
 from taskapi.core.access import Actor, AdminOnly
 from taskapi.core.db import transaction
 from taskapi.schedules.actions.base import Action, ActionFailed
+from taskapi.schedules.models import Schedule
 
 
 def check_sender(action: Action, params: dict[str, Any], *, actor: Actor | None) -> None:
@@ -15,11 +16,24 @@ def check_sender(action: Action, params: dict[str, Any], *, actor: Actor | None)
         AdminOnly: the actor is no administrator, and one of the params is for them.
         MissingScope: one of them has somebody told what the actor may not read.
     """
-    if actor is not None and any(params.get(name) for name in action.tells):
+    if actor is not None and any(params.get(name) for name in action.tells(params)):
         actor.check_scope("read")
     used = used_by_admins(action, params)
     if used and actor is not None and not actor.is_admin:
         raise AdminOnly(f"Only an administrator may use params.{used[0]}.")
+
+
+def reach_of_change(schedule: Schedule, actor: Actor) -> bool:
+    """Whether what somebody now says of its work is done as by an administrator.
+
+    What is said by who is none is not, also if they become one.
+
+    Raises:
+        MissingScope: a program of an administrator would get further by it than by itself.
+    """
+    if actor.role == "admin":
+        actor.check_reach(as_admin=schedule.as_admin)
+    return schedule.as_admin and actor.is_admin
 
 
 def check_owner(action: Action, params: dict[str, Any], *, owner_id: UUID) -> None:

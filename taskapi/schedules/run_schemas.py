@@ -5,7 +5,7 @@ from typing import Any, get_args
 from marshmallow import fields, validate
 
 from taskapi.core.paging import PageQuery, sort_field
-from taskapi.core.schemas import Bound, Schema, Text, Time, Word
+from taskapi.core.schemas import AnyCaseText, Bound, Schema, Text, Time, Word
 from taskapi.schedules.secrets import shown_params
 from taskapi.schedules.timing.verdicts import Reason
 
@@ -80,7 +80,7 @@ class RunQuery(RunsOfScheduleQuery):
     """Filters of the list of runs."""
 
     schedule_id = fields.UUID()
-    action = fields.List(Text(maximum=80))
+    action = fields.List(AnyCaseText(maximum=80))
     q = Text(minimum=1, maximum=200, metadata={"description": "Words of the schedule's name, all of them"})
 
 

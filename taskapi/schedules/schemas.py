@@ -11,6 +11,8 @@ from taskapi.core.openapi import json_schema
 from taskapi.core.paging import PageQuery, sort_field
 from taskapi.core.schemas import (
     PLAIN_DATE,
+    AnyCase,
+    AnyCaseText,
     Bound,
     QueryNumber,
     Schema,
@@ -150,7 +152,7 @@ class NewScheduleSchema(TriggerSchema):
     """A schedule to make."""
 
     name = Text(minimum=1, maximum=200, load_default=None)
-    action = fields.String(required=True, validate=validate.Length(min=1, max=80))
+    action = AnyCase(required=True, validate=validate.Length(min=1, max=80))
     params = fields.Dict(keys=fields.String(), load_default=dict)
     max_runs = WholeNumber(minimum=1, maximum=2**31 - 1, allow_none=True)
     catch_up = Word(("skip", "latest", "all"), load_default="latest")
@@ -243,7 +245,7 @@ class ScheduleQuery(PageQuery):
     """Filters of the list of schedules; repeat one for 'any of'."""
 
     status = fields.List(Word(SCHEDULE_STATUSES))
-    action = fields.List(Text(maximum=80))
+    action = fields.List(AnyCaseText(maximum=80))
     last_run_status = fields.List(Word(RUN_STATUSES))
     q = Text(minimum=1, maximum=200, metadata={"description": "Part of the name"})
     next_before = Bound(end=True)

@@ -17,7 +17,8 @@ from taskapi.tasks.models import Comment
 from tests.accounts.helpers import code, register
 from tests.admin.managing import fates, user_path
 from tests.files.making import CONTENT, row_of, store, used
-from tests.people import Person, make_person
+from tests.people import Person, make_person, set_role
+from tests.schedules.actions.calling import run_now
 from tests.schedules.making import Time, make, runs_of
 from tests.tasks.making import make_task, path_of, titles
 from tests.work import run_jobs, tick
@@ -153,6 +154,35 @@ def test_what_an_heir_sees_is_told_to_nobody_whom_the_former_owner_chose(
     with app.app_context():
         recorded = sa.select(Event.after).where(Event.type == "schedule.updated")
         assert session().scalars(recorded).all() == [{"owner_id": str(teammate.id), "params": kept}]
+
+
+def test_the_title_of_an_heirs_task_is_told_to_nobody_else(
+    app: Flask, owner: Person, teammate: Person, admin: Person
+) -> None:
+    to_eve = {"message": "Soon", "to": "eve@example.org"}
+    of_task = make(owner, params={**to_eve, "task_id": str(make_task(owner)["id"])}, every=3600)
+    own_words = make(owner, params=to_eve, every=3600)
+    admin.delete(user_path(owner), query_string={"reassign_to": "tariq"})
+    left = [teammate.get(f"/api/schedules/{each['id']}").json["params"] for each in (of_task, own_words)]
+    assert left == [{"message": "Soon", "task_id": of_task["params"]["task_id"]}, to_eve]
+
+
+@pytest.mark.parametrize(("role", "sees_everything"), [("user", False), ("admin", True)])
+def test_what_an_administrator_made_sees_everything_as_long_as_it_is_an_administrators(
+    app: Flask, owner: Person, teammate: Person, admin: Person, role: str, sees_everything: bool
+) -> None:
+    boss = make_person(app, "bea@example.org", role="admin")
+    report = {"action": "report", "params": {"kind": "tasks", "format": "csv"}, "cron": "0 0 1 1 *"}
+    schedule = make(boss, **report)
+    make_task(owner, title="another's")
+    for new_role in (role, "admin"):
+        with app.app_context(), transaction():
+            set_role(teammate.email, new_role)
+        if new_role == role:
+            admin.delete(user_path(boss), query_string={"reassign_to": "tariq"})
+    result = run_now(app, teammate, schedule)["result"]
+    content = teammate.get(f"/api/files/{result['file_id']}/content", buffered=True).text
+    assert ("another's" in content) is sees_everything
 
 
 def test_the_heir_gets_no_hundred_messages(

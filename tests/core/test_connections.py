@@ -16,6 +16,7 @@ from taskapi.core.connections import Connection, waiting_for_ever
 from taskapi.core.db import db, session, transaction
 from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.prepared import prepared
+from taskapi.core.repeating import is_of_the_server, repeatable
 
 pytestmark = pytest.mark.one_database("postgresql")
 PATIENCE_SECONDS = 0.3
@@ -85,6 +86,21 @@ def test_a_session_that_asked_in_vain_asks_another_server_next(context: Flask) -
         ask(session().connection())
     session().rollback()
     assert session().scalar(sa.text("SELECT 1")) == 1
+
+
+def test_what_got_no_answer_is_not_asked_again(context: Flask) -> None:
+    asked = list[int]()
+
+    @repeatable
+    def ask_in_vain() -> None:
+        asked.append(1)
+        with standing_still(session().connection()):
+            ask(session().connection())
+
+    with pytest.raises(sa.exc.OperationalError) as raised:
+        ask_in_vain()
+    session().rollback()
+    assert (len(asked), is_of_the_server(raised.value)) == (1, True)
 
 
 def test_an_answer_may_take_as_long_as_the_server_is_told_to_work(context: Flask) -> None:

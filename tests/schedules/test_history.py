@@ -37,6 +37,7 @@ CHOICES: list[tuple[dict[str, Any], int]] = [
     ({"reason": ["catch_up", "overlap"]}, 3),
     ({"reason": "Catch_Up"}, 2),
     ({"reason": "owner_inactive"}, 0),
+    ({"action": "Reminder"}, 5),
     ({"q": "plants"}, 4),
     ({"q": "PLANTS water"}, 4),
     ({"q": "plants cat"}, 0),
@@ -49,6 +50,13 @@ def test_filters_choose(owner: Person, past: dict[str, Any]) -> None:
     for query, count in CHOICES:
         answer = owner.get("/api/runs", query_string=query).json
         assert (answer["total"], len(answer["items"])) == (count, count), query
+
+
+@pytest.mark.one_database
+def test_an_action_is_read_in_any_case(owner: Person) -> None:
+    made = make(owner, action="REMINDER", params={"message": "Tea"}, every=60)
+    assert made["action"] == "reminder"
+    assert owner.get("/api/schedules?action=Reminder").json["total"] == 1
 
 
 @pytest.mark.one_database

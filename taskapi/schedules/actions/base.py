@@ -131,6 +131,10 @@ def _plain(number: float) -> float:
     return int(number) if number == int(number) else float(number)
 
 
+def _tells_nobody(_params: dict[str, Any]) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """An action that schedules may name.
@@ -146,8 +150,9 @@ class Action:
             sent, but the log of changes, which is kept for good, tells only that they are there.
         admin_params: names of params that only administrators may send, and have in their schedules;
             one that is false or null stands for nothing.
-        tells: names of params that say who else is told what the owner sees. Whoever sends one needs the
-            scope ``read``, and another owner of the schedule begins without it.
+        tells: gives the names of params that say who else is told what the owner sees, if these params have
+            somebody told. Whoever sends one needs the scope ``read``, and another owner of the schedule
+            begins without it.
         waits: for an action that is done outside: how many seconds a run waits for the ping that
             ends it, by its params. No worker has it meanwhile, and ``run`` is not called.
         threaded: that ``run`` mostly waits for somebody else, and may be called in many threads of a
@@ -163,6 +168,6 @@ class Action:
     secrets: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     admin_params: tuple[str, ...] = ()
-    tells: tuple[str, ...] = ()
+    tells: Callable[[dict[str, Any]], tuple[str, ...]] = _tells_nobody
     waits: Callable[[dict[str, Any]], float] | None = None
     threaded: bool = False

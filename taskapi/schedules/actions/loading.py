@@ -58,6 +58,6 @@ def _check(action: Any, entry: EntryPoint) -> None:
     if registry.is_installed(action.name) and _loaded.get(action.name) != entry.value:
         raise ValueError(f"there is an action {action.name!r} already")
     json_schema(action.params)
-    unknown = {*action.secrets, *action.admin_params, *action.tells} - action.params().fields.keys()
+    unknown = {*action.secrets, *action.admin_params} - action.params().fields.keys()
     if unknown:
         raise ValueError(f"{action.name!r} has no params {sorted(unknown)}")

@@ -47,4 +47,9 @@ def _task(context: RunContext, task_id: UUID) -> Task:
         raise ActionFailed(message, code=error.code, permanent=True) from error
 
 
-REMINDER = Action("reminder", "Sends a notification and an e-mail", ReminderParams, remind)
+def _tells(params: dict[str, Any]) -> tuple[str, ...]:
+    """What one says oneself anybody may be told; the title of a task is what one sees."""
+    return ("to",) if params.get("task_id") else ()
+
+
+REMINDER = Action("reminder", "Sends a notification and an e-mail", ReminderParams, remind, tells=_tells)

@@ -20,7 +20,7 @@ from taskapi.notifications.models import Email
 from tests.accounts.helpers import code
 from tests.analytics.making import insert_tasks
 from tests.people import Person, make_person, program_of, set_role
-from tests.schedules.actions.calling import run_now
+from tests.schedules.actions.calling import run_now, run_of
 from tests.schedules.making import at, make
 from tests.settings import settings_changed
 from tests.work import run_jobs, tick
@@ -84,7 +84,8 @@ def test_a_program_without_the_scope_has_nobody_told_what_administrators_see(
     app: Flask, admin: Person
 ) -> None:
     path = f"/api/schedules/{plan(admin, format='csv')['id']}"
-    program, params = program_of(admin, "read", "write"), {"kind": "tasks", "to": "eve@example.org"}
+    program = program_of(admin, "read", "write")
+    params = {"kind": "tasks", "format": "csv", "to": "eve@example.org"}
     reminder = {"action": "reminder", "params": {"message": "Tea"}}
     for answer in (
         program.patch(path, {"params": params}),
@@ -92,7 +93,8 @@ def test_a_program_without_the_scope_has_nobody_told_what_administrators_see(
         program.post(f"{path}/run", {"params": params}),
     ):
         assert code(answer) == (403, "missing_scope")
-    assert program.patch(path, {"name": "Another", "cron": "0 1 1 1 *"}).status_code == 200
+    same = {"action": "report", "params": {"kind": "tasks", "format": "csv"}}
+    assert program.patch(path, {**same, "name": "Another", "cron": "0 1 1 1 *"}).status_code == 200
     assert program.post(f"{path}/pause").status_code == 200
     assert admin.get(path).json["params"] == {"kind": "tasks", "format": "csv"}
 
@@ -108,6 +110,23 @@ def test_what_was_changed_by_who_is_no_administrator_tells_no_more_when_they_are
             set_role(admin.email, role)
         assert admin.patch(f"/api/schedules/{schedule['id']}", change).status_code == 200
     assert table(content_of(admin, run_now(app, admin, schedule)["result"])) == []
+
+
+def test_a_run_that_was_asked_for_by_who_is_no_administrator_is_not_done_again_as_one(
+    app: Flask, owner: Person, admin: Person
+) -> None:
+    insert_tasks(app, [{"creator_id": owner.id}])
+    path = f"/api/schedules/{plan(admin, format='csv')['id']}"
+    with app.app_context(), transaction():
+        set_role(admin.email, "user")
+    params = {"kind": "tasks", "format": "csv", "to": "eve@example.org"}
+    run = admin.post(f"{path}/run", {"params": params}).json
+    admin.post(f"/api/runs/{run['id']}/cancel")
+    with app.app_context(), transaction():
+        set_role(admin.email, "admin")
+    assert admin.post(f"/api/runs/{run['id']}/retry").status_code == 200
+    run_jobs(app)
+    assert table(content_of(admin, run_of(admin, run["id"])["result"])) == []
 
 
 @pytest.mark.one_database
