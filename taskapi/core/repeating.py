@@ -61,6 +61,12 @@ def has_taken_too_long(error: DBAPIError) -> bool:
     return _sqlstate(error) in (QUERY_CANCELED, LOCK_NOT_AVAILABLE)
 
 
+def name_of(error: BaseException) -> str:
+    """What failed, as a line of the log names it; of the database's errors the driver's name says most."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return f"{type(cause).__module__}.{type(cause).__qualname__}".removeprefix("builtins.")
+
+
 def _sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
@@ -109,6 +115,6 @@ def patiently(work: Callable[[], R], *, what: str, seconds: float, pause: float 
         except (OperationalError, OutcomeUnknown) as error:
             if time.monotonic() > give_up_at:
                 raise
-            log.warning("database.waited_for", what=what, error=type(error).__name__, **told)
+            log.warning("database.waited_for", what=what, error=name_of(error), **told)
             db.session.remove()
             time.sleep(pause)

@@ -13,7 +13,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from taskapi.core.db import db, session, transaction
 from taskapi.core.errors import Conflict, OutcomeUnknown
-from taskapi.core.repeating import has_lost_transaction, has_taken_too_long, is_of_the_server, repeatable
+from taskapi.core.repeating import (
+    has_lost_transaction,
+    has_taken_too_long,
+    is_of_the_server,
+    name_of,
+    repeatable,
+)
 from tests.core.conftest import read_number, write_number
 
 Work = Callable[[int], None]
@@ -250,3 +256,19 @@ def test_what_is_wrong_with_the_work_is_neither(code: str) -> None:
 def test_sqlite_tells_them_apart_by_its_codes(code: int, of_the_server: bool, too_long: bool) -> None:
     error = refused_by_sqlite(code)
     assert (is_of_the_server(error), has_taken_too_long(error)) == (of_the_server, too_long)
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (
+            sa.exc.InternalError("COMMIT", None, psycopg.errors.IdleInTransactionSessionTimeout()),
+            "psycopg.errors.IdleInTransactionSessionTimeout",
+        ),
+        (sa.exc.TimeoutError("QueuePool limit"), "sqlalchemy.exc.TimeoutError"),
+        (OutcomeUnknown(), "taskapi.core.errors.OutcomeUnknown"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_a_line_names_what_failed_like_nothing_else(error: Exception, name: str) -> None:
+    assert name_of(error) == name

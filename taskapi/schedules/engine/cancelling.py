@@ -26,6 +26,7 @@ from taskapi.core.access import Actor
 from taskapi.core.db import db, on_commit, read_database_clock, session, transaction
 from taskapi.core.errors import OutcomeUnknown
 from taskapi.core.events import record_event
+from taskapi.core.repeating import name_of
 from taskapi.schedules.actions.base import RunCancelled, RunContext
 from taskapi.schedules.engine import claims, outcomes, turns
 from taskapi.schedules.engine.journal import Journal
@@ -125,7 +126,7 @@ class CancelWatch:
                     self._journal.finish(run)
         except (SQLAlchemyError, OutcomeUnknown) as error:
             # The scheduler will write it: the action must end in any case.
-            log.warning("run.outcome_left_to_scheduler", error=type(error).__name__)
+            log.warning("run.outcome_left_to_scheduler", error=name_of(error))
         finally:
             os._exit(EXIT_STATUS)
 

@@ -32,6 +32,7 @@ from taskapi.core.ids import new_id
 from taskapi.core.logging import log_often
 from taskapi.core.origin import describe_origin
 from taskapi.core.read_at_once import HeldConnection, read_at_once
+from taskapi.core.repeating import name_of
 from taskapi.core.runtime import runtime_settings
 from taskapi.schedules.engine import admission, claims, counts, meters, outcomes, statements
 from taskapi.schedules.engine.claims import Claim
@@ -123,7 +124,7 @@ def _write(ending: Ending, following: _Next | None = None) -> Claim | None:
     try:
         ended, claimed = _write_plain(ending, following)
     except (SQLAlchemyError, OutcomeUnknown) as error:
-        log.warning("run.settle_waits", error=type(error).__name__, **ending.bound)
+        log.warning("run.settle_waits", error=name_of(error), **ending.bound)
         ended, claimed = False, None
     if not ended:
         with structlog.contextvars.bound_contextvars(**ending.bound):
@@ -263,7 +264,7 @@ def _close_those_over() -> None:
         with transaction():
             outcomes.complete_if_over(*over)
     except (SQLAlchemyError, OutcomeUnknown) as error:
-        log.warning("schedule.completed_later", count=len(over), error=type(error).__name__)
+        log.warning("schedule.completed_later", count=len(over), error=name_of(error))
 
 
 def _wake_relay() -> None:

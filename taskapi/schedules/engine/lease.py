@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from taskapi.core.db import database_now, db
+from taskapi.core.repeating import name_of
 from taskapi.schedules.actions.base import RunContext
 from taskapi.schedules.engine import claims
 from taskapi.schedules.engine.cancelling import CancelWatch
@@ -44,7 +45,7 @@ class _Held:
                 self.journal.write(self._writing())
         except SQLAlchemyError as error:
             # The lease outlives a few missed beats, and with them a restart of the database.
-            log.warning("lease.beat_failed", error=type(error).__name__)
+            log.warning("lease.beat_failed", error=name_of(error))
 
     def _renew(self) -> None:
         lease_until = database_now(LEASE_SECONDS)

@@ -184,11 +184,19 @@ def _is_explained_in_short(text: str, hurt: Hurt, rooms: Sequence[str] = ROOMS) 
     if OF_THE_POOL in text:
         return False
     found = ERROR.match(text)
-    if found is None or not (found["wrapped"] or NAME_OF_ERROR.fullmatch(found["own"])):
+    if found is None:
         return True
-    if found["wrapped"]:
-        return _is_explained(found["wrapped"], hurt)
+    whole = found["wrapped"] or (found["own"] if _is_whole(found["own"]) else None)
+    if whole:
+        return _is_explained(whole, hurt)
+    if not NAME_OF_ERROR.fullmatch(found["own"]):
+        return True
     return any(_is_explained(f"{room}{found['own']}", hurt, found["number"]) for room in rooms)
+
+
+def _is_whole(name: str) -> bool:
+    """Whether it is the name of an error with its room."""
+    return name.startswith(ROOMS[1:]) and name[-1] != "."
 
 
 def _is_explained(name: str, hurt: Hurt, number: str | None = None) -> bool:

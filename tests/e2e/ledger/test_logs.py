@@ -112,6 +112,11 @@ def test_whoever_keeps_all_connections_is_no_slow_socket() -> None:
     for event in (*of_database, "run.outcome_left_to_scheduler"):
         assert found(event, "TimeoutError")
         assert not found(event, "OperationalError")
+        # Who was stopped comes back to a transaction that is over.
+        assert not found(event, "psycopg.errors.IdleInTransactionSessionTimeout")
+        assert not found(event, "taskapi.core.errors.OutcomeUnknown")
+        assert found(event, "psycopg.errors.UniqueViolation")
+        assert found(event, "sqlalchemy.exc.TimeoutError")
     for event in ("database.unavailable", "metrics.database_away", "redis.away"):
         assert found(event, pool)
     for error, is_found in (("TimeoutError: timed out", False), (f"TimeoutError: {pool}", True)):
