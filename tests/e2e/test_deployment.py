@@ -50,6 +50,8 @@ def test_the_procfile_works_as_heroku_runs_it(installation: Installation) -> Non
             **installation.environment,
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "DYNO": "web.1",
+            # Else it may stumble over a signal that comes while it prints, and never end.
+            "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": re.sub(r"^\w+\+psycopg:", "postgres:", installation.environment["DATABASE_URL"]),
             # With a certificate that nobody signed.
             "REDIS_URL": f"rediss://localhost:{port}/0",
