@@ -173,11 +173,8 @@ class AnyCase(fields.String):
         return (super()._deserialize(value, attr, data, **kwargs) or "").lower()
 
 
-class AnyCaseText(Text):
+class AnyCaseText(AnyCase, Text):
     """A text that is a word, read in any case."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return super()._deserialize(value, attr, data, **kwargs).lower()
 
 
 class WholeNumber(fields.Integer):

@@ -46,9 +46,9 @@ def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) ->
 
 def _forget_listeners(schedule: Schedule) -> None:
     """Whoever the former owner had told of what they saw is not told of what the heir sees."""
-    if not registry.is_installed(schedule.action):
+    tells = registry.find(schedule.action).tells if registry.is_installed(schedule.action) else None
+    if tells is None:
         return
-    tells = registry.find(schedule.action).tells
     schedule.params = _without(schedule.params, tells)
     # One that has succeeded is never done again.
     runs = sa.select(Run).where(Run.schedule_id == schedule.id, Run.status != "completed")

@@ -16,7 +16,8 @@ def check_sender(action: Action, params: dict[str, Any], *, actor: Actor | None)
         AdminOnly: the actor is no administrator, and one of the params is for them.
         MissingScope: one of them has somebody told what the actor may not read.
     """
-    if actor is not None and any(params.get(name) for name in action.tells(params)):
+    listeners = action.tells(params) if action.tells is not None else ()
+    if actor is not None and any(params.get(name) for name in listeners):
         actor.check_scope("read")
     used = used_by_admins(action, params)
     if used and actor is not None and not actor.is_admin:

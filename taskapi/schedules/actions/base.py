@@ -131,10 +131,6 @@ def _plain(number: float) -> float:
     return int(number) if number == int(number) else float(number)
 
 
-def _tells_nobody(_params: dict[str, Any]) -> tuple[str, ...]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class Action:
     """An action that schedules may name.
@@ -168,6 +164,6 @@ class Action:
     secrets: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     admin_params: tuple[str, ...] = ()
-    tells: Callable[[dict[str, Any]], tuple[str, ...]] = _tells_nobody
+    tells: Callable[[dict[str, Any]], tuple[str, ...]] | None = None
     waits: Callable[[dict[str, Any]], float] | None = None
     threaded: bool = False
