@@ -30,6 +30,7 @@ from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
 from taskapi.core.paging import Page, PageRequest
 from taskapi.core.preconditions import ANY_VERSION, Precondition
+from taskapi.core.repeating import name_of
 
 log = structlog.get_logger(__name__)
 
@@ -199,7 +200,7 @@ def _note_use(token_id: UUID, now: datetime) -> datetime | None:
         token_queries.note_use_of_token(token_id, now=now, unless_after=now - USE_IS_NOTED_EVERY)
     except SQLAlchemyError as error:
         # When it was last used is worth knowing, but not worth refusing the request.
-        log.warning("token.use_not_noted", token=str(token_id), error=type(error).__name__)
+        log.warning("token.use_not_noted", token=str(token_id), error=name_of(error))
         return None
     return now
 

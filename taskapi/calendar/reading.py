@@ -14,6 +14,7 @@ from taskapi.calendar.writing import write_calendar
 from taskapi.core import clock
 from taskapi.core.db import read_database_clock
 from taskapi.core.digests import digest
+from taskapi.core.repeating import name_of
 from taskapi.core.standing import actors_of
 from taskapi.version import VERSION
 
@@ -59,4 +60,4 @@ def _note_use(feed_id: UUID, last_used_at: datetime | None) -> None:
         queries.note_use(feed_id, now=now, unless_after=now - USE_IS_NOTED_EVERY)
     except SQLAlchemyError as error:
         # When it was last used is worth knowing, but not worth refusing the request.
-        log.warning("calendar_feed.use_not_noted", feed=str(feed_id), error=type(error).__name__)
+        log.warning("calendar_feed.use_not_noted", feed=str(feed_id), error=name_of(error))
