@@ -18,8 +18,9 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
 # Whatever lived this long was well: its next death starts the backoff anew.
 HEALTHY_SECONDS = 30.0
-# Together they keep a stop below 5 seconds.
-STOP_SECONDS = 4.0
+# Together they keep a stop below 5 seconds. Who is asked once more ends what it has in progress.
+STOP_SECONDS = 3.0
+INSIST_SECONDS = 1.0
 STOP_LAST_SECONDS = 0.6
 KILL_SECONDS = 0.2
 WATCH_SECONDS = 0.1
@@ -146,7 +147,9 @@ class Supervisor:
     def stop(self) -> None:
         """End all processes within five seconds, those that the others need last."""
         self._stopping = True
-        self._end([entry for entry in self._supervised if not entry.ends_last], STOP_SECONDS)
+        others = [entry for entry in self._supervised if not entry.ends_last]
+        # A worker has what it was doing taken back then: it would wait for its lease.
+        self._end(others, STOP_SECONDS, INSIST_SECONDS)
         kill_strays(self._marker)
         self._end([entry for entry in self._supervised if entry.ends_last], STOP_LAST_SECONDS)
         self._selector.close()
@@ -221,11 +224,13 @@ class Supervisor:
             self._selector.unregister(pipe)
             pipe.close()
 
-    def _end(self, entries: list[Supervised], seconds: float) -> None:
-        for entry in entries:
-            if entry.is_running:
-                entry.process.terminate()
-        self._wait_for_end(entries, seconds)
+    def _end(self, entries: list[Supervised], *patience: float) -> None:
+        """Ask them to end as often as there is patience, for so many seconds each, and then kill them."""
+        for seconds in patience:
+            for entry in entries:
+                if entry.is_running:
+                    entry.process.terminate()
+            self._wait_for_end(entries, seconds)
         for entry in entries:
             if entry.is_running:
                 self._output.line(LEADER, f"{entry.process.name} does not end: it is killed")

@@ -3,9 +3,12 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import requests
 
+from taskapi.schedules.engine.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
 from tests.background.tls import encrypted
 from tests.e2e.conftest import free_port
 from tests.e2e.installation import BIN, REPOSITORY, START_SECONDS, ApiUser, Installation, in_seconds, wait_for
@@ -127,17 +131,46 @@ def somebody_else() -> dict[str, Any]:
     return identity
 
 
-def test_the_image_alone_serves_and_is_well(container: Container) -> None:
+@contextmanager
+def whole_of_it(container: Container) -> Iterator[str]:
+    """All processes for as long as the block lasts; the address they serve."""
     leader = container.start("flask", "up")
     url = f"http://127.0.0.1:{container.settings['PORT']}"
     try:
         wait_for(lambda: answers(f"{url}/api/health/ready"), seconds=START_SECONDS, what="readiness")
-        assert outcome_of_a_reminder(url)["status"] == "completed"
-        checks = [container.start("flask", "healthcheck", kind) for kind in ("web", "worker", "scheduler")]
-        assert [check.wait(30) for check in checks] == [0, 0, 0]
+        yield url
     finally:
         leader.terminate()
         assert leader.wait(15) == 0
+
+
+def test_the_image_alone_serves_and_is_well(container: Container) -> None:
+    with whole_of_it(container) as url:
+        assert outcome_of_a_reminder(url)["status"] == "completed"
+        checks = [container.start("flask", "healthcheck", kind) for kind in ("web", "worker", "scheduler")]
+        assert [check.wait(30) for check in checks] == [0, 0, 0]
     if container.identity:
         owners = {path.stat().st_uid for path in (container.folder / "data").rglob("*")}
         assert owners == {NOBODYS_ID}
+
+
+def test_what_it_was_doing_when_it_was_stopped_is_done_as_soon_as_it_is_back(container: Container) -> None:
+    container.settings["WEBHOOK_ALLOW_PRIVATE"] = "1"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        target = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with whole_of_it(container) as url:
+            user = ApiUser(url, "ada@example.org")
+            action = {"action": "webhook", "params": {"url": target, "method": "POST"}}
+            user.post("/schedules", {**action, "run_at": in_seconds(1)})
+            first, _ = silent.accept()
+            stopped = time.monotonic()
+        with whole_of_it(container):
+            second, _ = silent.accept()
+            # It would wait for its lease for as long as a worker's death is not told.
+            assert time.monotonic() - stopped < LEASE_SECONDS - HEARTBEAT_SECONDS
+            (run,) = user.all_runs()
+        first.close()
+        second.close()
+    assert run["attempt"] == 2
+    assert "it is killed" not in (container.folder / "output.log").read_text()

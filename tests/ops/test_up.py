@@ -10,7 +10,7 @@ from pathlib import Path
 from redis import ConnectionError as RedisConnectionError
 from redis import Redis
 
-from taskapi.ops.supervisor import KILL_SECONDS, STOP_LAST_SECONDS, STOP_SECONDS
+from taskapi.ops.supervisor import INSIST_SECONDS, KILL_SECONDS, STOP_LAST_SECONDS, STOP_SECONDS
 from tests.ops.conftest import GREETER, SLEEPER, Leader, processes_in, wait_until
 from tests.timed import best_of
 
@@ -36,6 +36,23 @@ if os.fork() == 0:
     os.setpgrp() if os.fork() == 0 else os.setsid()
 print("family complete", flush=True)
 time.sleep(600)
+"""
+# A worker that ends what it does when it is asked for the second time.
+BUSY_PROGRAM = """
+import signal, sys, time
+
+asked = []
+
+def on_signal(*_):
+    asked.append(1)
+    if len(asked) == 2:
+        print("given back", flush=True)
+        sys.exit()
+
+signal.signal(signal.SIGTERM, on_signal)
+print("busy", flush=True)
+while True:
+    time.sleep(0.1)
 """
 
 RELEASE_PROGRAM = """
@@ -75,7 +92,7 @@ def test_ctrl_c_stops_all_within_five_seconds_although_a_process_ignores_it(
     leader = start_leader(f"worker: python family.py\nother: {SLEEPER}\n")
     leader.wait_for("family complete", count=3)
     # What it allows itself leaves a little of five seconds; a busy machine may take more.
-    assert STOP_SECONDS + STOP_LAST_SECONDS + KILL_SECONDS < 5
+    assert STOP_SECONDS + INSIST_SECONDS + STOP_LAST_SECONDS + KILL_SECONDS < 5
     before = time.monotonic()
     assert leader.stop(signal.SIGINT) == 0
     assert time.monotonic() - before < 9
@@ -94,6 +111,15 @@ def test_sigterm_stops_obedient_processes_at_once(start_leader: Start, tmp_path:
         return taken
 
     assert best_of(3, seconds, enough=3) < 3
+
+
+def test_who_does_not_end_is_asked_once_more_before_it_is_killed(start_leader: Start, tmp_path: Path) -> None:
+    (tmp_path / "busy.py").write_text(BUSY_PROGRAM)
+    leader = start_leader("worker: python busy.py\n")
+    leader.wait_for("busy")
+    assert leader.stop(signal.SIGTERM) == 0
+    assert "given back" in leader.output
+    assert "killed" not in leader.output
 
 
 def test_kill_9_of_the_leader_leaves_no_process_behind(start_leader: Start, tmp_path: Path) -> None:
