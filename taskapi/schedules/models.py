@@ -273,8 +273,8 @@ class Run(HasId, Base):
 
     @property
     def lag_ms(self) -> int | None:
-        """How late the action first started, in milliseconds; jitter makes nothing late."""
-        return milliseconds(self.due_at, self.first_started_at)
+        """How late the action first started, in milliseconds; jitter and a backfill make nothing late."""
+        return milliseconds(self.due_at, self.first_started_at) if self.backfill_id is None else None
 
     @property
     def duration_ms(self) -> int | None:

@@ -55,7 +55,9 @@ class RunSchema(Schema):
     queued_at = Time(required=True, allow_none=True)
     started_at = Time(required=True, allow_none=True)
     finished_at = Time(required=True, allow_none=True)
-    lag_ms = fields.Integer(required=True, allow_none=True, metadata={"description": "Start minus due time"})
+    lag_ms = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Start minus due time; null in a backfill"}
+    )
     duration_ms = fields.Integer(required=True, allow_none=True)
     worker = fields.String(required=True, allow_none=True)
     progress = fields.Nested(ProgressSchema, required=True, allow_none=True)

@@ -11,6 +11,7 @@ from flask import Flask
 from taskapi.core.db import on_commit, session, transaction
 from taskapi.core.errors import OutcomeUnknown
 from taskapi.schedules.engine import backfilling
+from taskapi.schedules.figures import recent_lag
 from taskapi.schedules.models import Run, Schedule
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
@@ -46,6 +47,22 @@ def test_the_past_is_run_after_all(app: Flask, owner: Person, time: Time) -> Non
     done = owner.get(answer.headers["Location"]).json
     assert (done["status"], done["created_runs"], done["reopened_runs"]) == ("completed", 5, 0)
     assert owner.get(f"/api/schedules/{schedule['id']}").json["next_run_at"] == "2026-11-20T09:30:00Z"
+
+
+def test_what_a_backfill_runs_is_not_late(app: Flask, owner: Person, time: Time) -> None:
+    schedule = make(owner, **HOURLY)
+    backfill(owner, schedule)
+    for _ in range(3):
+        tick(app)
+    assert {run["lag_ms"] for run in runs_of(owner, schedule)} == {None}
+    (figures,) = owner.get("/api/analytics/runs").json["items"]
+    assert (figures["total"], set(figures["lag_ms"].values())) == (5, {None})
+    time.pass_(minutes=30, seconds=2)
+    tick(app)
+    (figures,) = owner.get("/api/analytics/runs").json["items"]
+    assert (figures["total"], set(figures["lag_ms"].values())) == (6, {2000})
+    with app.app_context():
+        assert recent_lag() == (2.0, 2.0)
 
 
 def test_a_dry_run_tells_what_would_be_done_and_does_nothing(app: Flask, owner: Person, time: Time) -> None:
