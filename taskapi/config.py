@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from taskapi.config_files import DEFAULT_FILE_TYPES, StorageSettings, read_file_types, read_storage
-from taskapi.config_operations import read_operations
+from taskapi.config_operations import read_limits, read_operations
 from taskapi.config_tasks import read_retention, read_tasks
 from taskapi.environment import (
     HTTP,
@@ -82,6 +82,8 @@ class Settings:
     user_schedules: int = 100_000
     user_runs_at_once: int = 200
     user_runs_per_minute: int = 0
+    # To addresses that are not their own; 0: no limit.
+    user_mails_per_hour: int = 500
     run_retention_days: int = 90
     run_retention_count: int = 10_000
     event_retention_days: int = 90
@@ -159,9 +161,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         rate_limit_default=env.rate("RATE_LIMIT_DEFAULT", "100/minute"),
         rate_limit_auth=env.rate("RATE_LIMIT_AUTH", "10/minute"),
         rate_limit_account=env.rate("RATE_LIMIT_ACCOUNT", "10/minute"),
-        user_schedules=env.integer("USER_SCHEDULES", 100_000, maximum=2**31 - 1),
-        user_runs_at_once=env.integer("USER_RUNS_AT_ONCE", 200, minimum=1, maximum=100_000),
-        user_runs_per_minute=env.integer("USER_RUNS_PER_MINUTE", 0, maximum=2**31 - 1),
+        **read_limits(env),
         **read_operations(env),
         **read_retention(env),
         **read_tasks(env),

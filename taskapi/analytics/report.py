@@ -25,9 +25,10 @@ from taskapi.files import uploading, usage
 from taskapi.files.errors import QuotaExceeded, StoredFileNotFound
 from taskapi.files.service import get_file
 from taskapi.files.zips import XLSX
+from taskapi.notifications.recipients import MailLimitReached
 from taskapi.notifications.reports import tell_of_report
 from taskapi.schedules.actions.base import Action, ActionFailed, RunContext
-from taskapi.schedules.actions.owners import owner_of, refused
+from taskapi.schedules.actions.owners import owner_of, refused, too_many_mails
 from taskapi.tasks.schemas import TaskFilters
 
 LARGEST_BYTES = 1 << 30
@@ -76,16 +77,19 @@ def report(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
     except ValidationFailed as error:
         raise refused(error) from error
     filters = _filters_for(actor, params) if params["kind"] == "tasks" else {}
-    with transaction():
-        sent_to = tell_of_report(
-            user_id=actor.user_id,
-            title=context.schedule_name,
-            counts=count_by_status(actor, **filters),
-            file_id=context.run_id,
-            to=params.get("to"),
-            key=f"run:{context.run_id}",
-            **facts,
-        )
+    try:
+        with transaction():
+            sent_to = tell_of_report(
+                user_id=actor.user_id,
+                title=context.schedule_name,
+                counts=count_by_status(actor, **filters),
+                file_id=context.run_id,
+                to=params.get("to"),
+                key=f"run:{context.run_id}",
+                **facts,
+            )
+    except MailLimitReached as error:
+        raise too_many_mails(error) from error
     context.log(f"{facts['filename']}, {facts['size']} bytes, handed to {', '.join(sent_to) or 'nobody'}.")
     return {"file_id": str(context.run_id), **facts, "sent_to": sent_to}
 

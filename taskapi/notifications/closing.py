@@ -19,23 +19,26 @@ foresee_messages_of = all_deleted("notifications", Notification.user_id)
 
 
 def delete_messages_of(user_id: UUID, _actor: Actor | None) -> None:
-    """Delete what was told to a user; an e-mail that waits is not sent any more."""
-    for model in (Notification, Email):
-        statement = sa.delete(model).where(model.user_id == user_id)
+    """Delete what was told to a user, and to others by them; an e-mail that waits is not sent any more."""
+    # An e-mail to somebody else tells who asked for it.
+    for theirs in (Notification.user_id, Email.user_id, Email.sender_id):
+        statement = sa.delete(theirs.class_).where(theirs == user_id)
         session().execute(statement.execution_options(synchronize_session=False))
 
 
 def withhold_emails_of(user_id: UUID, is_active: bool, _actor: Actor | None) -> None:
-    """Give up what waits for who is switched off, but for what concerns their account."""
+    """Give up what waits for who is switched off or is sent by them, but for what concerns their account."""
     if is_active:
         return
-    theirs = (Email.user_id == user_id, Email.status == "pending", Email.kind.not_in(SECURITY_KINDS))
-    statement = sa.update(Email).where(*theirs).values(status="failed", last_error=OWNER_INACTIVE)
-    session().execute(statement.execution_options(synchronize_session=False))
+    waiting = (Email.status == "pending", Email.kind.not_in(SECURITY_KINDS))
+    for theirs in (Email.user_id, Email.sender_id):
+        statement = sa.update(Email).where(theirs == user_id, *waiting)
+        statement = statement.values(status="failed", last_error=OWNER_INACTIVE)
+        session().execute(statement.execution_options(synchronize_session=False))
 
 
 def delete_emails(keys: Sequence[str]) -> None:
-    """Delete e-mails that a user had sent to others: they tell who asked for them."""
+    """Delete e-mails that a user had sent to others when those named no sender as yet."""
     for some_keys in batches(keys):
         some = Email.key.in_(some_keys)
         session().execute(sa.delete(Email).where(some).execution_options(synchronize_session=False))

@@ -48,6 +48,8 @@ class Email(HasId, Base):
     one_time_token_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     # What it brings with it, if that is still there when the message leaves.
     file_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
+    # Who has it sent to an address that is not their own.
+    sender_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     status: Mapped[str] = mapped_column(sa.String(10), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -59,6 +61,7 @@ class Email(HasId, Base):
     __table_args__ = (
         sa.CheckConstraint("status IN ('pending', 'sending', 'sent', 'failed')", name="status"),
         partial_index("ix_emails_open", "next_attempt_at", where="status IN ('pending', 'sending')"),
+        partial_index("ix_emails_sender", "sender_id", "created_at", where="sender_id IS NOT NULL"),
     )
 
 

@@ -61,6 +61,7 @@ def queue_email(
     context: dict[str, Any],
     one_time_token_id: UUID | None = None,
     file_id: UUID | None = None,
+    sender_id: UUID | None = None,
 ) -> bool:
     """Put a message into the outbox unless one with this key is or was there.
 
@@ -68,6 +69,7 @@ def queue_email(
         kind: names the template and the preference; ``context`` is what the template shows.
         one_time_token_id: whose secret takes the place of ``SECRET_PLACEHOLDER`` when it is sent.
         file_id: what it brings with it.
+        sender_id: who has it sent to an address that is not their own.
     """
     if user_id is None and is_suppressed(recipient):
         return False
@@ -85,6 +87,7 @@ def queue_email(
         unsubscribe_url=unsubscribing["unsubscribe_url"],
         one_time_token_id=one_time_token_id,
         file_id=file_id,
+        sender_id=sender_id,
         status="pending",
         attempts=0,
         next_attempt_at=read_database_clock(),

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from taskapi.accounts import service as accounts
 from taskapi.notifications import outbox
 from taskapi.notifications.attachments import MAX_ATTACHMENT_BYTES
+from taskapi.notifications.recipients import find_recipient
 from taskapi.notifications.service import notify
 
 
@@ -26,19 +26,21 @@ def tell_of_report(
         counts: how many tasks it tells of, by status.
         size: bytes; a large file is not sent, but told where to find.
         key: makes it happen once, however often it is asked for.
+
+    Raises:
+        MailLimitReached: nobody is told.
     """
+    recipient = find_recipient(user_id=user_id, kind="report", to=to, key=key)
     notify(key=f"{key}:report", user_id=user_id, kind="report", title=f"Report: {title}", message=filename)
-    user, wants_mail = accounts.mail_preference(user_id=user_id, kind="report")
-    address = to or (user.email if user is not None and wants_mail else None)
-    if address is None or (to is not None and outbox.is_suppressed(to)):
+    if recipient is None:
         return []
     is_attached = size <= MAX_ATTACHMENT_BYTES
-    asker = (user.full_name or user.username) if user is not None else "Somebody"
     outbox.queue_email(
-        key=f"{key}:report:{address.casefold()}",
+        key=recipient.key,
         kind="report",
-        recipient=address,
-        user_id=None if to else user_id,
+        recipient=recipient.address,
+        user_id=recipient.user_id,
+        sender_id=recipient.sender_id,
         subject=f"Report: {title}",
         context={
             "title": title,
@@ -47,11 +49,11 @@ def tell_of_report(
             "file_id": str(file_id),
             "is_attached": is_attached,
             "is_for_owner": to is None,
-            "reason": f"{asker if to else 'You'} asked for this report.",
+            "reason": recipient.reason,
         },
         file_id=file_id if is_attached else None,
     )
-    return [address]
+    return [recipient.address]
 
 
 def _summary(counts: Mapping[str, int]) -> str:

@@ -13,6 +13,7 @@ from taskapi.core.paging import Page, PageRequest
 from taskapi.core.upserts import insert_if_new
 from taskapi.notifications import outbox, queries
 from taskapi.notifications.models import MailSuppression, Notification
+from taskapi.notifications.recipients import find_recipient
 from taskapi.notifications.templates import interval
 
 
@@ -58,7 +59,11 @@ def remind(
     Args:
         task: id and title of what they are reminded of.
         key: makes it happen once, however often it is asked for.
+
+    Raises:
+        MailLimitReached: nobody is told.
     """
+    recipient = find_recipient(user_id=user_id, kind="reminder", to=to, key=key)
     task_id = task[0] if task else None
     notify(
         key=f"{key}:reminder",
@@ -68,30 +73,18 @@ def remind(
         message=message,
         task_id=task_id,
     )
-    user, wants_mail = accounts.mail_preference(user_id=user_id, kind="reminder")
-    address = to or (user.email if user is not None and wants_mail else None)
-    if address is None or (to is not None and outbox.is_suppressed(to)):
+    if recipient is None:
         return []
-    asker = (user.full_name or user.username) if user is not None else "Somebody"
     outbox.queue_email(
-        key=reminder_mail_key(key=key, address=address),
+        key=recipient.key,
         kind="reminder",
-        recipient=address,
-        user_id=None if to else user_id,
+        recipient=recipient.address,
+        user_id=recipient.user_id,
+        sender_id=recipient.sender_id,
         subject=f"Reminder: {title}",
-        context={
-            "title": title,
-            "message": message,
-            "task": task,
-            "reason": f"{asker if to else 'You'} asked for this reminder.",
-        },
+        context={"title": title, "message": message, "task": task, "reason": recipient.reason},
     )
-    return [address]
-
-
-def reminder_mail_key(*, key: str, address: str) -> str:
-    """The key of the e-mail by which ``remind`` reaches an address."""
-    return f"{key}:reminder:{address.casefold()}"
+    return [recipient.address]
 
 
 SUBJECTS = {

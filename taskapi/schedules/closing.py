@@ -9,7 +9,7 @@ from taskapi.core.access import Actor
 from taskapi.core.db import database_now, session
 from taskapi.core.events import record_event
 from taskapi.notifications.closing import delete_emails
-from taskapi.notifications.service import reminder_mail_key
+from taskapi.notifications.recipients import mail_key
 from taskapi.schedules.actions.reminder import REMINDER
 from taskapi.schedules.bookkeeping import RunLogLine
 from taskapi.schedules.control import cancel_schedule
@@ -63,7 +63,7 @@ def _delete_reminders_to_others(user_id: UUID) -> None:
     theirs = (Run.owner_id == user_id, Run.action == REMINDER.name)
     runs = session().execute(sa.select(Run.id, Run.params).where(*theirs)).all()
     mailed = [(f"run:{run_id}", params["to"]) for run_id, params in runs if params.get("to")]
-    delete_emails([reminder_mail_key(key=key, address=address) for key, address in mailed])
+    delete_emails([mail_key(key=key, kind="reminder", address=address) for key, address in mailed])
 
 
 def _erase_runs_of(user_id: UUID) -> None:

@@ -248,10 +248,14 @@ def test_messages_are_deleted_and_nothing_more_is_mailed(app: Flask, owner: Pers
     put_notifications(app, teammate.id, 1)
     with app.app_context():
         queue("mine", recipient=owner.email, user_id=owner.id)
+        queue("to somebody else", sender_id=owner.id)
+        queue("another's", sender_id=teammate.id)
     close(owner)
     tick(app)
     assert [count(app, model, owner.id) for model in (Notification, Email)] == [0, 0]
     assert count(app, Notification, teammate.id) == 1
+    with app.app_context():
+        assert session().scalars(sa.select(Email.key).where(Email.sender_id.is_not(None))).all() == ["another's"]
 
 
 def test_failures_of_the_account_are_forgotten(app: Flask, owner: Person) -> None:

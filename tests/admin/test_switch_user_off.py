@@ -71,6 +71,8 @@ def test_mails_that_wait_are_not_sent_any_more_but_those_of_the_account_are(
         queue("of the team", user_id=owner.id)
         queue("of the account", user_id=owner.id)
         queue("another's", user_id=teammate.id)
+        queue("to somebody else", sender_id=owner.id)
+        queue("another's to somebody else", sender_id=teammate.id)
         with transaction():
             of_the_account = sa.update(Email).where(Email.key == "of the account")
             session().execute(of_the_account.values(kind="password_changed"))
@@ -82,6 +84,8 @@ def test_mails_that_wait_are_not_sent_any_more_but_those_of_the_account_are(
         "of the team": ("failed", "The account was switched off before it was sent."),
         "of the account": ("pending", None),
         "another's": ("pending", None),
+        "to somebody else": ("failed", "The account was switched off before it was sent."),
+        "another's to somebody else": ("pending", None),
     }
 
 

@@ -36,6 +36,7 @@ def environment_of(folder: Path, **more: str) -> dict[str, str]:
         "WEATHER": "off",
         "FLASK_APP": "wsgi.py",
         **limits,
+        "USER_MAILS_PER_HOUR": "0",
         **more,
     }
 

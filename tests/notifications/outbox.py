@@ -14,7 +14,13 @@ from taskapi.notifications.models import Email
 from taskapi.notifications.service import notify
 
 
-def queue(key: str = "k", *, recipient: str = "guest@example.com", user_id: UUID | None = None) -> bool:
+def queue(
+    key: str = "k",
+    *,
+    recipient: str = "guest@example.com",
+    user_id: UUID | None = None,
+    sender_id: UUID | None = None,
+) -> bool:
     """Put a reminder into the outbox; whether it is new."""
     context = {"title": "Tea", "message": "At four.", "task": None, "reason": "You asked for this reminder."}
     with transaction():
@@ -23,6 +29,7 @@ def queue(key: str = "k", *, recipient: str = "guest@example.com", user_id: UUID
             kind="reminder",
             recipient=recipient,
             user_id=user_id,
+            sender_id=sender_id,
             subject="Reminder",
             context=context,
         )

@@ -1,14 +1,18 @@
 """Reminders: a notification for the owner of the schedule, and an e-mail to them or somebody else."""
 
+from typing import Any
+
 import pytest
 from flask import Flask
 
 from taskapi.accounts.models import User
 from taskapi.core.db import session, transaction
+from taskapi.notifications.recipients import MailLimitReached
 from taskapi.notifications.service import remind
 from tests.notifications.outbox import emails, mailed, the_email
 from tests.people import Person
 from tests.schedules.making import Time, make, runs_of
+from tests.settings import settings_changed
 from tests.smtp import MailServer, body
 from tests.work import tick
 
@@ -104,3 +108,55 @@ def test_the_asker_is_called_by_the_best_name_known(
     with transaction():
         remind(user_id=owner.id, title="Tea", message="Now.", to="guest@example.com", key="run:1")
     assert f"{asker} asked for this reminder." in the_email().text
+
+
+def test_a_user_has_no_more_mails_sent_to_others_than_the_limit(
+    context: Flask, time: Time, owner: Person, teammate: Person
+) -> None:
+    def remind_of(key: str, to: str | None, asker: Person = owner) -> list[str]:
+        with transaction():
+            return remind(user_id=asker.id, title="Tea", message="Now.", to=to, key=key)
+
+    with settings_changed(context, user_mails_per_hour=2):
+        assert remind_of("run:1", "a@example.com") == ["a@example.com"]
+        time.pass_(minutes=20)
+        assert remind_of("run:2", "b@example.com") == ["b@example.com"]
+        time.pass_(minutes=10)
+        with pytest.raises(MailLimitReached) as caught:
+            remind_of("run:3", "a@example.com")
+        assert caught.value.retry_after == 30 * 60
+        # What was mailed already is not counted again, nor what goes to oneself, nor what others send.
+        for key, to, asker in (
+            ("run:1", "a@example.com", owner),
+            ("run:4", None, owner),
+            ("run:5", owner.email.upper(), owner),
+            ("run:6", "a@example.com", teammate),
+        ):
+            assert len(remind_of(key, to, asker)) == 1
+        assert len(emails()) == 5
+        time.pass_(minutes=30)
+        assert remind_of("run:3", "a@example.com") == ["a@example.com"]
+    with settings_changed(context, user_mails_per_hour=0):
+        assert [len(remind_of(f"run:{number}", "a@example.com")) for number in range(10, 14)] == [1] * 4
+
+
+def test_a_run_beyond_the_limit_says_so_and_goes_on_when_there_is_room(
+    app: Flask, time: Time, owner: Person
+) -> None:
+    retry = {"max_attempts": 2, "delay": 1, "max_delay": 7200}
+    due: dict[str, Any] = {"run_at": "2026-11-20T09:01:00Z", "notify": [], "retry": retry}
+    with settings_changed(app, user_mails_per_hour=1):
+        plans = [make(owner, params={"message": "x", "to": "a@example.com"}, **due) for _ in range(2)]
+        time.pass_(seconds=61)
+        tick(app)
+        (first,), (second,) = (runs_of(owner, plan) for plan in plans)
+        late = first if first["status"] == "pending" else second
+        assert sorted((first["status"], second["status"])) == ["completed", "pending"]
+        assert late["error"]["code"] == "mail_limit_reached"
+        assert titles(owner) == [plans[0]["name"]]
+        time.pass_(minutes=59)
+        tick(app)
+        assert owner.get(f"/api/runs/{late['id']}").json["status"] == "pending"
+        time.pass_(minutes=2)
+        tick(app)
+        assert owner.get(f"/api/runs/{late['id']}").json["status"] == "completed"

@@ -6,6 +6,7 @@ from taskapi.accounts.actors import absent_actor
 from taskapi.core.access import Actor
 from taskapi.core.db import session
 from taskapi.core.errors import ValidationFailed
+from taskapi.notifications.recipients import MailLimitReached
 from taskapi.schedules.actions.base import ActionFailed, RunContext
 from taskapi.schedules.models import Schedule
 
@@ -24,6 +25,11 @@ def owner_of(context: RunContext) -> Actor:
         message = "The owner of the schedule has no open account any more."
         raise ActionFailed(message, code="owner_inactive", permanent=True)
     return actor
+
+
+def too_many_mails(error: MailLimitReached) -> ActionFailed:
+    """Others were mailed as often as one may; another attempt may come when there is room again."""
+    return ActionFailed(str(error), code="mail_limit_reached", retry_after=error.retry_after)
 
 
 def refused(error: ValidationFailed) -> ActionFailed:

@@ -8,8 +8,9 @@ from marshmallow import fields, validate
 from taskapi.core.db import transaction
 from taskapi.core.schemas import Schema, Text
 from taskapi.notifications import service as notifications
+from taskapi.notifications.recipients import MailLimitReached
 from taskapi.schedules.actions.base import Action, ActionFailed, RunContext
-from taskapi.schedules.actions.owners import owner_of
+from taskapi.schedules.actions.owners import owner_of, too_many_mails
 from taskapi.tasks import service as tasks
 from taskapi.tasks.errors import TaskNotFound
 from taskapi.tasks.models import Task
@@ -25,18 +26,25 @@ class ReminderParams(Schema):
 
 def remind(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
     """Notify the owner once per run, however often the run is attempted."""
-    with transaction():
-        task = _task(context, params["task_id"]) if "task_id" in params else None
-        sent_to = notifications.remind(
-            user_id=context.owner_id,
-            title=context.schedule_name,
-            message=params["message"],
-            to=params.get("to"),
-            key=f"run:{context.run_id}",
-            task=(task.id, task.title) if task else None,
-        )
+    try:
+        with transaction():
+            sent_to = _remind(context, params)
+    except MailLimitReached as error:
+        raise too_many_mails(error) from error
     context.log(f"Reminder handed to {', '.join(sent_to) or 'nobody'}.")
     return {"sent_to": sent_to}
+
+
+def _remind(context: RunContext, params: dict[str, Any]) -> list[str]:
+    task = _task(context, params["task_id"]) if "task_id" in params else None
+    return notifications.remind(
+        user_id=context.owner_id,
+        title=context.schedule_name,
+        message=params["message"],
+        to=params.get("to"),
+        key=f"run:{context.run_id}",
+        task=(task.id, task.title) if task else None,
+    )
 
 
 def _task(context: RunContext, task_id: UUID) -> Task:

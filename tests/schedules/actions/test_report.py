@@ -230,6 +230,15 @@ def test_another_address_gets_it_instead(app: Flask, owner: Person) -> None:
     assert "/api/files/" not in emails(app)[0].text
 
 
+def test_reports_to_others_are_limited_like_reminders(app: Flask, owner: Person) -> None:
+    with settings_changed(app, user_mails_per_hour=1):
+        reported(app, owner, to="boss@example.com")
+        run = run_now(app, owner, plan(owner, to="boss@example.com"))
+        assert (run["status"], run["error"]["code"]) == ("failed", "mail_limit_reached")
+        assert reported(app, owner)["sent_to"] == [owner.email]
+    assert [email.recipient for email in emails(app)] == ["boss@example.com", owner.email]
+
+
 @pytest.mark.one_database
 def test_what_is_too_large_for_an_email_is_not_attached(
     app: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch
