@@ -1,7 +1,7 @@
 """Lists in pages: by number as people expect, and by cursor at constant cost at any depth.
 
-A cursor is signed and carries the position, the sort and the filters, and belongs to one
-list and one caller.
+A cursor is signed and carries the position, the sort, the filters and the size of a page, and belongs
+to one list and one caller.
 """
 
 import zlib
@@ -93,7 +93,10 @@ class PageQuery(Schema):
 
     page = QueryNumber(minimum=1, maximum=MAX_PAGE, load_default=1)
     per_page = QueryNumber(minimum=1, maximum=MAX_PER_PAGE, load_default=20)
-    cursor = fields.String(validate=validate.Length(max=4000), metadata=WITHOUT_NUL)
+    cursor = fields.String(
+        validate=validate.Length(max=4000),
+        metadata={**WITHOUT_NUL, "description": "Goes on from `next_cursor`; `page` does not count then"},
+    )
 
     @ma.post_load
     def _gather(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
@@ -191,12 +194,10 @@ def _scope() -> str:
 
 
 def _write_cursor(value: Any, key: UUID | str | None) -> str:
-    filters = {
-        name: texts for name, texts in query_lists().items() if name not in ("page", "cursor", "per_page")
-    }
+    query = {name: texts for name, texts in query_lists().items() if name not in ("page", "cursor")}
     text = value.isoformat() if isinstance(value, datetime) else value
     text = str(text) if isinstance(text, UUID) else text
-    content = orjson.dumps({"l": _scope(), "q": filters, "v": text, "k": str(key)})
+    content = orjson.dumps({"l": _scope(), "q": query, "v": text, "k": str(key)})
     # It comes back in a URL, beside nothing else, but takes more than the filters did.
     return sign(zlib.compress(content) if len(content) > LONG else content, PURPOSE)
 
@@ -234,7 +235,7 @@ def position_in(token: str, type_: sa.types.TypeEngine[Any]) -> tuple[Any, UUID]
 
 
 def query_lists() -> dict[str, list[str]]:
-    """The query as name → values; a cursor brings back the sort and filters it was made with.
+    """The query as name → values; a cursor brings back sort, filters and size of page it was made with.
 
     Raises:
         InvalidCursor: the request names a filter that differs from the cursor's.

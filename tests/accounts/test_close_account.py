@@ -255,7 +255,9 @@ def test_messages_are_deleted_and_nothing_more_is_mailed(app: Flask, owner: Pers
     assert [count(app, model, owner.id) for model in (Notification, Email)] == [0, 0]
     assert count(app, Notification, teammate.id) == 1
     with app.app_context():
-        assert session().scalars(sa.select(Email.key).where(Email.sender_id.is_not(None))).all() == ["another's"]
+        assert session().scalars(sa.select(Email.key).where(Email.sender_id.is_not(None))).all() == [
+            "another's"
+        ]
 
 
 def test_failures_of_the_account_are_forgotten(app: Flask, owner: Person) -> None:
