@@ -16,6 +16,7 @@ from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from taskapi.core.errors import DomainError
+from taskapi.core.runtime import runtime_settings
 
 P = ParamSpec("P")
 UNDEFINED_TABLE = "42P01"
@@ -102,7 +103,10 @@ def _explain(error: DBAPIError) -> str:
     # The driver's first line only: the statement and its values may hold secrets.
     reason = (str(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
     if "no such table" in reason or getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
-        return f"the database is not up to date, run 'flask db upgrade': {reason}"
+        settings = runtime_settings()
+        # Called elsewhere, it looks for data there.
+        where = f" in {settings.data_dir}" if settings.uses_sqlite else ""
+        return f"the database{where} is not up to date, run 'flask db upgrade': {reason}"
     return f"the database cannot do this: {reason}"
 
 

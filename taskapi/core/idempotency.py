@@ -53,7 +53,7 @@ class IdempotencyKey(HasId, Base):
 
 
 class IdempotencyKeyReused(DomainError):
-    """This key came before, within 24 hours, with another body: use a new key for new work."""
+    """This key came before, within 24 hours, with another body or query: use a new key for new work."""
 
     status = 422
     code = "idempotency_key_reused"
@@ -128,7 +128,7 @@ def _replay(stored: IdempotencyKey, fingerprints: Sequence[str]) -> Response:
     if headers.get("Cache-Control") == CONFIDENTIAL:
         body = _opened(body)
     if stored.fingerprint not in fingerprints:
-        raise IdempotencyKeyReused("The key was used before with another body.")
+        raise IdempotencyKeyReused("The key was used before with another body or query.")
     return Response(body, status=stored.status, headers=headers)
 
 

@@ -1,12 +1,15 @@
 """What the operator is told once the service answers."""
 
+import shutil
 import socket
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from taskapi.config import MailSettings, Settings
 from taskapi.ops.output import Output
 
-FIRST_ADMIN = "flask admin users create --admin you@example.org"
+FIRST_ADMIN = "admin users create --admin you@example.org"
 # An address to listen on is not always one to connect to.
 REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (connected to, not bound)
 PROBE_SECONDS = 0.5
@@ -45,11 +48,20 @@ def describe_service(settings: Settings) -> str:
         "Documentation": f"{url}/docs",
         "Data": f"{settings.data_dir} ({_describe_stores(settings)})",
         "Mail": _describe_mail(settings.mail, settings),
-        "First admin": FIRST_ADMIN,
+        "First admin": f"{_flask()} {FIRST_ADMIN}",
         "Stop": "Ctrl-C",
     }
     lines = [f"  {name:<14} {fact}" for name, fact in facts.items()]
     return "\n".join(["", f"  {settings.app_name} is ready at {url}", "", *lines, ""])
+
+
+def _flask() -> str:
+    """What to type for the ``flask`` of this environment, which may not be the one that is found first."""
+    ours = Path(sys.executable).with_name("flask")
+    found = shutil.which("flask")
+    if found and Path(found) == ours:
+        return "flask"
+    return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)
 
 
 def _describe_stores(settings: Settings) -> str:

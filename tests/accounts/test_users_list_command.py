@@ -52,5 +52,8 @@ def test_a_database_that_is_not_migrated_is_one_line(flask: Run, app: Flask) -> 
         with app.app_context(), db.engine.execution_options(taskapi_writes=True).begin() as connection:
             connection.execute(sa.text("ALTER TABLE hidden_users RENAME TO users"))
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: the database is not up to date, run 'flask db upgrade': ")
+    settings = app.extensions["taskapi_settings"]
+    where = f" in {settings.data_dir}" if settings.uses_sqlite else ""
+    expected = f"Error: the database{where} is not up to date, run 'flask db upgrade': "
+    assert result.stderr.startswith(expected)
     assert result.stderr.count("\n") == 1

@@ -1,6 +1,8 @@
 """What the operator is told once the service answers."""
 
 import io
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,20 @@ def test_a_bare_machine_is_described(tmp_path: Path) -> None:
     assert "taskapi is ready at http://127.0.0.1:81\n" in text
     assert f"{tmp_path} (SQLite, embedded Redis)\n" in text
     assert f"written to {tmp_path}/mail/*.eml\n" in text
+
+
+def test_the_flask_of_this_environment_is_named_as_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Path(sys.executable).with_name("flask")
+    for path, folder, typed in (
+        (str(ours.parent), tmp_path, "flask"),
+        (os.defpath, tmp_path, str(ours)),
+        (os.defpath, ours.parents[1], "bin/flask"),
+    ):
+        monkeypatch.setenv("PATH", path)
+        monkeypatch.chdir(folder)
+        assert f"  {typed} admin users create --admin you@example.org\n" in describe(tmp_path)
 
 
 def test_no_password_is_shown(tmp_path: Path) -> None:
