@@ -1,4 +1,4 @@
-"""Who has e-mails sent to addresses that are not their own."""
+"""Who has e-mails sent to addresses that they name."""
 
 import sqlalchemy as sa
 from alembic import op

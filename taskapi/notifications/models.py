@@ -48,7 +48,7 @@ class Email(HasId, Base):
     one_time_token_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     # What it brings with it, if that is still there when the message leaves.
     file_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
-    # Who has it sent to an address that is not their own.
+    # Who named the address, where it is not simply that of ``user_id``.
     sender_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     status: Mapped[str] = mapped_column(sa.String(10), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)

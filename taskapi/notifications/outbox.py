@@ -69,7 +69,7 @@ def queue_email(
         kind: names the template and the preference; ``context`` is what the template shows.
         one_time_token_id: whose secret takes the place of ``SECRET_PLACEHOLDER`` when it is sent.
         file_id: what it brings with it.
-        sender_id: who has it sent to an address that is not their own.
+        sender_id: who named the address, if somebody did.
     """
     if user_id is None and is_suppressed(recipient):
         return False

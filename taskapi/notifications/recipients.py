@@ -34,8 +34,8 @@ class Recipient:
 
     Attributes:
         key: makes the e-mail unique.
-        user_id: whose address it is; None elsewhere.
-        sender_id: who has the e-mail sent elsewhere.
+        user_id: who is told, as they are told of everything; None where somebody named the address.
+        sender_id: who that was.
         reason: a sentence for the one who reads it.
     """
 
@@ -57,7 +57,7 @@ def find_recipient(*, user_id: UUID, kind: str, to: str | None, key: str) -> Rec
         MailLimitReached: it would go to somebody else.
     """
     user, wants_mail = accounts.mail_preference(user_id=user_id, kind=kind)
-    own = user.email if user is not None else None
+    own = user.email if user is not None else ""
     address = to or (own if wants_mail else None)
     if address is None or (to is not None and outbox.is_suppressed(to)):
         return None
@@ -66,11 +66,11 @@ def find_recipient(*, user_id: UUID, kind: str, to: str | None, key: str) -> Rec
         key=mail_key(key=key, kind=kind, address=address),
         address=address,
         user_id=None if to else user_id,
-        sender_id=None if own is not None and address.casefold() == own.casefold() else user_id,
+        sender_id=user_id if to else None,
         reason=f"{asker if to else 'You'} asked for this {kind}.",
     )
-    if found.sender_id is not None:
-        _check_limit(found.sender_id, found.key)
+    if address.casefold() != own.casefold():
+        _check_limit(user_id, own, found.key)
     return found
 
 
@@ -79,12 +79,13 @@ def mail_key(*, key: str, kind: str, address: str) -> str:
     return f"{key}:{kind}:{address.casefold()}"
 
 
-def _check_limit(sender_id: UUID, key: str) -> None:
+def _check_limit(sender_id: UUID, own: str, key: str) -> None:
     """Those who ask at the same time may exceed it by so many."""
     limit, since = runtime_settings().user_mails_per_hour, clock.now() - WINDOW
     if not limit:
         return
-    sent = sa.select(Email.created_at).where(Email.sender_id == sender_id, Email.created_at > since)
+    to_others = (Email.sender_id == sender_id, sa.func.lower(Email.recipient) != own.lower())
+    sent = sa.select(Email.created_at).where(*to_others, Email.created_at > since)
     in_the_way = session().scalar(sent.order_by(Email.created_at.desc()).offset(limit - 1).limit(1))
     if in_the_way is None or session().scalar(sa.select(sa.exists().where(Email.key == key))):
         return
