@@ -82,8 +82,8 @@ class Settings:
     user_schedules: int = 100_000
     user_runs_at_once: int = 200
     user_runs_per_minute: int = 0
-    # To addresses that are not their own; 0: no limit.
-    user_mails_per_hour: int = 500
+    # To others; 0: no limit.
+    user_mails_per_hour: int = 1000
     run_retention_days: int = 90
     run_retention_count: int = 10_000
     event_retention_days: int = 90

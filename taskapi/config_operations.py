@@ -21,5 +21,5 @@ def read_limits(env: Environment) -> dict[str, Any]:
         "user_schedules": env.integer("USER_SCHEDULES", 100_000, maximum=2**31 - 1),
         "user_runs_at_once": env.integer("USER_RUNS_AT_ONCE", 200, minimum=1, maximum=100_000),
         "user_runs_per_minute": env.integer("USER_RUNS_PER_MINUTE", 0, maximum=2**31 - 1),
-        "user_mails_per_hour": env.integer("USER_MAILS_PER_HOUR", 500, maximum=2**31 - 1),
+        "user_mails_per_hour": env.integer("USER_MAILS_PER_HOUR", 1000, maximum=2**31 - 1),
     }

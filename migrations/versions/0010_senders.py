@@ -1,4 +1,4 @@
-"""Who has e-mails sent to addresses that they name."""
+"""Who has caused an e-mail that goes to others."""
 
 import sqlalchemy as sa
 from alembic import op

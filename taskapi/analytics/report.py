@@ -25,10 +25,10 @@ from taskapi.files import uploading, usage
 from taskapi.files.errors import QuotaExceeded, StoredFileNotFound
 from taskapi.files.service import get_file
 from taskapi.files.zips import XLSX
-from taskapi.notifications.recipients import MailLimitReached
+from taskapi.notifications.recipients import find_recipient
 from taskapi.notifications.reports import tell_of_report
 from taskapi.schedules.actions.base import Action, ActionFailed, RunContext
-from taskapi.schedules.actions.owners import owner_of, refused, too_many_mails
+from taskapi.schedules.actions.owners import owner_of, refused, within_mail_limit
 from taskapi.tasks.schemas import TaskFilters
 
 LARGEST_BYTES = 1 << 30
@@ -67,8 +67,10 @@ def check(params: dict[str, Any]) -> None:
 
 def report(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
     """Make the report unless an earlier attempt has, and tell of it; its file has the run's id."""
-    with transaction():
+    with within_mail_limit(), transaction():
         actor = owner_of(context)
+        # Before the work: there may be no room for its e-mail.
+        find_recipient(user_id=actor.user_id, kind="report", to=params.get("to"), key=f"run:{context.run_id}")
     try:
         facts = _find(context, actor) or _make(context, actor, params)
     except (StorageFull, StorageUnavailable, ContentTooLarge, QuotaExceeded, TokenRevoked) as error:
@@ -77,19 +79,16 @@ def report(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
     except ValidationFailed as error:
         raise refused(error) from error
     filters = _filters_for(actor, params) if params["kind"] == "tasks" else {}
-    try:
-        with transaction():
-            sent_to = tell_of_report(
-                user_id=actor.user_id,
-                title=context.schedule_name,
-                counts=count_by_status(actor, **filters),
-                file_id=context.run_id,
-                to=params.get("to"),
-                key=f"run:{context.run_id}",
-                **facts,
-            )
-    except MailLimitReached as error:
-        raise too_many_mails(error) from error
+    with within_mail_limit(), transaction():
+        sent_to = tell_of_report(
+            user_id=actor.user_id,
+            title=context.schedule_name,
+            counts=count_by_status(actor, **filters),
+            file_id=context.run_id,
+            to=params.get("to"),
+            key=f"run:{context.run_id}",
+            **facts,
+        )
     context.log(f"{facts['filename']}, {facts['size']} bytes, handed to {', '.join(sent_to) or 'nobody'}.")
     return {"file_id": str(context.run_id), **facts, "sent_to": sent_to}
 

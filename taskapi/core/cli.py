@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from taskapi.core.errors import DomainError
@@ -105,7 +106,7 @@ def _explain(error: DBAPIError) -> str:
     if "no such table" in reason or getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
         settings = runtime_settings()
         # Called elsewhere, it looks for data there.
-        where = f" in {settings.data_dir}" if settings.uses_sqlite else ""
+        where = f" {make_url(settings.database_url).database}" if settings.uses_sqlite else ""
         return f"the database{where} is not up to date, run 'flask db upgrade': {reason}"
     return f"the database cannot do this: {reason}"
 

@@ -20,21 +20,23 @@ foresee_messages_of = all_deleted("notifications", Notification.user_id)
 
 def delete_messages_of(user_id: UUID, _actor: Actor | None) -> None:
     """Delete what was told to a user, and to others by them; an e-mail that waits is not sent any more."""
-    # An e-mail to somebody else tells who asked for it.
-    for theirs in (Notification.user_id, Email.user_id, Email.sender_id):
-        statement = sa.delete(theirs.class_).where(theirs == user_id)
-        session().execute(statement.execution_options(synchronize_session=False))
+    for model, theirs in ((Notification, Notification.user_id == user_id), (Email, _mails_of(user_id))):
+        session().execute(sa.delete(model).where(theirs).execution_options(synchronize_session=False))
 
 
 def withhold_emails_of(user_id: UUID, is_active: bool, _actor: Actor | None) -> None:
     """Give up what waits for who is switched off or is sent by them, but for what concerns their account."""
     if is_active:
         return
-    waiting = (Email.status == "pending", Email.kind.not_in(SECURITY_KINDS))
-    for theirs in (Email.user_id, Email.sender_id):
-        statement = sa.update(Email).where(theirs == user_id, *waiting)
-        statement = statement.values(status="failed", last_error=OWNER_INACTIVE)
-        session().execute(statement.execution_options(synchronize_session=False))
+    theirs = (_mails_of(user_id), Email.status == "pending", Email.kind.not_in(SECURITY_KINDS))
+    statement = sa.update(Email).where(*theirs).values(status="failed", last_error=OWNER_INACTIVE)
+    session().execute(statement.execution_options(synchronize_session=False))
+
+
+def _mails_of(user_id: UUID) -> sa.ColumnElement[bool]:
+    """What goes to them, and to addresses that they have named: that tells who asked for it."""
+    by_them = sa.and_(Email.sender_id == user_id, Email.user_id.is_(None))
+    return sa.or_(Email.user_id == user_id, by_them)
 
 
 def delete_emails(keys: Sequence[str]) -> None:

@@ -48,7 +48,7 @@ class Email(HasId, Base):
     one_time_token_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     # What it brings with it, if that is still there when the message leaves.
     file_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
-    # Who named the address, where it is not simply that of ``user_id``.
+    # Who has caused it, if it does not simply go to their own address.
     sender_id: Mapped[UUID | None] = mapped_column(sa.Uuid)
     status: Mapped[str] = mapped_column(sa.String(10), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)

@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 
+from taskapi.accounts import service as accounts
 from taskapi.accounts.one_time import secret_of
 from taskapi.background.deadline import DeadlineExceeded, deadline
 from taskapi.background.enqueue import JobCall, enqueue, queued_job_ids
@@ -20,7 +21,9 @@ from taskapi.core.mail_kinds import SECURITY_KINDS
 from taskapi.core.meters import Counter
 from taskapi.core.repeating import patiently
 from taskapi.core.upserts import insert_if_new
+from taskapi.notifications import limit
 from taskapi.notifications.attachments import read_attachment
+from taskapi.notifications.closing import OWNER_INACTIVE
 from taskapi.notifications.models import Email, MailSuppression
 from taskapi.notifications.templates import render_email
 from taskapi.notifications.unsubscribe import unsubscribe_url, which_emails
@@ -69,10 +72,16 @@ def queue_email(
         kind: names the template and the preference; ``context`` is what the template shows.
         one_time_token_id: whose secret takes the place of ``SECRET_PLACEHOLDER`` when it is sent.
         file_id: what it brings with it.
-        sender_id: who named the address, if somebody did.
+        sender_id: who causes it, where that is somebody else. Beyond their limit a user is not mailed;
+            whoever names an address asks before whether there is room (``recipients``).
     """
     if user_id is None and is_suppressed(recipient):
         return False
+    if user_id is not None and kind not in SECURITY_KINDS:
+        sender_id = sender_id or _unconfirmed(user_id, kind)
+        if sender_id is not None and not limit.has_room(sender_id):
+            log.info("email.over_limit", kind=kind, sender=str(sender_id))
+            return False
     unsubscribing = _unsubscribing(kind, recipient, user_id)
     text, html = render_email(kind, {**context, **unsubscribing, "subject": subject})
     email_id = insert_if_new(
@@ -96,6 +105,12 @@ def queue_email(
         return False
     on_commit(_enqueue, [(str(email_id), job_id(email_id, 0))])
     return True
+
+
+def _unconfirmed(user_id: UUID, kind: str) -> UUID | None:
+    """The user, if the address that they have given may be a stranger's: then they count as the sender."""
+    user, _ = accounts.mail_preference(user_id=user_id, kind=kind)
+    return None if user is None or user.email_verified else user.id
 
 
 def _unsubscribing(kind: str, recipient: str, user_id: UUID | None) -> dict[str, str | None]:
@@ -132,9 +147,10 @@ def deliver(*, email_id: UUID, client: MailClient, keep_open: bool = False) -> N
         log.debug("email.not_pending", email_id=str(email_id))
         return
     # No transaction is open while the mail server takes its time.
-    link_is_void = MailError("The link in it works no longer.", temporary=False)
-    error = _send(client, outgoing, email.file_id, keep_open=keep_open) if outgoing else link_is_void
-    _note(email, error)
+    if isinstance(outgoing, OutgoingEmail):
+        _note(email, _send(client, outgoing, email.file_id, keep_open=keep_open))
+    else:
+        _note(email, outgoing)
 
 
 def _note(email: Email, error: MailError | None) -> None:
@@ -165,13 +181,15 @@ def _send(
     return None
 
 
-def _outgoing(email: Email) -> OutgoingEmail | None:
-    """The message as it leaves; None when the link in it works no longer."""
+def _outgoing(email: Email) -> OutgoingEmail | MailError:
+    """The message as it leaves, or why it does not any more."""
+    if _is_withheld(email):
+        return MailError(OWNER_INACTIVE, temporary=False)
     text, html = email.text, email.html
     if email.one_time_token_id is not None:
         secret = secret_of(one_time_token_id=email.one_time_token_id)
         if secret is None:
-            return None
+            return MailError("The link in it works no longer.", temporary=False)
         text, html = (part.replace(SECRET_PLACEHOLDER, secret) for part in (text, html))
     return OutgoingEmail(
         message_id=str(email.id),
@@ -181,6 +199,15 @@ def _outgoing(email: Email) -> OutgoingEmail | None:
         html=html,
         unsubscribe_url=email.unsubscribe_url,
     )
+
+
+def _is_withheld(email: Email) -> bool:
+    """Whether who gets or sends it was switched off while it was on its way, and refused for a time."""
+    owner_id = email.user_id or email.sender_id
+    if email.attempts == 1 or owner_id is None or email.kind in SECURITY_KINDS:
+        return False
+    user, _ = accounts.mail_preference(user_id=owner_id, kind=email.kind)
+    return user is None or not user.is_active
 
 
 def _claim(email_id: UUID) -> Email | None:

@@ -18,6 +18,7 @@ def tell_of_task(
     facts: str,
     quote: str = "",
     reason: str,
+    by: UUID | None = None,
     by_mail: bool = True,
 ) -> None:
     """Tell a user something about a task, once per key.
@@ -28,6 +29,7 @@ def tell_of_task(
         facts: what happened, in a sentence.
         quote: what somebody wrote.
         reason: why it is them who are told.
+        by: whose doing it is.
         by_mail: whether they are also mailed, if they have not switched such mails off.
     """
     task_id, title, due_date = task
@@ -41,6 +43,7 @@ def tell_of_task(
         kind=kind,
         recipient=user.email,
         user_id=user.id,
+        sender_id=by,
         subject=subject,
         context={
             "name": title,

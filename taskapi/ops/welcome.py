@@ -1,5 +1,7 @@
 """What the operator is told once the service answers."""
 
+import os
+import shlex
 import shutil
 import socket
 import sys
@@ -48,20 +50,21 @@ def describe_service(settings: Settings) -> str:
         "Documentation": f"{url}/docs",
         "Data": f"{settings.data_dir} ({_describe_stores(settings)})",
         "Mail": _describe_mail(settings.mail, settings),
-        "First admin": f"{_flask()} {FIRST_ADMIN}",
+        "First admin": f"{_command()} {FIRST_ADMIN}",
         "Stop": "Ctrl-C",
     }
     lines = [f"  {name:<14} {fact}" for name, fact in facts.items()]
     return "\n".join(["", f"  {settings.app_name} is ready at {url}", "", *lines, ""])
 
 
-def _flask() -> str:
-    """What to type for the ``flask`` of this environment, which may not be the one that is found first."""
-    ours = Path(sys.executable).with_name("flask")
-    found = shutil.which("flask")
-    if found and Path(found) == ours:
-        return "flask"
-    return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)
+def _command() -> str:
+    """What to type for the command of this environment, which may not be the one that is found first."""
+    # Elsewhere Flask would look for the application in vain.
+    name = "flask" if Path("wsgi.py").exists() or "FLASK_APP" in os.environ else "taskapi"
+    ours = Path(sys.executable).with_name(name)
+    if not ours.exists() or shutil.which(name) == str(ours):
+        return name
+    return shlex.quote(str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours))
 
 
 def _describe_stores(settings: Settings) -> str:

@@ -100,7 +100,7 @@ def recent_lag() -> tuple[float | None, float | None]:
 
 
 def _lag_seconds() -> sa.ColumnElement[float]:
-    """As ``Run.lag_ms``: what was asked for long after its due time is not late."""
+    """As ``Run.lag_ms``: what a backfill runs long after its due time is not late."""
     return sa.case((Run.backfill_id.is_(None), seconds_between(Run.due_at, Run.first_started_at)))
 
 

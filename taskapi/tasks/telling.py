@@ -36,6 +36,7 @@ def on_assigned(event: Event) -> None:
             headline="Assigned to you",
             facts=f"{_name_of(event.actor_id)} gave you this task.",
             reason="The task is yours to do.",
+            by=event.actor_id,
             by_mail=not (event.after or {}).get("in_bulk"),
         )
 
@@ -76,6 +77,7 @@ def on_comment(event: Event) -> None:
             headline=f"{author} mentioned you" if is_mentioned else f"{author} commented",
             facts=f"{author} mentioned you in a comment." if is_mentioned else f"{author} commented.",
             quote=_excerpt(comment.content),
+            by=comment.author_id,
             reason="Somebody mentioned you." if is_mentioned else "It is your task, or you commented on it.",
         )
 

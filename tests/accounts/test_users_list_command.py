@@ -52,8 +52,7 @@ def test_a_database_that_is_not_migrated_is_one_line(flask: Run, app: Flask) -> 
         with app.app_context(), db.engine.execution_options(taskapi_writes=True).begin() as connection:
             connection.execute(sa.text("ALTER TABLE hidden_users RENAME TO users"))
     assert result.exit_code == 1
-    settings = app.extensions["taskapi_settings"]
-    where = f" in {settings.data_dir}" if settings.uses_sqlite else ""
-    expected = f"Error: the database{where} is not up to date, run 'flask db upgrade': "
-    assert result.stderr.startswith(expected)
+    with app.app_context():
+        where = f" {db.engine.url.database}" if db.engine.dialect.name == "sqlite" else ""
+    assert result.stderr.startswith(f"Error: the database{where} is not up to date, run 'flask db upgrade': ")
     assert result.stderr.count("\n") == 1

@@ -9,12 +9,14 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from taskapi.accounts.models import User
 from taskapi.background.names import Queue
 from taskapi.clients.mail import mail_client
 from taskapi.clients.smtp import MailError
 from taskapi.core import clock
-from taskapi.core.db import transaction
+from taskapi.core.db import session, transaction
 from taskapi.notifications import outbox
+from taskapi.notifications.closing import OWNER_INACTIVE
 from taskapi.notifications.jobs import deliver_email
 from taskapi.notifications.models import Email
 from tests.counted import since_now
@@ -104,6 +106,24 @@ def test_a_temporary_refusal_is_tried_again_after_growing_pauses_until_it_is_tak
     assert told == pauses
     assert counted() == {("postponed",): 4, ("sent",): 1}
     assert (the_email().status, the_email().attempts, the_email().last_error) == ("sent", 5, None)
+
+
+def test_a_mail_that_is_refused_while_its_sender_is_switched_off_is_given_up(
+    mail_server: MailServer, context: Flask, owner: Person
+) -> None:
+    mail_server.refusals["RCPT"] = "450 4.2.0 greylisted"
+    with clock.use(lambda: NOON):
+        queue(sender_id=owner.id)
+    deliver_at(NOON, the_email().id)
+    with transaction():
+        session().get_one(User, owner.id).is_active = False
+    mail_server.refusals.clear()
+    deliver_at(NOON + timedelta(minutes=1), the_email().id)
+    assert (the_email().status, the_email().last_error, mail_server.messages) == (
+        "failed",
+        OWNER_INACTIVE,
+        [],
+    )
 
 
 def test_no_mail_is_sent_before_its_pause_is_over(mail_server: MailServer, context: Flask) -> None:

@@ -80,7 +80,7 @@ def test_it_releases_first_then_starts_all_and_says_where_everything_is(
     assert order == sorted(order)
     assert f"http://127.0.0.1:{leader.port}/docs" in leader.output
     assert f"written to {tmp_path}/var/mail/*.eml" in leader.output
-    assert "flask admin users create --admin" in leader.output
+    assert "taskapi admin users create --admin" in leader.output
     with redis_client(tmp_path) as client:
         assert client.ping()
 

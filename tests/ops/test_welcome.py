@@ -25,14 +25,17 @@ def test_a_bare_machine_is_described(tmp_path: Path) -> None:
     assert f"written to {tmp_path}/mail/*.eml\n" in text
 
 
-def test_the_flask_of_this_environment_is_named_as_it_is_typed(
+def test_the_command_of_this_environment_is_named_as_it_is_typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = Path(sys.executable).with_name("flask")
+    monkeypatch.delenv("FLASK_APP", raising=False)
+    ours = Path(sys.executable).parent
+    (tmp_path / "wsgi.py").touch()
     for path, folder, typed in (
-        (str(ours.parent), tmp_path, "flask"),
-        (os.defpath, tmp_path, str(ours)),
-        (os.defpath, ours.parents[1], "bin/flask"),
+        (str(ours), tmp_path, "flask"),
+        (str(ours), ours, "taskapi"),
+        (os.defpath, tmp_path, f"{ours}/flask"),
+        (os.defpath, ours.parent, "bin/taskapi"),
     ):
         monkeypatch.setenv("PATH", path)
         monkeypatch.chdir(folder)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from taskapi.accounts.models import User
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
 from taskapi.tasks import telling
@@ -227,3 +228,19 @@ def test_who_is_given_many_tasks_at_once_is_mailed_about_none(
     newest = owner.get("/api/tasks").json["items"][0]
     (made,) = owner.get(f"/api/tasks/{newest['id']}/history").json["items"]
     assert "in_bulk" not in {change["field"] for change in made["changes"]}
+
+
+def test_who_has_had_too_many_mails_sent_has_people_told_in_the_application_alone(
+    app: Flask, time: Time, owner: Person, teammate: Person
+) -> None:
+    with app.app_context(), transaction():
+        session().get_one(User, teammate.id).email_verified = True
+    with settings_changed(app, user_mails_per_hour=2):
+        tasks = [make_task(owner, title=f"t{number}", assignee_id=str(teammate.id)) for number in range(3)]
+        tick(app)
+        say(owner, tasks[0], "@tara, please")
+        tick(app)
+        assert len(told(teammate)) == 4
+        assert mailed(app) == [("task_assigned", teammate.email)] * 2
+        with app.app_context():
+            assert {email.sender_id for email in emails()} == {owner.id}

@@ -1,5 +1,8 @@
 """The owner of a run, as an action acts for them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import sqlalchemy as sa
 
 from taskapi.accounts.actors import absent_actor
@@ -27,9 +30,13 @@ def owner_of(context: RunContext) -> Actor:
     return actor
 
 
-def too_many_mails(error: MailLimitReached) -> ActionFailed:
-    """Others were mailed as often as one may; another attempt may come when there is room again."""
-    return ActionFailed(str(error), code="mail_limit_reached", retry_after=error.retry_after)
+@contextmanager
+def within_mail_limit() -> Iterator[None]:
+    """Fail the attempt where others were mailed as often as one may; another comes when there may be room."""
+    try:
+        yield
+    except MailLimitReached as error:
+        raise ActionFailed(str(error), code="mail_limit_reached", retry_after=error.retry_after) from error
 
 
 def refused(error: ValidationFailed) -> ActionFailed:

@@ -8,9 +8,8 @@ from marshmallow import fields, validate
 from taskapi.core.db import transaction
 from taskapi.core.schemas import Schema, Text
 from taskapi.notifications import service as notifications
-from taskapi.notifications.recipients import MailLimitReached
 from taskapi.schedules.actions.base import Action, ActionFailed, RunContext
-from taskapi.schedules.actions.owners import owner_of, too_many_mails
+from taskapi.schedules.actions.owners import owner_of, within_mail_limit
 from taskapi.tasks import service as tasks
 from taskapi.tasks.errors import TaskNotFound
 from taskapi.tasks.models import Task
@@ -26,11 +25,8 @@ class ReminderParams(Schema):
 
 def remind(context: RunContext, params: dict[str, Any]) -> dict[str, Any]:
     """Notify the owner once per run, however often the run is attempted."""
-    try:
-        with transaction():
-            sent_to = _remind(context, params)
-    except MailLimitReached as error:
-        raise too_many_mails(error) from error
+    with within_mail_limit(), transaction():
+        sent_to = _remind(context, params)
     context.log(f"Reminder handed to {', '.join(sent_to) or 'nobody'}.")
     return {"sent_to": sent_to}
 
