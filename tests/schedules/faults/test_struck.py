@@ -7,6 +7,7 @@ from types import ModuleType
 import psycopg
 import pytest
 import sqlalchemy as sa
+import structlog
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
@@ -18,10 +19,12 @@ from taskapi.schedules.engine import execution, finishing
 from tests.schedules.faults.conftest import Fresh
 from tests.schedules.faults.processes import Scheduler, Worker
 from tests.schedules.faults.scenario import NEVER, PROBE, World
-from tests.schedules.faults.struck import Fault, Kind, Mode
+from tests.schedules.faults.struck import Fault, Kind, Mode, heard
 from tests.schedules.making import make
 
 pytestmark = pytest.mark.one_database
+
+log = structlog.get_logger(__name__)
 
 
 def forget_a_key() -> None:
@@ -131,3 +134,17 @@ def test_an_error_comes_out_though_its_worker_goes_on(
     with pytest.raises(KeyError, match="forgotten"), world.outside.played():
         worker.work()
     worker.leave()
+
+
+def test_what_was_in_flight_before_is_nobodys() -> None:
+    noted: list[BaseException] = []
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        with heard(noted.append):
+            log.warning("of another matter")
+            try:
+                raise KeyError("caught")
+            except KeyError:
+                log.warning("of this")
+    assert [type(error) for error in noted] == [KeyError]
