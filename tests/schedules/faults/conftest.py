@@ -17,7 +17,7 @@ from tests.notifications.conftest import mail_server, running_mail_server
 from tests.people import make_person
 from tests.schedules.actions.conftest import receiver, running
 from tests.schedules.faults.drivers import MAY_REFUSE, NEVER_REFUSES
-from tests.schedules.faults.processes import at_pace, forget_everything
+from tests.schedules.faults.processes import at_pace, close_former_pools, forget_everything
 from tests.schedules.faults.scenario import World
 from tests.schedules.faults.wrappers import Outside
 from tests.schedules.making import Time, at
@@ -45,6 +45,7 @@ def fresh(
         with app.app_context():
             db.engine.dispose()
         forget_everything(app)
+        close_former_pools()
         for kept in (called, told, mail_server, probe.calls):
             kept.clear()
         return World(
@@ -55,6 +56,7 @@ def fresh(
     with at_pace(time), without_fsync(app), refused_commits(app), long_lived:
         yield make
     forget_everything(app)
+    close_former_pools()
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from tests.schedules.making import Time
 log = structlog.get_logger(__name__)
 
 SIGNALLED = 9
+_former_pools: list[sa.Pool] = []
 # Whose own clock goes by the test's.
 WAITING = (connection, due, expecting, hand, lease, repeating, sending)
 
@@ -202,9 +203,16 @@ def forget_everything(app: Flask) -> None:
         redis_client().connection_pool.reset()
 
 
+def close_former_pools() -> None:
+    """Close what has come back to pools that are none any more."""
+    while _former_pools:
+        _former_pools.pop().dispose()
+
+
 def _doubt(engine: sa.Engine) -> None:
     """Have no connection used that may have been cut; others may still work with theirs."""
     if engine.dialect.name == "sqlite":
+        _former_pools.append(engine.pool)
         engine.dispose()
     else:
         doubt_connections()
