@@ -12,6 +12,8 @@ from taskapi.tasks.drafts import Drafts, Messages
 from taskapi.tasks.schemas import NewTaskSchema
 from taskapi.tasks.shown import ShownTask, as_new
 
+MOST_NEW_TAGS = 1_000
+
 
 def create_all(*, actor: Actor, tasks: Sequence[Any]) -> dict[str, list[ShownTask]]:
     """Make all of the tasks, or none.
@@ -56,6 +58,9 @@ def _create(
     drafts, errors = _read(sent)
     indexes = list(drafts)
     batch = Drafts(actor, list(drafts.values()))
+    if batch.count_new_tags() > MOST_NEW_TAGS:
+        # Everybody sees them, and SQLite lets nobody else write meanwhile.
+        raise ValidationFailed({"tasks": [f"Name {MOST_NEW_TAGS:,} new tags at most at a time."]})
     errors |= {indexes[place]: texts for place, texts in batch.errors.items()}
     if errors and not partial:
         return [], errors

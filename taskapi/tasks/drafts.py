@@ -57,6 +57,10 @@ class Drafts:
         self._check_external_ids()
         self._check_people()
 
+    def count_new_tags(self) -> int:
+        """How many tags there would be more."""
+        return len(self._tags.new_names(name for draft in self._drafts for name in draft.get("tags", ())))
+
     def write(self) -> list[tuple[Task, list[Tag]]]:
         """Make tasks of those that nothing speaks against, in their order; each with its tags.
 

@@ -41,6 +41,7 @@ def update_task(
         TaskNotFound, TaskForbidden, PreconditionFailed, ValidationFailed, ExternalIdTaken
     """
     task = lock_to_change(actor, task_id, condition)
+    _check_external_id(actor, task, changes)
     change(actor, task, changes, weather=weather)
     return task
 
@@ -52,6 +53,13 @@ def check_may_change(actor: Actor, task: Task) -> None:
     """
     if not actor.is_admin and actor.user_id not in people_of(task):
         raise TaskForbidden("Only its creator, its assignee or an administrator changes a task.")
+
+
+def _check_external_id(actor: Actor, task: Task, changes: dict[str, Any]) -> None:
+    """By that id programs of its creator find the task again, and write into it what they bring."""
+    is_changed = changes.get("external_id", task.external_id) != task.external_id
+    if is_changed and not actor.is_admin and actor.user_id != task.creator_id:
+        raise TaskForbidden("Only its creator or an administrator changes the external_id of a task.")
 
 
 def lock_to_change(actor: Actor, task_id: UUID, condition: Precondition = ANY_VERSION) -> Task:

@@ -39,6 +39,10 @@ class TagBook:
         """Those of the names that look like an id and are none: nobody names a tag so."""
         return [name for name in names if is_id(name) and self._find(name) is None]
 
+    def new_names(self, names: Iterable[str]) -> set[str]:
+        """Those of the names, folded, that would become tags."""
+        return {name.strip().casefold() for name in names if self._find(name) is None and not is_id(name)}
+
     def tags(self, names: Iterable[str]) -> list[Tag]:
         """The tags of these names, each once, by name; a new name becomes a tag."""
         wanted = list(names)

@@ -83,6 +83,21 @@ def test_more_names_of_tags_than_a_statement_holds_are_found(owner: Person) -> N
     assert {len(task["tags"]) for task in answer.json["items"]} == {50}
 
 
+def test_more_new_tags_than_a_request_may_make_are_refused(owner: Person) -> None:
+    def send(path: str, first: int, count: int) -> Any:
+        names = [f"{number}" for number in range(first, first + count)]
+        tasks = [{"title": "Tea", "tags": names[place : place + 40]} for place in range(0, count, 40)]
+        return owner.post(path, {"tasks": tasks})
+
+    for path in ("/api/tasks/bulk", "/api/tasks/bulk?partial=true"):
+        answer = send(path, 0, 1_001)
+        assert (answer.status_code, list(answer.json["errors"])) == (422, ["tasks"])
+    assert owner.get("/api/tags").json["total"] == 0
+    assert send("/api/tasks/bulk", 0, 1_000).status_code == 201
+    # What there is already is not counted.
+    assert send("/api/tasks/bulk", 500, 1_500).status_code == 201
+
+
 def test_the_same_key_makes_them_once(owner: Person) -> None:
     headers = {"Idempotency-Key": "once"}
     first = owner.post("/api/tasks/bulk", {"tasks": [RIGHT]}, headers=headers)

@@ -85,6 +85,18 @@ def test_what_makes_no_sense_changes_nothing(owner: Person, body: dict[str, Any]
     assert owner.get(path_of(task)).json == task
 
 
+def test_its_assignee_does_not_choose_by_what_id_its_creators_programs_find_it(
+    owner: Person, teammate: Person, admin: Person
+) -> None:
+    task = make_task(owner, assignee_id=str(teammate.id), external_id="7")
+    for external_id in ("8", None):
+        answer = teammate.patch(path_of(task), {"external_id": external_id, "title": "Coffee"})
+        assert (answer.status_code, answer.json["code"]) == (403, "task_forbidden")
+    assert teammate.patch(path_of(task), {"external_id": "7", "title": "Coffee"}).status_code == 200
+    for number, person in enumerate((owner, admin)):
+        assert person.patch(path_of(task), {"external_id": f"{number}"}).status_code == 200
+
+
 def test_its_assignee_and_admins_change_it_too_and_a_stranger_sees_none(
     app: Flask, owner: Person, teammate: Person, admin: Person
 ) -> None:
