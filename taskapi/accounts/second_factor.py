@@ -27,7 +27,7 @@ from taskapi.accounts.errors import (
     WrongCode,
 )
 from taskapi.accounts.models import SecondFactor
-from taskapi.accounts.throttle import counted_attempt, key_of
+from taskapi.accounts.throttle import counted_attempt, key_of, key_of_codes
 from taskapi.accounts.tokens import hash_token
 from taskapi.config import Settings
 from taskapi.core import clock
@@ -44,6 +44,8 @@ TOTP_CODE = re.compile(r"[0-9]{6}")
 # People type codes in groups, and copying turns a hyphen into another dash.
 BLANKS_AND_DASHES = re.compile(r"[\s\u002d\u2010-\u2015\u2212]")
 RECOVERY_CODES = 10
+# Wrong ones, of who knows the password: of a million codes three are good at a time.
+CODES_A_DAY = 50
 # No letter or digit that is taken for another; fifteen of them hold 74 bits.
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 GROUPS, LETTERS_OF_A_GROUP = 3, 5
@@ -188,7 +190,7 @@ def require_code(*, settings: Settings, user_id: UUID, code: str | None, key: st
     Call it outside of a transaction: a wrong code stays counted, and a right one stays used.
 
     Args:
-        key: the bucket in which the account's failures are counted from this device.
+        key: the bucket in which failures to sign in are counted from this device.
 
     Raises:
         SecondFactorRequired: there is none; it does not count as a failure.
@@ -199,7 +201,9 @@ def require_code(*, settings: Settings, user_id: UUID, code: str | None, key: st
         return
     if code is None or not _plain(code):
         raise SecondFactorRequired
-    with counted_attempt(settings=settings, key=key), transaction():
+    key = key_of_codes(key, user_id)
+    by_day = counted_attempt(settings=settings, key=key, each_day=CODES_A_DAY)
+    with counted_attempt(settings=settings, key=key), by_day, transaction():
         if not _take_code(user_id, code):
             raise InvalidSecondFactor
 

@@ -28,6 +28,9 @@ from taskapi.environment import Rate
 
 # Looked up for a name that no account has, so that it takes as long.
 NOBODY = UUID(int=0)
+DAY_SECONDS = 86_400
+# What the keys end in whose failures count for a day.
+OF_A_DAY = "/day"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,14 @@ def key_of_name(folded: str) -> str:
     return hashlib.sha256(folded.encode()).hexdigest()
 
 
+def key_of_codes(key: str, user_id: UUID) -> str:
+    """The bucket of codes of a second factor, for whom ``key`` counts at sign-in.
+
+    By the account and no name: who knows the password learns nothing by that, and has one bucket.
+    """
+    return key if key.startswith(f"{user_id}@") else key_of(user_id=user_id, place="codes")
+
+
 def key_of_sign_in(*, login: str, user_id: UUID | None, device: Device) -> str:
     """The bucket that counts a sign-in, by password or second factor, from this device.
 
@@ -69,16 +80,21 @@ def key_of_sign_in(*, login: str, user_id: UUID | None, device: Device) -> str:
 
 
 @contextmanager
-def counted_attempt(*, settings: Settings, key: str) -> Iterator[None]:
+def counted_attempt(*, settings: Settings, key: str, each_day: int | None = None) -> Iterator[None]:
     """Count a failure beforehand and take it back unless the block raises.
 
     Both are transactions of their own: call it outside of one.
 
+    Args:
+        each_day: so many a day, in place of those that RATE_LIMIT_ACCOUNT allows, if that is not off.
+
     Raises:
-        TooManyFailures: RATE_LIMIT_ACCOUNT is used up; the block is not entered.
+        TooManyFailures: they are used up; the block is not entered.
         RuntimeError: inside a transaction, whose rollback would forget the failure.
     """
     rate = settings.rate_limit_account
+    if rate and each_day:
+        key, rate = f"{key}{OF_A_DAY}", Rate(each_day, DAY_SECONDS)
     if rate is None:
         yield
         return
@@ -118,7 +134,9 @@ def forget_failures(user_id: UUID) -> None:
 def forget_old_failures(*, settings: Settings) -> None:
     """Remove counts whose window is over."""
     rate = settings.rate_limit_account
-    over = SignInFailures.since <= database_now(-rate.seconds) if rate else sa.true()
+    of_a_day = SignInFailures.key.endswith(OF_A_DAY)
+    over = SignInFailures.since <= database_now(-rate.seconds if rate else 0.0)
+    over = sa.or_(sa.and_(over, ~of_a_day), SignInFailures.since <= database_now(-DAY_SECONDS))
     session().execute(sa.delete(SignInFailures).where(over).execution_options(synchronize_session=False))
 
 

@@ -1,6 +1,7 @@
 """POST /api/auth/login of an account with a second factor"""
 
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from taskapi.accounts.models import SecondFactor, User
-from taskapi.accounts.second_factor import SEAL, require_code
+from taskapi.accounts.second_factor import CODES_A_DAY, SEAL, require_code
 from taskapi.accounts.second_factor_queries import find_factor, take_step
+from taskapi.accounts.throttle import forget_old_failures
 from taskapi.core import clock
 from taskapi.core.db import session, transaction
 from taskapi.core.events import Event
@@ -20,6 +22,7 @@ from taskapi.core.runtime import runtime_settings
 from taskapi.core.signing import seal
 from taskapi.environment import Rate
 from tests.accounts.authenticator import (
+    STEP,
     Authenticator,
     StandingClock,
     begin,
@@ -30,7 +33,7 @@ from tests.accounts.authenticator import (
 )
 from tests.accounts.helpers import body, code, exchange, show_me
 from tests.accounts.links import NEW_PASSWORD, reset, reset_token
-from tests.people import Person
+from tests.people import PASSWORD, Person
 from tests.settings import settings_changed
 from tests.smtp import MailServer
 
@@ -202,6 +205,46 @@ def test_wrong_codes_count_as_failed_sign_ins_although_they_are_refused(
         assert code(answer) == (429, "too_many_failures")
         assert int(answer.headers["Retry-After"]) == 60
         time.forward(steps=2)
+        assert sign_in(client, phone.person, code=phone.code()).status_code == 200
+
+
+def test_by_whichever_name_and_from_wherever_codes_count_together(
+    app: Flask, client: FlaskClient, phone: Authenticator
+) -> None:
+    names = (phone.person.email, phone.person.actor.username)
+    with settings_changed(app, rate_limit_account=Rate(4, 60)):
+        answers = [
+            client.post(
+                "/api/auth/login",
+                json={"username": names[number % 2], "password": PASSWORD, "code": phone.wrong_code()},
+                environ_base={"REMOTE_ADDR": f"203.0.{number}.9"},
+            )
+            for number in range(6)
+        ]
+    assert [code(answer) for answer in answers] == [INVALID] * 4 + [(429, "too_many_failures")] * 2
+
+
+def test_who_has_the_password_tries_no_more_than_fifty_codes_a_day(
+    app: Flask, client: FlaskClient, phone: Authenticator, time: StandingClock
+) -> None:
+    def tries() -> Counter[tuple[int, str]]:
+        """As many as may be, ten a minute, for half an hour."""
+        counted: Counter[tuple[int, str]] = Counter()
+        for _ in range(30):
+            counted += Counter(
+                code(sign_in(client, phone.person, code=phone.wrong_code())) for _ in range(11)
+            )
+            time.forward(steps=2)
+            with app.app_context(), transaction():
+                forget_old_failures(settings=runtime_settings())
+        return counted
+
+    with settings_changed(app, rate_limit_account=Rate(10, 60)):
+        assert tries()[INVALID] == CODES_A_DAY
+        answer = sign_in(client, phone.person, code=phone.code())
+        assert code(answer) == (429, "too_many_failures")
+        assert 20 * 3600 < int(answer.headers["Retry-After"]) <= 86_400
+        time.forward(steps=86_400 / STEP)
         assert sign_in(client, phone.person, code=phone.code()).status_code == 200
 
 
