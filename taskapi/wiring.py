@@ -19,6 +19,7 @@ from taskapi.core.closing import (
     on_counting,
     on_foreseeing,
     on_handing_over,
+    on_reclaiming,
 )
 from taskapi.core.following import let_follow, owners_and_administrators, owners_only
 from taskapi.core.freshness import leap, touch_standing
@@ -53,6 +54,7 @@ from taskapi.schedules.following import show_runs, show_schedules
 from taskapi.schedules.handing_over import (
     count_schedules_of,
     foresee_schedules_of,
+    forget_listeners_of,
     hand_over_schedules_of,
 )
 from taskapi.schedules.switching import follow_owner
@@ -148,6 +150,9 @@ def _settle_accounts() -> None:
     on_account_closing("webhooks", forget_webhooks_of)
     on_account_closing("idempotency", forget_answers_of)
     on_account_closing("events", forget_reader)
+    on_reclaiming("calendar", delete_feeds_of)
+    on_reclaiming("webhooks", forget_webhooks_of)
+    on_reclaiming("schedules", forget_listeners_of)
     on_account_switching("schedules", follow_owner)
     on_account_switching("notifications", withhold_emails_of)
     on_handing_over("schedules", hand_over_schedules_of)

@@ -18,6 +18,7 @@ from taskapi.accounts.throttle import NOBODY, Device
 from taskapi.config import Settings
 from taskapi.core import clock
 from taskapi.core.access import Actor
+from taskapi.core.closing import reclaim
 from taskapi.core.db import session
 from taskapi.core.errors import ValidationFailed
 from taskapi.core.events import record_event
@@ -116,7 +117,7 @@ def reset_password(*, token: str, password_hash: str, device: Device) -> None:
     """Set the password of whom the link was mailed to; all of their sessions end.
 
     Who has the link reads the mail of the address, which is verified by that. A second factor stays;
-    personal tokens do if the address was verified before.
+    personal tokens, and whoever is told of what the account sees, do if the address was verified before.
 
     Raises:
         InvalidOneTimeToken
@@ -125,6 +126,7 @@ def reset_password(*, token: str, password_hash: str, device: Device) -> None:
     if not user.email_verified:
         # Somebody else may have made the account under this address, and left a way in.
         queries.delete_tokens(user.id)
+        reclaim(user.id)
     user.password_hash, user.email_verified = password_hash, True
     queries.end_sessions(user.id)
     throttle.forget_failures(user.id)

@@ -43,6 +43,7 @@ Count: TypeAlias = Callable[[Collection[UUID]], Mapping[str, Mapping[UUID, int]]
 OnStep: TypeAlias = Callable[[str, int, int], None]
 
 _hooks: dict[str, Hook] = {}
+_reclaimers: dict[str, Hook] = {}
 _handovers: dict[str, HandOver] = {}
 _forecasts: dict[str, Foresee] = {}
 _switches: dict[str, Switch] = {}
@@ -60,6 +61,21 @@ def on_account_closing(name: str, hook: Hook) -> None:
         name: unique; the hooks are called in the order in which they were first named.
     """
     _hooks[name] = hook
+
+
+def on_reclaiming(name: str, hook: Hook) -> None:
+    """Call ``hook(user_id, None)`` when a reset proves for the first time whose the address is.
+
+    Whoever made the account may have been somebody else, who is to be told of nothing more
+    (Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022).
+    """
+    _reclaimers[name] = hook
+
+
+def reclaim(user_id: UUID) -> None:
+    """Call the hooks in the current transaction."""
+    for hook in _reclaimers.values():
+        hook(user_id, None)
 
 
 def on_handing_over(name: str, hand_over: HandOver) -> None:

@@ -58,12 +58,14 @@ def find_recipient(*, user_id: UUID, kind: str, to: str | None, key: str) -> Rec
     is_own = address.casefold() == user.email.casefold()
     if (to is None and not wants_mail) or (not is_own and outbox.is_suppressed(address)):
         return None
+    # A full name may be any words, such as those of a bank.
+    asker = f"{user.full_name} ({user.username})" if user.full_name else user.username
     found = Recipient(
         key=mail_key(key=key, kind=kind, address=address),
         address=address,
         user_id=user.id if is_own else None,
         sender_id=None if is_own else user.id,
-        reason=f"{'You' if is_own else user.full_name or user.username} asked for this {kind}.",
+        reason=f"{'You' if is_own else asker} asked for this {kind}.",
     )
     if (is_own and user.email_verified) or limit.has_room(user.id) or _is_there(found.key):
         return found

@@ -44,6 +44,17 @@ def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) ->
         let_go_if_held(schedule, actor)
 
 
+def forget_listeners_of(user_id: UUID, actor: Actor | None) -> None:
+    """Let the schedules of a user go on, but tell nobody else any more of what they see."""
+    for schedule in lock_not_ended(user_id):
+        before = _state(schedule)
+        _forget_listeners(schedule)
+        if _state(schedule) != before:
+            schedule.version += 1
+            session().flush()
+            _record(actor, schedule, before)
+
+
 def _forget_listeners(schedule: Schedule) -> None:
     """Whoever the former owner had told of what they saw is not told of what the heir sees."""
     tells = registry.find(schedule.action).tells if registry.is_installed(schedule.action) else None

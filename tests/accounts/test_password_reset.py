@@ -2,7 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -25,7 +28,9 @@ from tests.accounts.links import (
     reset_token,
     set_active,
 )
+from tests.events.webhooks.making import path_of, subscribe
 from tests.people import PASSWORD, Person
+from tests.schedules.making import make
 from tests.settings import settings_changed
 from tests.smtp import MailServer
 from tests.smtp import body as text_of
@@ -213,6 +218,36 @@ def test_the_first_proof_of_an_address_ends_the_tokens_of_whoever_made_the_accou
     token = body(client.post("/api/auth/tokens", json=mine, headers=headers))["token"]
     reset(client, reset_token(app, mail_server, owner), "another horse battery")
     assert show_me(client, token).status_code == 200
+
+
+def test_the_first_proof_of_an_address_has_nobody_told_of_what_the_account_sees(
+    app: Flask, client: FlaskClient, owner: Person, mail_server: MailServer
+) -> None:
+    def set_up(person: Person) -> tuple[str, str, dict[str, Any]]:
+        feed = person.post("/api/calendar/feeds", {"name": "phone"}).json
+        webhook = subscribe(person, "https://example.org/told")
+        params = {"kind": "tasks", "to": "eve@example.org"}
+        return (
+            urlsplit(feed["url"]).path,
+            path_of(webhook),
+            make(person, action="report", params=params, every=60),
+        )
+
+    feed, webhook, schedule = set_up(owner)
+    reset(client, reset_token(app, mail_server, owner))
+    pair = body(log_in(client, owner.email, NEW_PASSWORD))
+    again = replace(owner, access_token=pair["access_token"])
+    assert client.get(feed).status_code == 404
+    assert again.get(webhook).status_code == 404
+    kept = again.get(f"/api/schedules/{schedule['id']}").json
+    assert (kept["status"], kept["params"]) == ("active", {"kind": "tasks"})
+    feed, webhook, schedule = set_up(again)
+    reset(client, reset_token(app, mail_server, owner), "another horse battery")
+    pair = body(log_in(client, owner.email, "another horse battery"))
+    again = replace(owner, access_token=pair["access_token"])
+    assert client.get(feed).status_code == 200
+    assert again.get(webhook).status_code == 200
+    assert again.get(f"/api/schedules/{schedule['id']}").json["params"]["to"] == "eve@example.org"
 
 
 def test_nobody_else_is_touched(

@@ -100,7 +100,7 @@ def test_a_deactivated_owner_gets_no_email(owner: Person, context: Flask) -> Non
         assert remind(user_id=owner.id, title="Tea", message="Now.", to=None, key="run:1") == []
 
 
-@pytest.mark.parametrize(("full_name", "asker"), [("Olivia Park", "Olivia Park"), (None, "olivia")])
+@pytest.mark.parametrize(("full_name", "asker"), [("Olivia Park", "Olivia Park (olivia)"), (None, "olivia")])
 def test_the_asker_is_called_by_the_best_name_known(
     owner: Person, context: Flask, full_name: str | None, asker: str
 ) -> None:
