@@ -27,7 +27,7 @@ from taskapi.accounts.errors import (
     WrongCode,
 )
 from taskapi.accounts.models import SecondFactor
-from taskapi.accounts.throttle import counted_attempt, key_of, key_of_codes
+from taskapi.accounts.throttle import counted_attempt, failures_of_day, key_of, key_of_codes
 from taskapi.accounts.tokens import hash_token
 from taskapi.config import Settings
 from taskapi.core import clock
@@ -46,6 +46,8 @@ BLANKS_AND_DASHES = re.compile(r"[\s\u002d\u2010-\u2015\u2212]")
 RECOVERY_CODES = 10
 # Wrong ones, of who knows the password: of a million codes three are good at a time.
 CODES_A_DAY = 50
+# After so many the owner is told: one mistypes one or two.
+TOLD_AT = 3
 # No letter or digit that is taken for another; fifteen of them hold 74 bits.
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 GROUPS, LETTERS_OF_A_GROUP = 3, 5
@@ -203,9 +205,20 @@ def require_code(*, settings: Settings, user_id: UUID, code: str | None, key: st
         raise SecondFactorRequired
     key = key_of_codes(key, user_id)
     by_day = counted_attempt(settings=settings, key=key, each_day=CODES_A_DAY)
-    with counted_attempt(settings=settings, key=key), by_day, transaction():
-        if not _take_code(user_id, code):
-            raise InvalidSecondFactor
+    try:
+        with counted_attempt(settings=settings, key=key), by_day, transaction():
+            if not _take_code(user_id, code):
+                raise InvalidSecondFactor
+    except InvalidSecondFactor:
+        _tell_of_wrong_codes(user_id, key)
+        raise
+
+
+def _tell_of_wrong_codes(user_id: UUID, key: str) -> None:
+    """Once a day: somebody knows the password, and perhaps does not have the app."""
+    with transaction():
+        if failures_of_day(key) == TOLD_AT:
+            _record("user.second_factor_refused", user_id, None, after={"wrong_codes": TOLD_AT})
 
 
 def _take_code(user_id: UUID, code: str) -> bool:

@@ -107,6 +107,12 @@ def counted_attempt(*, settings: Settings, key: str, each_day: int | None = None
         _take_back(key, since)
 
 
+def failures_of_day(key: str) -> int:
+    """How many were counted for this bucket by day, since its day began."""
+    counted = sa.select(SignInFailures.count).where(SignInFailures.key == f"{key}{OF_A_DAY}")
+    return session().scalar(counted) or 0
+
+
 def require_password(*, settings: Settings, actor: Actor, password: str) -> None:
     """Make sure that the caller, who is signed in, knows the password of their account.
 

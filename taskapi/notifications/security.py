@@ -85,6 +85,12 @@ NEWS = {
         facts="The second factor of your account was switched off: the password alone signs in.",
         advice=CHANGE_NOW,
     ),
+    "user.second_factor_refused": News(
+        kind="second_factor_changed",
+        subject="Somebody signed in with your password, but not with a code",
+        facts="Somebody gave the password of your account, and three wrong codes of the second factor.",
+        advice=CHANGE_NOW,
+    ),
     "user.recovery_code_used": News(
         kind="second_factor_changed",
         subject="A recovery code was used",

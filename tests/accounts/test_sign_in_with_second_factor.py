@@ -36,6 +36,7 @@ from tests.accounts.links import NEW_PASSWORD, reset, reset_token
 from tests.people import PASSWORD, Person
 from tests.settings import settings_changed
 from tests.smtp import MailServer
+from tests.work import tick
 
 INVALID = (401, "invalid_second_factor")
 REQUIRED = (401, "second_factor_required")
@@ -245,6 +246,19 @@ def test_who_has_the_password_tries_no_more_than_fifty_codes_a_day(
         assert code(answer) == (429, "too_many_failures")
         assert 20 * 3600 < int(answer.headers["Retry-After"]) <= 86_400
         time.forward(steps=86_400 / STEP)
+        assert sign_in(client, phone.person, code=phone.code()).status_code == 200
+
+
+def test_the_owner_is_mailed_when_somebody_has_the_password_and_no_code(
+    app: Flask, client: FlaskClient, phone: Authenticator, time: StandingClock, mail_server: MailServer
+) -> None:
+    tick(app)
+    with settings_changed(app, rate_limit_account=Rate(10, 60)):
+        for told in ([], [], ["Somebody signed in with your password, but not with a code"], [], []):
+            mail_server.clear()
+            assert code(sign_in(client, phone.person, code=phone.wrong_code())) == INVALID
+            tick(app)
+            assert [message["Subject"] for message in mail_server.messages] == told
         assert sign_in(client, phone.person, code=phone.code()).status_code == 200
 
 
