@@ -38,7 +38,12 @@ from taskapi.notifications import alerts
 from taskapi.notifications import security as security_mails
 from taskapi.notifications import service as notifications
 from taskapi.notifications.attachments import set_attachment_reader
-from taskapi.notifications.closing import delete_messages_of, foresee_messages_of, withhold_emails_of
+from taskapi.notifications.closing import (
+    delete_messages_of,
+    foresee_messages_of,
+    withhold_emails_of,
+    withhold_emails_to_others,
+)
 from taskapi.notifications.following import show_notifications
 from taskapi.notifications.imports import on_import_ended
 from taskapi.schedules.actions import registry
@@ -153,6 +158,7 @@ def _settle_accounts() -> None:
     on_reclaiming("calendar", delete_feeds_of)
     on_reclaiming("webhooks", forget_webhooks_of)
     on_reclaiming("schedules", forget_listeners_of)
+    on_reclaiming("notifications", withhold_emails_to_others)
     on_account_switching("schedules", follow_owner)
     on_account_switching("notifications", withhold_emails_of)
     on_handing_over("schedules", hand_over_schedules_of)

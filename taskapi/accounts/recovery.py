@@ -78,6 +78,8 @@ def change_password(*, actor: Actor, password_hash: str) -> None:
         raise TokenRevoked("The session has ended.")
     user.password_hash = password_hash
     queries.end_sessions(user.id, except_for=actor.session_id)
+    # They were of who knew the former one.
+    throttle.forget_failures(user.id)
     one_time.void(user_id=user.id, purpose=PASSWORD_RESET)
     _record_new_password(user, by="change", actor=actor)
 

@@ -7,7 +7,8 @@ step is taken twice. The secret is sealed with the installation's key; recovery 
 
 import re
 import secrets
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -27,7 +28,7 @@ from taskapi.accounts.errors import (
     WrongCode,
 )
 from taskapi.accounts.models import SecondFactor
-from taskapi.accounts.throttle import counted_attempt, failures_of_day, key_of, key_of_codes
+from taskapi.accounts.throttle import counted_attempt, forget_failures, key_of, key_of_codes
 from taskapi.accounts.tokens import hash_token
 from taskapi.config import Settings
 from taskapi.core import clock
@@ -173,17 +174,22 @@ def remove_factor(*, user_id: UUID, actor: Actor | None = None) -> None:
     if factors.lock_enabled_factor(user_id) is None:
         raise SecondFactorNotEnabled("This account has no second factor.")
     factors.delete_factor(user_id)
+    # Somebody else may have used them up; they were of this factor.
+    forget_failures(user_id)
     _record("user.second_factor_disabled", user_id, actor)
 
 
-def counted_codes(*, settings: Settings, actor: Actor) -> AbstractContextManager[None]:
-    """Count a wrong code of somebody who is signed in as a wrong password of theirs is counted.
+@contextmanager
+def counted_codes(*, settings: Settings, actor: Actor) -> Iterator[None]:
+    """Count a wrong code of somebody who is signed in as a wrong password of theirs is counted, and by day.
 
     Raises:
         TooManyFailures
     """
     key = key_of(user_id=actor.user_id, place=actor.session_id)
-    return counted_attempt(settings=settings, key=key)
+    by_day = counted_attempt(settings=settings, key=key, each_day=CODES_A_DAY)
+    with counted_attempt(settings=settings, key=key), by_day:
+        yield
 
 
 def require_code(*, settings: Settings, user_id: UUID, code: str | None, key: str) -> None:
@@ -204,21 +210,19 @@ def require_code(*, settings: Settings, user_id: UUID, code: str | None, key: st
     if code is None or not _plain(code):
         raise SecondFactorRequired
     key = key_of_codes(key, user_id)
-    by_day = counted_attempt(settings=settings, key=key, each_day=CODES_A_DAY)
-    try:
-        with counted_attempt(settings=settings, key=key), by_day, transaction():
-            if not _take_code(user_id, code):
-                raise InvalidSecondFactor
-    except InvalidSecondFactor:
-        _tell_of_wrong_codes(user_id, key)
-        raise
-
-
-def _tell_of_wrong_codes(user_id: UUID, key: str) -> None:
-    """Once a day: somebody knows the password, and perhaps does not have the app."""
-    with transaction():
-        if failures_of_day(key) == TOLD_AT:
-            _record("user.second_factor_refused", user_id, None, after={"wrong_codes": TOLD_AT})
+    with (
+        counted_attempt(settings=settings, key=key),
+        counted_attempt(settings=settings, key=key, each_day=CODES_A_DAY) as number,
+    ):
+        with transaction():
+            is_right = _take_code(user_id, code)
+        if is_right:
+            return
+        if number == TOLD_AT:
+            # Once a day: somebody knows the password, and perhaps does not have the app.
+            with transaction():
+                _record("user.second_factor_refused", user_id, None, after={"wrong_codes": number})
+        raise InvalidSecondFactor
 
 
 def _take_code(user_id: UUID, code: str) -> bool:

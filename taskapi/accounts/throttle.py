@@ -80,8 +80,8 @@ def key_of_sign_in(*, login: str, user_id: UUID | None, device: Device) -> str:
 
 
 @contextmanager
-def counted_attempt(*, settings: Settings, key: str, each_day: int | None = None) -> Iterator[None]:
-    """Count a failure beforehand and take it back unless the block raises.
+def counted_attempt(*, settings: Settings, key: str, each_day: int | None = None) -> Iterator[int]:
+    """Count a failure beforehand and take it back unless the block raises; the how manieth it would be.
 
     Both are transactions of their own: call it outside of one.
 
@@ -96,21 +96,15 @@ def counted_attempt(*, settings: Settings, key: str, each_day: int | None = None
     if rate and each_day:
         key, rate = f"{key}{OF_A_DAY}", Rate(each_day, DAY_SECONDS)
     if rate is None:
-        yield
+        yield 0
         return
     if in_transaction():
         raise RuntimeError("a failure must be counted outside of the transaction that it ends")
     with transaction():
-        since = _count(key, rate)
-    yield
+        since, count = _count(key, rate)
+    yield count
     with transaction():
         _take_back(key, since)
-
-
-def failures_of_day(key: str) -> int:
-    """How many were counted for this bucket by day, since its day began."""
-    counted = sa.select(SignInFailures.count).where(SignInFailures.key == f"{key}{OF_A_DAY}")
-    return session().scalar(counted) or 0
 
 
 def require_password(*, settings: Settings, actor: Actor, password: str) -> None:
@@ -146,8 +140,8 @@ def forget_old_failures(*, settings: Settings) -> None:
     session().execute(sa.delete(SignInFailures).where(over).execution_options(synchronize_session=False))
 
 
-def _count(key: str, rate: Rate) -> datetime:
-    """One more in the window, which begins anew when it is over; when the window began."""
+def _count(key: str, rate: Rate) -> tuple[datetime, int]:
+    """One more in the window, which begins anew when it is over; when it began, and how many there are."""
     over = SignInFailures.since <= database_now(-rate.seconds)
     # One statement: of two attempts at the same moment each sees the other's count.
     statement = (
@@ -161,12 +155,12 @@ def _count(key: str, rate: Rate) -> datetime:
             },
             where=sa.or_(over, SignInFailures.count < rate.amount),
         )
-        .returning(SignInFailures.since)
+        .returning(SignInFailures.since, SignInFailures.count)
     )
-    since: datetime | None = session().execute(statement).scalar_one_or_none()
-    if since is None:
+    counted = session().execute(statement).one_or_none()
+    if counted is None:
         raise TooManyFailures(_seconds_left(key, rate))
-    return since
+    return counted.since, counted[1]
 
 
 def _seconds_left(key: str, rate: Rate) -> int:

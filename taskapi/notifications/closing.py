@@ -14,6 +14,7 @@ from taskapi.notifications.models import Email, Notification
 
 # Why a message was given up that no server had refused.
 OWNER_INACTIVE = "The account was switched off before it was sent."
+RECLAIMED = "Its sender's account went to who owns its address before it was sent."
 
 foresee_messages_of = all_deleted("notifications", Notification.user_id)
 
@@ -30,6 +31,13 @@ def withhold_emails_of(user_id: UUID, is_active: bool, _actor: Actor | None) -> 
         return
     theirs = (_mails_of(user_id), Email.status == "pending", Email.kind.not_in(SECURITY_KINDS))
     statement = sa.update(Email).where(*theirs).values(status="failed", last_error=OWNER_INACTIVE)
+    session().execute(statement.execution_options(synchronize_session=False))
+
+
+def withhold_emails_to_others(user_id: UUID, _actor: Actor | None) -> None:
+    """Give up what waits for addresses that the user has named."""
+    theirs = (Email.sender_id == user_id, Email.user_id.is_(None), Email.status == "pending")
+    statement = sa.update(Email).where(*theirs).values(status="failed", last_error=RECLAIMED)
     session().execute(statement.execution_options(synchronize_session=False))
 
 

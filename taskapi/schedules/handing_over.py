@@ -1,7 +1,7 @@
 """Giving the schedules of an account that is closed to somebody else, with their runs."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from taskapi.schedules.secrets import recorded_params
 from taskapi.schedules.switching import let_go_if_held
 
 LIVE = ("active", "paused")
+Tells: TypeAlias = Callable[[dict[str, Any]], Collection[str]]
 
 
 def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) -> None:
@@ -32,8 +33,8 @@ def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) ->
     for schedule in given:
         schedule.owner_id = heir_id
         schedule.as_admin = schedule.as_admin and heir_is_admin
-        _forget_listeners(schedule)
         schedule.version += 1
+    _forget_listeners(given)
     session().flush()
     for some in batches([schedule.id for schedule in given]):
         for model in (Run, Backfill):
@@ -46,28 +47,35 @@ def hand_over_schedules_of(user_id: UUID, heir_id: UUID, actor: Actor | None) ->
 
 def forget_listeners_of(user_id: UUID, actor: Actor | None) -> None:
     """Let the schedules of a user go on, but tell nobody else any more of what they see."""
-    for schedule in lock_not_ended(user_id):
-        before = _state(schedule)
-        _forget_listeners(schedule)
-        if _state(schedule) != before:
-            schedule.version += 1
-            session().flush()
-            _record(actor, schedule, before)
+    telling = [schedule for schedule in lock_not_ended(user_id) if _tells_of(schedule) is not None]
+    before = {schedule.id: _state(schedule) for schedule in telling}
+    _forget_listeners(telling)
+    changed = [schedule for schedule in telling if _state(schedule) != before[schedule.id]]
+    for schedule in changed:
+        schedule.version += 1
+    session().flush()
+    for schedule in changed:
+        _record(actor, schedule, before[schedule.id])
 
 
-def _forget_listeners(schedule: Schedule) -> None:
+def _tells_of(schedule: Schedule) -> Tells | None:
+    return registry.find(schedule.action).tells if registry.is_installed(schedule.action) else None
+
+
+def _forget_listeners(schedules: Sequence[Schedule]) -> None:
     """Whoever the former owner had told of what they saw is not told of what the heir sees."""
-    tells = registry.find(schedule.action).tells if registry.is_installed(schedule.action) else None
-    if tells is None:
-        return
-    schedule.params = _without(schedule.params, tells)
-    # One that has succeeded is never done again.
-    runs = sa.select(Run).where(Run.schedule_id == schedule.id, Run.status != "completed")
-    for run in session().scalars(runs.execution_options(yield_per=500)):
-        run.params = _without(run.params, tells)
+    telling = {schedule.id: tells for schedule in schedules if (tells := _tells_of(schedule)) is not None}
+    for schedule in schedules:
+        if schedule.id in telling:
+            schedule.params = _without(schedule.params, telling[schedule.id])
+    for some in batches(list(telling)):
+        # One that has succeeded is never done again.
+        runs = sa.select(Run).where(Run.schedule_id.in_(some), Run.status != "completed")
+        for run in session().scalars(runs.execution_options(yield_per=500)):
+            run.params = _without(run.params, telling[run.schedule_id])
 
 
-def _without(params: dict[str, Any], tells: Callable[[dict[str, Any]], Collection[str]]) -> dict[str, Any]:
+def _without(params: dict[str, Any], tells: Tells) -> dict[str, Any]:
     listeners = tells(params)
     return {name: value for name, value in params.items() if name not in listeners}
 

@@ -16,6 +16,7 @@ from taskapi.core import clock
 from taskapi.core.db import db, session, transaction
 from taskapi.core.events import Event
 from taskapi.environment import Rate
+from taskapi.notifications.models import Email
 from tests.accounts.helpers import body, code, exchange, log_in, show_me
 from tests.accounts.links import (
     CONFIRM,
@@ -29,6 +30,7 @@ from tests.accounts.links import (
     set_active,
 )
 from tests.events.webhooks.making import path_of, subscribe
+from tests.notifications.outbox import queue
 from tests.people import PASSWORD, Person
 from tests.schedules.making import make
 from tests.settings import settings_changed
@@ -234,11 +236,17 @@ def test_the_first_proof_of_an_address_has_nobody_told_of_what_the_account_sees(
         )
 
     feed, webhook, schedule = set_up(owner)
-    reset(client, reset_token(app, mail_server, owner))
+    token = reset_token(app, mail_server, owner)
+    with app.app_context():
+        queue("on its way", sender_id=owner.id)
+    reset(client, token)
     pair = body(log_in(client, owner.email, NEW_PASSWORD))
     again = replace(owner, access_token=pair["access_token"])
     assert client.get(feed).status_code == 404
     assert again.get(webhook).status_code == 404
+    with app.app_context():
+        waiting = sa.select(Email.status).where(Email.key == "on its way")
+        assert session().scalar(waiting) == "failed"
     kept = again.get(f"/api/schedules/{schedule['id']}").json
     assert (kept["status"], kept["params"]) == ("active", {"kind": "tasks"})
     feed, webhook, schedule = set_up(again)

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from taskapi.accounts.models import SecondFactor, User
-from taskapi.accounts.second_factor import CODES_A_DAY, SEAL, require_code
+from taskapi.accounts.second_factor import CODES_A_DAY, SEAL, remove_factor, require_code
 from taskapi.accounts.second_factor_queries import find_factor, take_step
 from taskapi.accounts.throttle import forget_old_failures
 from taskapi.core import clock
@@ -260,6 +260,31 @@ def test_the_owner_is_mailed_when_somebody_has_the_password_and_no_code(
             tick(app)
             assert [message["Subject"] for message in mail_server.messages] == told
         assert sign_in(client, phone.person, code=phone.code()).status_code == 200
+
+
+def test_of_many_wrong_codes_at_once_the_owner_is_told_once(app: Flask, phone: Authenticator) -> None:
+    with settings_changed(app, rate_limit_account=Rate(10, 60)):
+        assert at_once(app, phone.person, [phone.wrong_code()] * 8) == [INVALID] * 8
+    with app.app_context():
+        told = sa.select(sa.func.count()).where(Event.type == "user.second_factor_refused")
+        assert session().scalar(told) == 1
+
+
+@pytest.mark.parametrize("remedy", ["password", "factor"])
+def test_another_password_or_factor_begins_the_count_anew(
+    app: Flask, client: FlaskClient, phone: Authenticator, time: StandingClock, remedy: str
+) -> None:
+    with settings_changed(app, rate_limit_account=Rate(1, 60)):
+        sign_in(client, phone.person, code=phone.wrong_code())
+        assert code(sign_in(client, phone.person, code=phone.code()))[0] == 429
+        if remedy == "password":
+            sent = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+            assert phone.person.post("/api/auth/me/password", sent).status_code == 204
+            assert sign_in(client, phone.person, NEW_PASSWORD, code=phone.code()).status_code == 200
+        else:
+            with app.app_context(), transaction():
+                remove_factor(user_id=phone.person.id)
+            assert sign_in(client, phone.person).status_code == 200
 
 
 def test_guesses_at_once_do_not_slip_past_the_limit(app: Flask, phone: Authenticator) -> None:
