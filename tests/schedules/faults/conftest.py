@@ -17,7 +17,7 @@ from tests.notifications.conftest import mail_server, running_mail_server
 from tests.people import make_person
 from tests.schedules.actions.conftest import receiver, running
 from tests.schedules.faults.drivers import MAY_REFUSE, NEVER_REFUSES
-from tests.schedules.faults.processes import at_pace, close_former_pools, forget_everything
+from tests.schedules.faults.processes import at_pace, close_former_pools, forget_everything, leave_pool
 from tests.schedules.faults.scenario import World
 from tests.schedules.faults.wrappers import Outside
 from tests.schedules.making import Time, at
@@ -43,7 +43,7 @@ def fresh(
         time.now = at("2026-11-20 09:00")
         empty(app)
         with app.app_context():
-            db.engine.dispose()
+            leave_pool(db.engine)
         forget_everything(app)
         close_former_pools()
         for kept in (called, told, mail_server, probe.calls):
@@ -74,7 +74,7 @@ def without_fsync(app: Flask) -> Iterator[None]:
         sa.event.listen(engine, "connect", hurry)
         yield
         sa.event.remove(engine, "connect", hurry)
-        engine.dispose()
+        leave_pool(engine)
 
 
 @contextmanager

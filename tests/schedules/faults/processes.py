@@ -1,5 +1,6 @@
 """The processes of an installation, played one at a time in this one, by a clock that a test moves."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -203,17 +204,26 @@ def forget_everything(app: Flask) -> None:
         redis_client().connection_pool.reset()
 
 
+def leave_pool(engine: sa.Engine) -> None:
+    """Go on with a new pool; what others still work with is closed by ``close_former_pools``."""
+    _former_pools.append(engine.pool)
+    engine.dispose()
+
+
 def close_former_pools() -> None:
-    """Close what has come back to pools that are none any more."""
+    """Close what has come back to pools that are none any more, and what nobody brings back."""
     while _former_pools:
-        _former_pools.pop().dispose()
+        pool: Any = _former_pools.pop()
+        if pool.checkedout():
+            # By what was killed: its exception goes round in a circle.
+            gc.collect()
+        pool.dispose()
 
 
 def _doubt(engine: sa.Engine) -> None:
     """Have no connection used that may have been cut; others may still work with theirs."""
     if engine.dialect.name == "sqlite":
-        _former_pools.append(engine.pool)
-        engine.dispose()
+        leave_pool(engine)
     else:
         doubt_connections()
 
