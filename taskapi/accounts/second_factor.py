@@ -8,7 +8,7 @@ step is taken twice. The secret is sealed with the installation's key; recovery 
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -179,17 +179,21 @@ def remove_factor(*, user_id: UUID, actor: Actor | None = None) -> None:
     _record("user.second_factor_disabled", user_id, actor)
 
 
-@contextmanager
-def counted_codes(*, settings: Settings, actor: Actor) -> Iterator[None]:
+def counted_codes(*, settings: Settings, actor: Actor) -> AbstractContextManager[int]:
     """Count a wrong code of somebody who is signed in as a wrong password of theirs is counted, and by day.
 
     Raises:
         TooManyFailures
     """
-    key = key_of(user_id=actor.user_id, place=actor.session_id)
+    return _counted(settings, key_of(user_id=actor.user_id, place=actor.session_id))
+
+
+@contextmanager
+def _counted(settings: Settings, key: str) -> Iterator[int]:
+    """Count a wrong code as any failure, and by day; which of its day it would be."""
     by_day = counted_attempt(settings=settings, key=key, each_day=CODES_A_DAY)
-    with counted_attempt(settings=settings, key=key), by_day:
-        yield
+    with counted_attempt(settings=settings, key=key), by_day as number:
+        yield number
 
 
 def require_code(*, settings: Settings, user_id: UUID, code: str | None, key: str) -> None:
@@ -209,11 +213,7 @@ def require_code(*, settings: Settings, user_id: UUID, code: str | None, key: st
         return
     if code is None or not _plain(code):
         raise SecondFactorRequired
-    key = key_of_codes(key, user_id)
-    with (
-        counted_attempt(settings=settings, key=key),
-        counted_attempt(settings=settings, key=key, each_day=CODES_A_DAY) as number,
-    ):
+    with _counted(settings, key_of_codes(key, user_id)) as number:
         with transaction():
             is_right = _take_code(user_id, code)
         if is_right:

@@ -81,7 +81,7 @@ def key_of_sign_in(*, login: str, user_id: UUID | None, device: Device) -> str:
 
 @contextmanager
 def counted_attempt(*, settings: Settings, key: str, each_day: int | None = None) -> Iterator[int]:
-    """Count a failure beforehand and take it back unless the block raises; the how manieth it would be.
+    """Count a failure beforehand and take it back unless the block raises; which of its window it is.
 
     Both are transactions of their own: call it outside of one.
 

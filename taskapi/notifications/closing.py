@@ -29,22 +29,27 @@ def withhold_emails_of(user_id: UUID, is_active: bool, _actor: Actor | None) -> 
     """Give up what waits for who is switched off or is sent by them, but for what concerns their account."""
     if is_active:
         return
-    theirs = (_mails_of(user_id), Email.status == "pending", Email.kind.not_in(SECURITY_KINDS))
-    statement = sa.update(Email).where(*theirs).values(status="failed", last_error=OWNER_INACTIVE)
-    session().execute(statement.execution_options(synchronize_session=False))
+    _give_up(OWNER_INACTIVE, _mails_of(user_id), Email.kind.not_in(SECURITY_KINDS))
 
 
 def withhold_emails_to_others(user_id: UUID, _actor: Actor | None) -> None:
     """Give up what waits for addresses that the user has named."""
-    theirs = (Email.sender_id == user_id, Email.user_id.is_(None), Email.status == "pending")
-    statement = sa.update(Email).where(*theirs).values(status="failed", last_error=RECLAIMED)
+    _give_up(RECLAIMED, _mails_to_others(user_id))
+
+
+def _give_up(why: str, *which: sa.ColumnElement[bool]) -> None:
+    waiting = sa.update(Email).where(Email.status == "pending", *which)
+    statement = waiting.values(status="failed", last_error=why)
     session().execute(statement.execution_options(synchronize_session=False))
 
 
 def _mails_of(user_id: UUID) -> sa.ColumnElement[bool]:
     """What goes to them, and to addresses that they have named: that tells who asked for it."""
-    by_them = sa.and_(Email.sender_id == user_id, Email.user_id.is_(None))
-    return sa.or_(Email.user_id == user_id, by_them)
+    return sa.or_(Email.user_id == user_id, _mails_to_others(user_id))
+
+
+def _mails_to_others(user_id: UUID) -> sa.ColumnElement[bool]:
+    return sa.and_(Email.sender_id == user_id, Email.user_id.is_(None))
 
 
 def delete_emails(keys: Sequence[str]) -> None:
