@@ -1,6 +1,7 @@
 """Who gets the e-mail of a reminder or report: its user, or an address that they name."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -28,12 +29,14 @@ class Recipient:
     """An address, and why it is mailed.
 
     Attributes:
-        key: makes the e-mail unique.
+        kind: of the e-mail.
+        key: makes it unique.
         user_id: whose address it is; None where it was named.
         sender_id: who has named it.
         reason: a sentence for the one who reads it.
     """
 
+    kind: str
     key: str
     address: str
     user_id: UUID | None
@@ -61,18 +64,35 @@ def find_recipient(*, user_id: UUID, kind: str, to: str | None, key: str) -> Rec
     # A full name may be any words, such as those of a bank.
     asker = f"{user.full_name} ({user.username})" if user.full_name else user.username
     found = Recipient(
+        kind=kind,
         key=mail_key(key=key, kind=kind, address=address),
         address=address,
         user_id=user.id if is_own else None,
         sender_id=None if is_own else user.id,
         reason=f"{'You' if is_own else asker} asked for this {kind}.",
     )
-    if (is_own and user.email_verified) or limit.has_room(user.id) or _is_there(found.key):
-        return found
-    if is_own:
-        # They are told in the application.
-        return None
-    raise MailLimitReached(retry_after=limit.seconds_until_room(user.id))
+    if not (is_own or limit.has_room(user.id) or _is_there(found.key)):
+        raise MailLimitReached(retry_after=limit.seconds_until_room(user.id))
+    return found
+
+
+def mail(
+    recipient: Recipient | None, *, subject: str, context: dict[str, Any], file_id: UUID | None = None
+) -> list[str]:
+    """E-mail somebody once per key; the addresses that were mailed, now or before."""
+    if recipient is None:
+        return []
+    is_new = outbox.queue_email(
+        key=recipient.key,
+        kind=recipient.kind,
+        recipient=recipient.address,
+        user_id=recipient.user_id,
+        sender_id=recipient.sender_id,
+        subject=subject,
+        context={**context, "reason": recipient.reason},
+        file_id=file_id,
+    )
+    return [recipient.address] if is_new or _is_there(recipient.key) else []
 
 
 def mail_key(*, key: str, kind: str, address: str) -> str:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from taskapi.notifications import outbox
 from taskapi.notifications.attachments import MAX_ATTACHMENT_BYTES
-from taskapi.notifications.recipients import find_recipient
+from taskapi.notifications.recipients import find_recipient, mail
 from taskapi.notifications.service import notify
 
 
@@ -32,28 +31,17 @@ def tell_of_report(
     """
     recipient = find_recipient(user_id=user_id, kind="report", to=to, key=key)
     notify(key=f"{key}:report", user_id=user_id, kind="report", title=f"Report: {title}", message=filename)
-    if recipient is None:
-        return []
     is_attached = size <= MAX_ATTACHMENT_BYTES
-    outbox.queue_email(
-        key=recipient.key,
-        kind="report",
-        recipient=recipient.address,
-        user_id=recipient.user_id,
-        sender_id=recipient.sender_id,
-        subject=f"Report: {title}",
-        context={
-            "title": title,
-            "summary": _summary(counts),
-            "filename": filename,
-            "file_id": str(file_id),
-            "is_attached": is_attached,
-            "is_for_owner": to is None,
-            "reason": recipient.reason,
-        },
-        file_id=file_id if is_attached else None,
-    )
-    return [recipient.address]
+    context = {
+        "title": title,
+        "summary": _summary(counts),
+        "filename": filename,
+        "file_id": str(file_id),
+        "is_attached": is_attached,
+        "is_for_owner": to is None,
+    }
+    file_to_send = file_id if is_attached else None
+    return mail(recipient, subject=f"Report: {title}", context=context, file_id=file_to_send)
 
 
 def _summary(counts: Mapping[str, int]) -> str:

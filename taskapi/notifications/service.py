@@ -13,7 +13,7 @@ from taskapi.core.paging import Page, PageRequest
 from taskapi.core.upserts import insert_if_new
 from taskapi.notifications import outbox, queries
 from taskapi.notifications.models import MailSuppression, Notification
-from taskapi.notifications.recipients import find_recipient
+from taskapi.notifications.recipients import find_recipient, mail
 from taskapi.notifications.templates import interval
 
 
@@ -73,18 +73,8 @@ def remind(
         message=message,
         task_id=task_id,
     )
-    if recipient is None:
-        return []
-    outbox.queue_email(
-        key=recipient.key,
-        kind="reminder",
-        recipient=recipient.address,
-        user_id=recipient.user_id,
-        sender_id=recipient.sender_id,
-        subject=f"Reminder: {title}",
-        context={"title": title, "message": message, "task": task, "reason": recipient.reason},
-    )
-    return [recipient.address]
+    context = {"title": title, "message": message, "task": task}
+    return mail(recipient, subject=f"Reminder: {title}", context=context)
 
 
 SUBJECTS = {
